@@ -1,0 +1,94 @@
+import { createRequire } from 'node:module';
+import type { ReceivedRecord } from './poller.ts';
+
+/** The addon's own instance; see Poller for what the calls mean. */
+export interface NativePoller {
+  watch(slot: number, interest: number): number;
+  watchAll(slots: Int32Array, count: number): number;
+  setInterest(slot: number, interest: number): number;
+  unwatch(slot: number): number;
+  send(slot: number, bytes: Uint8Array, offset: number, length: number): number;
+  broadcast(
+    slots: Int32Array,
+    from: number,
+    to: number,
+    frame: Uint8Array,
+    budgetMicros: number,
+    results: Int32Array,
+  ): number;
+  close(slot: number): void;
+  shutdownWrite(slot: number): number;
+  watchDescriptor(fd: number, id: number, interest: number): number;
+  unwatchDescriptor(fd: number): number;
+  destroy(): void;
+}
+
+interface Native {
+  createPoller(
+    fds: Int32Array,
+    generations: Int32Array,
+    flags: Uint8Array,
+    slab: Uint8Array,
+    events: Int32Array,
+    rowBytes: number,
+    sendableMask: number,
+    sendableValue: number,
+    onEvents: (count: number) => void,
+  ): NativePoller;
+  listen(
+    host: string,
+    port: number,
+    backlog: number,
+    keepAliveSeconds: number,
+    userTimeoutMs: number,
+    notSentLowatBytes: number,
+    deferAcceptSeconds: number,
+    reusePort: boolean,
+  ): number;
+  localAddress(fd: number): { readonly address: string; readonly port: number };
+  accept(listener: number, fds: Int32Array, addresses: Uint8Array): number;
+  connect(host: string, port: number, sourceAddress: string): number;
+  socketError(fd: number): number;
+  descriptorPair(): [number, number];
+  sendDescriptors(channel: number, fds: Int32Array, count: number, record: Uint8Array): number;
+  receiveDescriptors(
+    channel: number,
+    fds: Int32Array,
+    record: Uint8Array,
+    result: ReceivedRecord,
+  ): ReceivedRecord;
+  closeDescriptor(fd: number): void;
+  terminateDescriptor(fd: number): void;
+  duplicateDescriptor(fd: number): number;
+  setCloseOnExec(fd: number): number;
+  pinThread(cpu: number): number;
+  signalOnParentDeath(signal: number): number;
+  outstandingBytes(fd: number): number;
+}
+
+/** The addon is not there: it was never built, or this is not Linux. */
+export class PollerUnavailableError extends Error {
+  readonly code = 'POLLER_UNAVAILABLE';
+}
+
+let loaded: Native | undefined;
+
+/** Loads the addon at its first use, so that importing this package is free and `--help` works without it. */
+export function native(): Native {
+  if (loaded !== undefined) return loaded;
+  if (process.platform !== 'linux') {
+    throw new PollerUnavailableError(
+      `Roost's poller needs Linux (epoll), and this is ${process.platform}: run it with "docker compose up" instead.`,
+    );
+  }
+  try {
+    // The path is the same from src/ and from dist/.
+    loaded = createRequire(import.meta.url)('../build/poller.node') as Native;
+    return loaded;
+  } catch (cause) {
+    throw new PollerUnavailableError(
+      'Roost\'s poller is not built: install a C++ compiler (Debian: "apt-get install g++") and run "npm run build".',
+      { cause },
+    );
+  }
+}
