@@ -1,0 +1,118 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Connection } from './connection.ts';
+import type { ChannelInfo, FarmInfo, Readiness } from './info.ts';
+import type { Log } from './log.ts';
+
+/** A client asking to become a connection: its parsed request head, and who sent it. */
+export interface UpgradeRequest {
+  /** Path and query as the client sent them, e.g. `/chat?room=7`. */
+  readonly url: string;
+  /** The path alone, not decoded. */
+  readonly path: string;
+  /** The query, parsed when first read. */
+  readonly query: URLSearchParams;
+  /** Lower-case names; repeated ones joined as Node does. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Subprotocols the client offered, in its order. */
+  readonly protocols: readonly string[];
+  /** Numeric address of the TCP peer; IPv4 without the `::ffff:` prefix. */
+  readonly remoteAddress: string;
+  /** Aborts when the client goes away while an asynchronous hook is still deciding. */
+  readonly signal: AbortSignal;
+}
+
+/** The answer that lets a client in; made by {@link accept}. */
+export interface Acceptance {
+  readonly kind: 'accept';
+  readonly attachment?: unknown;
+  readonly protocol?: string;
+  readonly channels?: readonly string[];
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** The answer that refuses a client before the upgrade; made by {@link reject}. */
+export interface Rejection {
+  readonly kind: 'reject';
+  readonly status: number;
+  readonly reason: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** `undefined` passes the request on to the next app of the list; when nobody answers, the client gets 404. */
+export type UpgradeDecision = Acceptance | Rejection | undefined;
+
+/**
+ * What an application does with its connections. Every hook is optional, may be asynchronous, and is guarded: when it
+ * throws or rejects, that one connection is closed with 1011 (an upgrade is refused with 500), counted and logged.
+ *
+ * The order for one connection is upgrade, open, message or writable any number of times, close. `close` is called
+ * exactly once for each `open`.
+ */
+export interface App {
+  /** For logs. Default `app`. */
+  readonly name?: string;
+  /** Lets a client in or refuses it. Bounded by `upgradeTimeoutMs` (503) and `maxHandshakes`. Default: pass. */
+  upgrade?(request: UpgradeRequest): UpgradeDecision | Promise<UpgradeDecision>;
+  /** The client has its 101 and every channel of the acceptance is subscribed. */
+  open?(connection: Connection): void | Promise<void>;
+  /** One whole message. `data` belongs to the callee (with `borrowMessages` it is valid until the hook returns). */
+  message?(connection: Connection, data: Buffer, isBinary: boolean): void | Promise<void>;
+  /** The outbound queue, which had begun because the client read slowly, is empty again. */
+  writable?(connection: Connection): void | Promise<void>;
+  /** The connection is gone. `code` as in RFC 6455 §7.1.5: 1006 when no close frame came. */
+  close?(connection: Connection, code: number, reason: string): void | Promise<void>;
+  /** A request that is no upgrade. `false` (not a promise of it) passes it on; when nobody takes it: 404. */
+  http?(request: IncomingMessage, response: ServerResponse): boolean | void | Promise<void>;
+  /** The worker stops; runs after its connections have ended. Bounded by `stopTimeoutMs`. */
+  stop?(): void | Promise<void>;
+}
+
+/** What a worker offers to the applications that it runs. */
+export interface WorkerContext {
+  /** Index of this worker, from 0. A restarted worker keeps its index. */
+  readonly worker: number;
+  /** `appOptions` of {@link FarmOptions}, as structured data. */
+  readonly options: unknown;
+  readonly log: Log;
+  /** As {@link Connection.publish}. */
+  publish(channel: string, data: string | Uint8Array): Promise<void>;
+  /** Figures of the whole farm, whichever worker asks. Rejects with FARM_ERR_QUERY when the master does not answer. */
+  info(): Promise<FarmInfo>;
+  /** Channels with subscribers on any worker; `pattern` is a glob with `*` and `?`. Rejects as {@link info} does. */
+  channels(pattern?: string): Promise<readonly ChannelInfo[]>;
+  /** Whether the whole farm can serve, as the master last said. */
+  readiness(): Readiness;
+  /** Adds one to a counter that the application declares under `app_…`; shown in {@link FarmInfo.counters}. */
+  count(name: `app_${string}`): void;
+}
+
+/** What an application module exports: an app, or a function that makes one (or several) in each worker. */
+export type AppModule =
+  | App
+  | readonly App[]
+  | ((context: WorkerContext) => App | readonly App[] | Promise<App | readonly App[]>);
+
+/** Gives an application its types; the value is returned as it is. Use it as the default export of the app's module. */
+export function defineApp<const Module extends AppModule>(module: Module): Module {
+  return module;
+}
+
+/**
+ * Lets the client in.
+ *
+ * `channels` are subscribed and confirmed before the 101 is sent: who has the 101 misses nothing from then on.
+ * `protocol` must be one that the client offered. `attachment` is structured-cloneable data of at most 16 KB, no
+ * closures: it lives as long as the connection and is the one object that an idle connection may own.
+ */
+export function accept(options: Omit<Acceptance, 'kind'> = {}): Acceptance {
+  return { kind: 'accept', ...options };
+}
+
+/** Refuses the client with an HTTP status of 400 to 599; `reason` becomes the body. */
+export function reject(
+  status: number,
+  reason: string,
+  headers?: Readonly<Record<string, string>>,
+): Rejection {
+  return headers === undefined ? { kind: 'reject', status, reason } : { kind: 'reject', status, reason, headers };
+}

@@ -1,0 +1,20 @@
+export { accept, defineApp, reject } from './app.ts';
+export type {
+  Acceptance,
+  App,
+  AppModule,
+  Rejection,
+  UpgradeDecision,
+  UpgradeRequest,
+  WorkerContext,
+} from './app.ts';
+export { channelNameProblem } from './channel-name.ts';
+export type { Connection } from './connection.ts';
+export { FarmError } from './errors.ts';
+export type { FarmErrorCode } from './errors.ts';
+export type { Farm } from './farm.ts';
+export type { ChannelInfo, FarmInfo, Readiness, WorkerInfo } from './info.ts';
+export type { Log, LogFields, LogLevel } from './log.ts';
+export { LIMITS } from './options.ts';
+export type { FarmOptions, LimitName, Limits, SlowConsumerPolicy } from './options.ts';
+export { startFarm } from './master/start-farm.ts';

@@ -1,0 +1,37 @@
+/** Whether the farm can serve, and if not why: one sentence a reason. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reasons: readonly string[];
+}
+
+export interface WorkerInfo {
+  readonly worker: number;
+  readonly pid: number;
+  /** The CPU that its main thread is pinned to; null when it could not be pinned. */
+  readonly cpu: number | null;
+  readonly state: 'starting' | 'ready' | 'draining' | 'stopped' | 'failed';
+  /** Open WebSocket connections. */
+  readonly connections: number;
+  /** The most connections that it takes. */
+  readonly capacity: number;
+  readonly subscriptions: number;
+  readonly restarts: number;
+}
+
+export interface FarmInfo {
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly connections: number;
+  readonly subscriptions: number;
+  readonly workers: readonly WorkerInfo[];
+  readonly broker: { readonly kind: 'memory' | 'redis'; readonly state: string };
+  readonly readiness: Readiness;
+  /** Sums over master and workers since the start; docs/reference/counters.md says what each counts. */
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+export interface ChannelInfo {
+  readonly channel: string;
+  /** On all workers of this farm. */
+  readonly subscribers: number;
+}

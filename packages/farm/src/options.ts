@@ -1,0 +1,300 @@
+import { FarmError } from './errors.ts';
+import type { Log } from './log.ts';
+
+/** What a slow consumer gets when its outbound queue is full: `close` ends it (1008), `drop` skips the message. */
+export type SlowConsumerPolicy = 'close' | 'drop';
+
+/**
+ * The numeric limits of a farm: default, range and meaning of each. From this one table come the types, the checks, the
+ * server's flags and docs/reference/config.md.
+ */
+export const LIMITS = {
+  maxConnections: {
+    default: 1_000_000,
+    min: 1,
+    max: 100_000_000,
+    unit: 'connections',
+    doc: 'Connections of the whole farm. At the limit health checks are still answered and upgrades get 503 with Retry-After.',
+  },
+  maxConnectionsPerWorker: {
+    default: 250_000,
+    min: 1,
+    max: 10_000_000,
+    unit: 'connections',
+    doc: 'Connections of one worker; cut to what its descriptor limit allows. A full worker is given nothing more.',
+  },
+  reservedConnections: {
+    default: 64,
+    min: 1,
+    max: 10_000,
+    unit: 'connections',
+    doc: 'Sockets each worker takes beyond its capacity, to answer health checks and refuse upgrades with 503. When these are in use too, new clients wait in the listen queue.',
+  },
+  maxHandshakes: {
+    default: 10_000,
+    min: 1,
+    max: 10_000_000,
+    unit: 'connections',
+    doc: 'Upgrades of one worker waiting for an upgrade hook or a broker at a time. Beyond it: 503 with Retry-After.',
+  },
+  backlog: {
+    default: 4096,
+    min: 1,
+    max: 1_048_576,
+    unit: 'connections',
+    doc: 'Length of the kernel\'s accept queue (cut by net.core.somaxconn). Clients beyond it retry their SYN.',
+  },
+  maxUnacknowledgedHandoffs: {
+    default: 1024,
+    min: 1,
+    max: 65_536,
+    unit: 'sockets',
+    doc: 'Sockets handed to one worker and not acknowledged yet. At the bound others get them; when all are, accepting pauses.',
+  },
+  handOffTimeoutMs: {
+    default: 5000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'How long a worker may leave a hand-off unacknowledged before it is killed and its sockets go to another.',
+  },
+  workerTimeoutMs: {
+    default: 15_000,
+    min: 1000,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'How long a worker may be silent (it reports every second) before it is killed and replaced.',
+  },
+  maxRequestHeadBytes: {
+    default: 8192,
+    min: 512,
+    max: 65_536,
+    unit: 'bytes',
+    doc: 'Size of a request head. Larger: 431.',
+  },
+  handshakeTimeoutMs: {
+    default: 10_000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'From adoption until the request head is complete. Then: 408, or a plain close if nothing was sent.',
+  },
+  upgradeTimeoutMs: {
+    default: 10_000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'How long an upgrade hook and the subscriptions it asks for may take. Then: 503.',
+  },
+  subscribeTimeoutMs: {
+    default: 5000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'How long a connected broker may take to confirm a subscription. Then: 503, or a rejected subscribe().',
+  },
+  httpRequestTimeoutMs: {
+    default: 30_000,
+    min: 100,
+    max: 3_600_000,
+    unit: 'ms',
+    doc: 'How long an HTTP client may take to send a whole request, and stay idle between two. Then: 408, or a close.',
+  },
+  maxMessageBytes: {
+    default: 65_536,
+    min: 125,
+    max: 256 * 1024 * 1024,
+    unit: 'bytes',
+    doc: 'Size of one message from a client. Larger: close 1009.',
+  },
+  messageTimeoutMs: {
+    default: 10_000,
+    min: 100,
+    max: 3_600_000,
+    unit: 'ms',
+    doc: 'From the first byte of a message until its last. Then: close 1008.',
+  },
+  maxInboundBytesPerWorker: {
+    default: 64 * 1024 * 1024,
+    min: 65_536,
+    max: 64 * 1024 * 1024 * 1024,
+    unit: 'bytes',
+    doc: 'Memory for request heads and messages that have not fully arrived. Beyond it the connection whose bytes do not fit closes 1013 (a head: 503).',
+  },
+  maxAwakeConnections: {
+    default: 10_000,
+    min: 1,
+    max: 10_000_000,
+    unit: 'connections',
+    doc: 'Connections of one worker that are awake (in fragmented messages or closing handshakes) at a time. Beyond it: close 1013.',
+  },
+  quietMs: {
+    default: 2000,
+    min: 10,
+    max: 3_600_000,
+    unit: 'ms',
+    doc: 'Silence after which an awake connection hibernates again.',
+  },
+  maxOutboundBytes: {
+    default: 1024 * 1024,
+    min: 1024,
+    max: 1024 * 1024 * 1024,
+    unit: 'bytes',
+    doc: 'Outbound queue of one connection, beyond what its kernel buffer takes. Past it the slow-consumer policy applies.',
+  },
+  maxBroadcastQueueBytes: {
+    default: 64 * 1024 * 1024,
+    min: 65_536,
+    max: 64 * 1024 * 1024 * 1024,
+    unit: 'bytes',
+    doc: 'Publications of one worker waiting for their fan-out. Beyond it new ones are dropped, counted and logged as a gap.',
+  },
+  broadcastSliceMs: {
+    default: 1,
+    min: 0.1,
+    max: 1000,
+    unit: 'ms',
+    doc: 'Time that fan-out may take before the event loop turns. Longer: more throughput, later echoes.',
+  },
+  closeTimeoutMs: {
+    default: 10_000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'How long a client may take to answer a close frame or to read a refusal. Then: the TCP connection ends.',
+  },
+  heartbeatMs: {
+    default: 60_000,
+    min: 1000,
+    max: 86_400_000,
+    unit: 'ms',
+    doc: 'Silence after which a connection is sent a ping.',
+  },
+  heartbeatTimeoutMs: {
+    default: 30_000,
+    min: 1000,
+    max: 86_400_000,
+    unit: 'ms',
+    doc: 'Silence after that ping which ends the connection (the application sees 1006).',
+  },
+  maxSubscriptionsPerConnection: {
+    default: 128,
+    min: 1,
+    max: 1_000_000,
+    unit: 'channels',
+    doc: 'Channels of one connection. Beyond it an upgrade gets 400, and subscribe() rejects.',
+  },
+  maxChannelBufferBytes: {
+    default: 16 * 1024 * 1024,
+    min: 65_536,
+    max: 1024 * 1024 * 1024,
+    unit: 'bytes',
+    doc: 'Messages waiting between the master and one worker. Beyond it publications are dropped (a gap) and publishing fails; a worker that does not even take control messages is killed.',
+  },
+  drainMs: {
+    default: 10_000,
+    min: 0,
+    max: 3_600_000,
+    unit: 'ms',
+    doc: 'Time over which a graceful shutdown spreads its closes (1001).',
+  },
+  stopTimeoutMs: {
+    default: 5000,
+    min: 100,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'How long after drainMs stragglers may take before they are ended.',
+  },
+} as const;
+
+export type LimitName = keyof typeof LIMITS;
+export type Limits = { readonly [Name in LimitName]: number };
+
+/** What a user may write. */
+export interface FarmOptions extends Partial<Limits> {
+  /** The module whose default export is the app ({@link defineApp}): an absolute path or a file: URL. */
+  readonly app: string | URL;
+  /** Structured data handed to the app's factory in each worker as {@link WorkerContext.options}. */
+  readonly appOptions?: unknown;
+  /** Numeric address to listen on. Default `0.0.0.0`. */
+  readonly host?: string;
+  /** 0 lets the kernel choose: see {@link Farm.port}. Default 8080. */
+  readonly port?: number;
+  /** Worker processes. Default: one for each CPU that this process may use. */
+  readonly workers?: number;
+  /** `redis://` or `rediss://`. Without it the embedded broker serves this farm alone. */
+  readonly redisUrl?: string;
+  /** Prefix of the keys in Redis. Default `roost:`. */
+  readonly redisPrefix?: string;
+  /** Default `close`. */
+  readonly slowConsumerPolicy?: SlowConsumerPolicy;
+  /** Gives message hooks views that are valid only until they return, saving a copy. Default false. */
+  readonly borrowMessages?: boolean;
+  /** Default: nothing is logged. */
+  readonly log?: Log;
+  /** Reported by info(). Default: the version of @roost/farm. */
+  readonly version?: string;
+}
+
+/** What the farm runs on: no optionals. Sent to each worker as it is, but for the log. */
+export interface FarmConfig extends Limits {
+  readonly app: string;
+  readonly appOptions: unknown;
+  readonly host: string;
+  readonly port: number;
+  readonly workers: number;
+  readonly redisUrl: string | null;
+  readonly redisPrefix: string;
+  readonly slowConsumerPolicy: SlowConsumerPolicy;
+  readonly borrowMessages: boolean;
+  readonly version: string;
+}
+
+/** Checks options and fills in the defaults. Throws a FarmError with FARM_ERR_OPTION that names the option. */
+export function resolveOptions(options: FarmOptions, defaultWorkers: number, version: string): FarmConfig {
+  const limits: { -readonly [Name in LimitName]?: number } = {};
+  for (const name of Object.keys(LIMITS) as LimitName[]) {
+    const { default: fallback, min, max, unit } = LIMITS[name];
+    const value: unknown = options[name] ?? fallback;
+    const isNumber = typeof value === 'number' && value >= min && value <= max;
+    if (!isNumber || (name !== 'broadcastSliceMs' && !Number.isInteger(value))) {
+      throw optionError(name, value, `a number of ${unit} from ${min} to ${max}`);
+    }
+    limits[name] = value;
+  }
+  const workers = options.workers ?? defaultWorkers;
+  if (!Number.isInteger(workers) || workers < 1 || workers > 1024) {
+    throw optionError('workers', workers, 'an integer from 1 to 1024');
+  }
+  const port = options.port ?? 8080;
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw optionError('port', port, 'an integer from 0 to 65535');
+  }
+  const redisUrl = options.redisUrl ?? null;
+  if (redisUrl !== null && !/^rediss?:\/\/\S+$/.test(redisUrl)) {
+    throw optionError('redisUrl', redisUrl, 'a redis:// or rediss:// URL');
+  }
+  const slowConsumerPolicy = options.slowConsumerPolicy ?? 'close';
+  if (slowConsumerPolicy !== 'close' && slowConsumerPolicy !== 'drop') {
+    throw optionError('slowConsumerPolicy', slowConsumerPolicy, '"close" or "drop"');
+  }
+  return Object.freeze({
+    ...(limits as Limits),
+    app: options.app.toString(),
+    appOptions: options.appOptions ?? null,
+    host: options.host ?? '0.0.0.0',
+    port,
+    workers,
+    redisUrl,
+    redisPrefix: options.redisPrefix ?? 'roost:',
+    slowConsumerPolicy,
+    borrowMessages: options.borrowMessages ?? false,
+    version: options.version ?? version,
+  });
+}
+
+function optionError(option: string, received: unknown, allowed: string): FarmError {
+  return new FarmError('FARM_ERR_OPTION', `${option} must be ${allowed}, got ${JSON.stringify(received)}.`, {
+    option,
+  });
+}
