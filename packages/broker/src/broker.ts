@@ -1,0 +1,122 @@
+/** A place in the history of a channel. Reserved for brokers that keep history; none does yet. */
+export interface StreamPosition {
+  /** Changes when the history of the channel was lost, so that an offset alone is never trusted. */
+  readonly epoch: string;
+  /** Counts the publications of the channel within one epoch, from 1. */
+  readonly offset: number;
+}
+
+/** One message to one channel. */
+export interface Publication {
+  readonly channel: string;
+  /** Raw bytes, owned by the receiver: a copy with memory of its own, never a view of a network chunk. */
+  readonly payload: Buffer;
+  /** Reserved for history: no broker produces it yet. */
+  readonly position?: StreamPosition;
+}
+
+/** What a publish came to. Empty today; an object so that a position fits later. */
+export interface PublishResult {
+  /** Reserved for history: no broker produces it yet. */
+  readonly position?: StreamPosition;
+}
+
+/**
+ * - `connecting`: not yet started, or started and the first attempt is under way.
+ * - `ready`: publications flow in both directions and every wanted channel is subscribed.
+ * - `away`: something is missing; the broker keeps trying for ever.
+ * - `stopped`: for good.
+ */
+export type BrokerState = 'connecting' | 'ready' | 'away' | 'stopped';
+
+/** Publications may be missing: those of `channelCount` channels during the last `sinceMs` milliseconds. */
+export interface BrokerGap {
+  /** How many subscribed channels are concerned. 0 when only control messages may be missing. */
+  readonly channelCount: number;
+  /** Length of the gap in ms, from the last moment the subscription was known to work. Never too short. */
+  readonly sinceMs: number;
+  /** One sentence: what caused the gap. */
+  readonly reason: string;
+}
+
+/**
+ * What a broker tells its owner. One object for the whole life of the broker. The methods must not throw;
+ * publications, control messages and gaps never come from inside a call to one of the broker's methods.
+ */
+export interface BrokerHandlers {
+  /** A publication of a channel that is subscribed here. Publications of one channel come in order. */
+  brokerOnPublication(publication: Publication): void;
+  /** A control message (with Redis: a message to `<prefix>control`). Owned by the receiver. */
+  brokerOnControl(message: Buffer): void;
+  /** The state or its reason changed. The reason is one sentence for logs and /health/ready. */
+  brokerOnState(state: BrokerState, reason: string): void;
+  /** After a reconnect, once everything is subscribed again: publications of that time may be missing. */
+  brokerOnGap(gap: BrokerGap): void;
+}
+
+/**
+ * - `confirmed`: publications from now on arrive.
+ * - `gap`: the broker is away. The channel will be subscribed when it is back; until then publications are
+ *   missed, and `brokerOnGap` tells when that ends.
+ */
+export type SubscribeOutcome = 'confirmed' | 'gap';
+
+/**
+ * Carries publications between the workers of a farm, and between hosts.
+ *
+ * A broker holds no subscribers: its owner (a worker's hub) calls {@link subscribe} when a channel gets its
+ * first local subscriber, and {@link unsubscribe} when the last one leaves. Delivery is at most once and in
+ * order per channel; the publisher's own worker gets its publications the same way as all others.
+ *
+ * Channel names are 1 to 255 bytes of UTF-8 ({@link MAX_CHANNEL_BYTES}); anything else is rejected with
+ * `BROKER_INVALID_CHANNEL`.
+ */
+export interface Broker {
+  readonly state: BrokerState;
+  /** Why the broker is in this state, in one sentence. Never contains a password. */
+  readonly stateReason: string;
+
+  /**
+   * Connects. Resolves when ready or after the first failed attempt, whichever is first (the broker goes on
+   * trying for ever); never rejects for an absent server. A second call returns the same promise.
+   */
+  start(): Promise<void>;
+
+  /**
+   * Publishes raw bytes. The payload is copied or written before this returns: the caller keeps it.
+   * Resolves when the broker has taken the publication; that says nothing of its receivers.
+   *
+   * Rejects with a BrokerError:
+   * - `BROKER_UNAVAILABLE`: away or stopped; nothing was sent. Fails at once.
+   * - `BROKER_OUTCOME_UNKNOWN`: the connection broke, or went silent, with the publication under way.
+   * - `BROKER_OVERLOADED`: too many bytes are under way already; nothing was sent.
+   * - `BROKER_REFUSED`: the server answered with an error.
+   * - `BROKER_INVALID_CHANNEL`: nothing was sent.
+   */
+  publish(channel: string, payload: Uint8Array): Promise<PublishResult>;
+
+  /**
+   * Wants a channel. Resolves when the subscription is confirmed, or at once with `gap` while the broker is
+   * away. Calls of one tick travel together. Calling it for a channel that is wanted already is cheap.
+   *
+   * Rejects with `BROKER_SUBSCRIBE_TIMEOUT` when connected but not confirmed within `subscribeTimeoutMs`,
+   * `BROKER_REFUSED` when the server says no, `BROKER_UNAVAILABLE` when the broker is stopped, and
+   * `BROKER_INVALID_CHANNEL`. A rejected call leaves nothing to unsubscribe.
+   */
+  subscribe(channel: string): Promise<SubscribeOutcome>;
+
+  /** Whether publications of the channel arrive now. Synchronous, O(1): the fast path before `subscribe`. */
+  isConfirmed(channel: string): boolean;
+
+  /**
+   * The last local subscriber left. Nothing of the channel is delivered from here on; the subscription
+   * itself lingers for `unsubscribeLingerMs`, and a `subscribe` meanwhile is confirmed at once.
+   */
+  unsubscribe(channel: string): void;
+
+  /**
+   * Ends the broker: waits a moment for publishes under way, then closes its connections and rejects what
+   * is pending. Calling it twice is safe. No handler is called after `brokerOnState('stopped', …)`.
+   */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,27 @@
+export type {
+  Broker,
+  BrokerGap,
+  BrokerHandlers,
+  BrokerState,
+  Publication,
+  PublishResult,
+  StreamPosition,
+  SubscribeOutcome,
+} from './broker.ts';
+export { MAX_CHANNEL_BYTES } from './channel-name.ts';
+export { BrokerError } from './errors.ts';
+export type { BrokerErrorCode } from './errors.ts';
+export { MemoryBrokerHub } from './memory/hub.ts';
+export type { MemoryBrokerHubCounters } from './memory/hub.ts';
+export { InProcessLink } from './memory/in-process-link.ts';
+export type { InProcessLinkOptions } from './memory/in-process-link.ts';
+export { MAX_NAMES_PER_MESSAGE } from './memory/link.ts';
+export type {
+  BrokerLink,
+  BrokerLinkMessage,
+  HubPort,
+  HubToWorkerMessage,
+  WorkerToHubMessage,
+} from './memory/link.ts';
+export { MemoryBroker } from './memory/memory-broker.ts';
+export type { MemoryBrokerOptions } from './memory/memory-broker.ts';

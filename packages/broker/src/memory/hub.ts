@@ -1,0 +1,191 @@
+import type { BrokerLinkMessage, HubPort, HubToWorkerMessage } from './link.ts';
+
+/** How often a worker that took nothing is tried again, in ms. */
+const RETRY_MS = 25;
+
+/** A worker as the hub sees it. While `dropped` is set the worker is behind: it gets nothing before the gap. */
+interface Port {
+  readonly send: (message: HubToWorkerMessage) => boolean;
+  readonly channels: Set<string>;
+  /** Confirmations that the worker could not take yet. Bounded by what a worker asks for at once. */
+  readonly confirmations: (readonly string[])[];
+  dropped: { readonly channels: Set<string>; droppedCount: number; readonly since: number } | undefined;
+  isAttached: boolean;
+}
+
+/** What the hub has done so far. Totals, for metrics. */
+export interface MemoryBrokerHubCounters {
+  /** Publications received from workers and from `publish`. */
+  publicationCount: number;
+  /** Publications handed to a worker, one for each. */
+  deliveryCount: number;
+  /** Deliveries and control messages not made because the worker did not read. */
+  droppedCount: number;
+  /** How often a worker was told of a gap. */
+  gapCount: number;
+}
+
+/**
+ * The embedded broker's centre, in the master: one total order for all workers of the farm.
+ *
+ * It gives each publication to the workers that subscribed its channel, the publishing worker like all
+ * others. A worker that does not read (its `send` answers false) loses publications: they are dropped,
+ * counted, and once it takes messages again the first thing it gets is a `gap`.
+ *
+ * Bounded by what the workers subscribe; holds no payload.
+ */
+export class MemoryBrokerHub {
+  readonly counters: MemoryBrokerHubCounters = {
+    publicationCount: 0,
+    deliveryCount: 0,
+    droppedCount: 0,
+    gapCount: 0,
+  };
+  readonly #ports = new Map<number, Port>();
+  // Arrays are replaced, never changed, so that a publication under way goes on over the one it began with.
+  readonly #subscribers = new Map<string, readonly Port[]>();
+  readonly #behind = new Set<Port>();
+  #retryTimer: NodeJS.Timeout | undefined;
+
+  /** Channels with at least one subscribed worker. */
+  get channelCount(): number {
+    return this.#subscribers.size;
+  }
+
+  /**
+   * A worker is there. `send` gives it a message and answers false when the worker does not take it now; it
+   * serialises or copies the payload before it returns. A worker that is attached already is detached first.
+   */
+  attach(workerId: number, send: (message: HubToWorkerMessage) => boolean): HubPort {
+    const former = this.#ports.get(workerId);
+    if (former !== undefined) this.#detach(workerId, former);
+    const port: Port = {
+      send,
+      channels: new Set(),
+      confirmations: [],
+      dropped: undefined,
+      isAttached: true,
+    };
+    this.#ports.set(workerId, port);
+    return {
+      receive: (message) => this.#receive(port, message),
+      detach: () => this.#detach(workerId, port),
+    };
+  }
+
+  /** Publishes from the master itself. The payload is only lent. */
+  publish(channel: string, payload: Buffer): void {
+    this.counters.publicationCount += 1;
+    const ports = this.#subscribers.get(channel);
+    if (ports === undefined) return;
+    const message: HubToWorkerMessage = { type: 'publication', channel, payload };
+    for (const port of ports) {
+      if (!port.isAttached) continue;
+      if (this.#caughtUp(port) && port.send(message)) this.counters.deliveryCount += 1;
+      else this.#drop(port, channel);
+    }
+  }
+
+  /** Gives a control message to every worker. The payload is only lent. */
+  control(payload: Buffer): void {
+    const message: HubToWorkerMessage = { type: 'control', payload };
+    for (const port of this.#ports.values()) {
+      if (!this.#caughtUp(port) || !port.send(message)) this.#drop(port, undefined);
+    }
+  }
+
+  /** Detaches every worker. Calling it twice is safe. */
+  stop(): void {
+    for (const [workerId, port] of this.#ports) this.#detach(workerId, port);
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
+  }
+
+  #receive(port: Port, message: BrokerLinkMessage): void {
+    if (!port.isAttached) return;
+    switch (message.type) {
+      case 'publish':
+        this.publish(message.channel, message.payload);
+        return;
+      case 'subscribe':
+        for (const channel of message.channels) this.#subscribe(port, channel);
+        if (!this.#caughtUp(port) || !port.send({ type: 'subscribed', channels: message.channels })) {
+          port.confirmations.push(message.channels);
+          this.#retryLater(port);
+        }
+        return;
+      case 'unsubscribe':
+        for (const channel of message.channels) this.#unsubscribe(port, channel);
+        return;
+      case 'publication':
+      case 'subscribed':
+      case 'control':
+      case 'gap':
+        return;
+    }
+  }
+
+  #subscribe(port: Port, channel: string): void {
+    if (port.channels.has(channel)) return;
+    port.channels.add(channel);
+    this.#subscribers.set(channel, [...(this.#subscribers.get(channel) ?? []), port]);
+  }
+
+  #unsubscribe(port: Port, channel: string): void {
+    if (!port.channels.delete(channel)) return;
+    const left = (this.#subscribers.get(channel) ?? []).filter((other) => other !== port);
+    if (left.length === 0) this.#subscribers.delete(channel);
+    else this.#subscribers.set(channel, left);
+  }
+
+  #detach(workerId: number, port: Port): void {
+    if (!port.isAttached) return;
+    port.isAttached = false;
+    for (const channel of port.channels) this.#unsubscribe(port, channel);
+    this.#behind.delete(port);
+    this.#ports.delete(workerId);
+  }
+
+  #drop(port: Port, channel: string | undefined): void {
+    this.counters.droppedCount += 1;
+    port.dropped ??= { channels: new Set(), droppedCount: 0, since: performance.now() };
+    port.dropped.droppedCount += 1;
+    if (channel !== undefined) port.dropped.channels.add(channel);
+    this.#retryLater(port);
+  }
+
+  /** Whether the worker has everything that waited for it: the gap first, then the confirmations. */
+  #caughtUp(port: Port): boolean {
+    const { dropped } = port;
+    if (dropped !== undefined) {
+      const gap: HubToWorkerMessage = {
+        type: 'gap',
+        channelCount: dropped.channels.size,
+        droppedCount: dropped.droppedCount,
+        sinceMs: Math.ceil(performance.now() - dropped.since),
+      };
+      if (!port.send(gap)) return false;
+      this.counters.gapCount += 1;
+      port.dropped = undefined;
+    }
+    for (;;) {
+      const channels = port.confirmations[0];
+      if (channels === undefined) return true;
+      if (!port.send({ type: 'subscribed', channels })) return false;
+      port.confirmations.shift();
+    }
+  }
+
+  #retryLater(port: Port): void {
+    this.#behind.add(port);
+    if (this.#retryTimer !== undefined) return;
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = undefined;
+      for (const other of this.#behind) {
+        this.#behind.delete(other);
+        if (!this.#caughtUp(other)) this.#retryLater(other);
+      }
+    }, RETRY_MS);
+    this.#retryTimer.unref();
+  }
+}

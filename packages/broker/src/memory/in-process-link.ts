@@ -1,0 +1,103 @@
+import { ownedCopy } from '../owned-copy.ts';
+import type { MemoryBrokerHub } from './hub.ts';
+import type {
+  BrokerLink,
+  BrokerLinkMessage,
+  HubPort,
+  HubToWorkerMessage,
+  WorkerToHubMessage,
+} from './link.ts';
+
+export interface InProcessLinkOptions {
+  readonly workerId: number;
+  /** The `onMessage` of the MemoryBroker that uses the link. */
+  readonly onMessage: (message: HubToWorkerMessage) => void;
+  /** Most payload bytes under way in one direction. Default 16 MiB. */
+  readonly maxBytes?: number;
+}
+
+/** A message costs this much beside its payload, so that empty ones are bounded, too. */
+const MESSAGE_BYTES = 64;
+
+/**
+ * A link between a hub and a MemoryBroker in the same process, with the manners of the real one: ordered,
+ * asynchronous, bounded in bytes, payloads copied on the way. For a farm without worker processes, for a
+ * broker in the master itself, and for tests.
+ */
+export class InProcessLink implements BrokerLink {
+  readonly #toHub: Lane<WorkerToHubMessage>;
+  readonly #toWorker: Lane<HubToWorkerMessage>;
+  readonly #port: HubPort;
+
+  constructor(hub: MemoryBrokerHub, options: InProcessLinkOptions) {
+    const maxBytes = options.maxBytes ?? 16 * 1024 * 1024;
+    const toWorker = new Lane<HubToWorkerMessage>(options.onMessage, maxBytes);
+    const port = hub.attach(options.workerId, (message) => toWorker.push(message));
+    this.#toWorker = toWorker;
+    this.#toHub = new Lane<WorkerToHubMessage>((message) => port.receive(message), maxBytes);
+    this.#port = port;
+  }
+
+  send(message: WorkerToHubMessage): boolean {
+    return this.#toHub.push(message);
+  }
+
+  /** Stops and resumes the worker's reading, as a stopped process would. */
+  setReading(isReading: boolean): void {
+    this.#toWorker.setReading(isReading);
+  }
+
+  /** Detaches from the hub and drops what is under way. */
+  close(): void {
+    this.#port.detach();
+    this.#toHub.close();
+    this.#toWorker.close();
+  }
+}
+
+class Lane<Message extends BrokerLinkMessage> {
+  readonly #deliver: (message: Message) => void;
+  readonly #maxBytes: number;
+  #messages: Message[] = [];
+  #bytes = 0;
+  #turn: NodeJS.Immediate | undefined;
+  #isReading = true;
+  #isClosed = false;
+
+  constructor(deliver: (message: Message) => void, maxBytes: number) {
+    this.#deliver = deliver;
+    this.#maxBytes = maxBytes;
+  }
+
+  push(message: Message): boolean {
+    const bytes = MESSAGE_BYTES + ('payload' in message ? message.payload.length : 0);
+    if (this.#isClosed || this.#bytes + bytes > this.#maxBytes) return false;
+    this.#bytes += bytes;
+    this.#messages.push('payload' in message ? { ...message, payload: ownedCopy(message.payload) } : message);
+    this.#readSoon();
+    return true;
+  }
+
+  setReading(isReading: boolean): void {
+    this.#isReading = isReading;
+    this.#readSoon();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#messages = [];
+    clearImmediate(this.#turn);
+  }
+
+  #readSoon(): void {
+    if (!this.#isReading || this.#isClosed || this.#messages.length === 0) return;
+    this.#turn ??= setImmediate(() => {
+      this.#turn = undefined;
+      if (!this.#isReading) return;
+      const messages = this.#messages;
+      this.#messages = [];
+      this.#bytes = 0;
+      for (const message of messages) if (!this.#isClosed) this.#deliver(message);
+    });
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * What a worker's MemoryBroker and the master's MemoryBrokerHub say to each other. Plain data; whoever
+ * carries the messages chooses the bytes. `payload` is only lent: it may be a view of a shared chunk that is
+ * valid during the call, so a carrier that keeps it copies it, and so does the MemoryBroker.
+ */
+export type BrokerLinkMessage = WorkerToHubMessage | HubToWorkerMessage;
+
+/** Messages of a worker. `subscribe` is answered by one `subscribed` with the same channels. */
+export type WorkerToHubMessage =
+  | { readonly type: 'publish'; readonly channel: string; readonly payload: Buffer }
+  | { readonly type: 'subscribe'; readonly channels: readonly string[] }
+  | { readonly type: 'unsubscribe'; readonly channels: readonly string[] };
+
+/** Messages of the hub. */
+export type HubToWorkerMessage =
+  | { readonly type: 'publication'; readonly channel: string; readonly payload: Buffer }
+  | { readonly type: 'subscribed'; readonly channels: readonly string[] }
+  | { readonly type: 'control'; readonly payload: Buffer }
+  /** The worker did not read: this many publications of this many channels were dropped for it. */
+  | {
+      readonly type: 'gap';
+      readonly channelCount: number;
+      readonly droppedCount: number;
+      readonly sinceMs: number;
+    };
+
+/** Most channel names in one message: 128 names are at most 32 KB. */
+export const MAX_NAMES_PER_MESSAGE = 128;
+
+/**
+ * The worker's end of the channel to the master. What arrives from there is given to
+ * `MemoryBroker.onMessage`, in order.
+ */
+export interface BrokerLink {
+  /**
+   * Sends one message. False: the byte bound of the channel is reached and the message was not taken.
+   * Serialises or copies the payload before it returns.
+   */
+  send(message: WorkerToHubMessage): boolean;
+}
+
+/** The hub's end of the channel to one worker, as `MemoryBrokerHub.attach` returns it. */
+export interface HubPort {
+  /** A message of the worker. Anything a worker does not say is ignored. */
+  receive(message: BrokerLinkMessage): void;
+  /** The worker is gone: its subscriptions end. Calling it twice is safe. */
+  detach(): void;
+}

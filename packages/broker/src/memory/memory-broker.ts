@@ -1,0 +1,146 @@
+import type { Broker, BrokerHandlers, BrokerState, PublishResult, SubscribeOutcome } from '../broker.ts';
+import { invalidChannel } from '../channel-name.ts';
+import { BrokerError } from '../errors.ts';
+import { ownedCopy } from '../owned-copy.ts';
+import { SUBSCRIBE_TIMEOUT_MS, SubscriptionTable, UNSUBSCRIBE_LINGER_MS } from '../subscription-table.ts';
+import { MAX_NAMES_PER_MESSAGE } from './link.ts';
+import type { BrokerLink, BrokerLinkMessage } from './link.ts';
+
+export interface MemoryBrokerOptions {
+  readonly handlers: BrokerHandlers;
+  /** The way to the hub. */
+  readonly link: BrokerLink;
+  /** How long `subscribe` waits for the hub's answer, in ms. Default 5,000. */
+  readonly subscribeTimeoutMs?: number;
+  /** How long a subscription outlives its last local subscriber, in ms. Default 2,000. */
+  readonly unsubscribeLingerMs?: number;
+}
+
+const PUBLISHED: PublishResult = Object.freeze({});
+
+/**
+ * The embedded broker of one worker. Everything it publishes goes to the hub in the master and comes back
+ * from there, so that all workers of the farm see one order.
+ *
+ * `publish` resolves when the link has taken the publication. The link is ordered and reliable as long as
+ * both processes live, so `BROKER_OUTCOME_UNKNOWN` does not occur: a worker does not outlive its master.
+ * `ready` from `start` to `stop`.
+ */
+export class MemoryBroker implements Broker {
+  readonly #handlers: BrokerHandlers;
+  readonly #link: BrokerLink;
+  readonly #table: SubscriptionTable;
+  #state: BrokerState = 'connecting';
+  #stateReason = 'The embedded broker is not started.';
+
+  constructor(options: MemoryBrokerOptions) {
+    this.#handlers = options.handlers;
+    this.#link = options.link;
+    const link = this.#link;
+    this.#table = new SubscriptionTable(
+      {
+        maxNames: MAX_NAMES_PER_MESSAGE,
+        requestSubscribe: (channels) => link.send({ type: 'subscribe', channels }),
+        requestUnsubscribe: (channels) => link.send({ type: 'unsubscribe', channels }),
+        wireOnRestored: () => this.#setState('ready', "The embedded broker in the farm's master is ready."),
+      },
+      {
+        subscribeTimeoutMs: options.subscribeTimeoutMs ?? SUBSCRIBE_TIMEOUT_MS,
+        unsubscribeLingerMs: options.unsubscribeLingerMs ?? UNSUBSCRIBE_LINGER_MS,
+      },
+    );
+  }
+
+  get state(): BrokerState {
+    return this.#state;
+  }
+
+  get stateReason(): string {
+    return this.#stateReason;
+  }
+
+  start(): Promise<void> {
+    if (this.#state === 'connecting') this.#table.up();
+    return Promise.resolve();
+  }
+
+  publish(channel: string, payload: Uint8Array): Promise<PublishResult> {
+    const invalid = invalidChannel(channel);
+    if (invalid !== undefined) return Promise.reject(invalid);
+    if (this.#state !== 'ready') {
+      return Promise.reject(
+        new BrokerError(
+          'BROKER_UNAVAILABLE',
+          `Publishing to channel ${JSON.stringify(channel)} failed, nothing was sent: ${this.#stateReason}`,
+        ),
+      );
+    }
+    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+    if (!this.#link.send({ type: 'publish', channel, payload: bytes })) {
+      return Promise.reject(
+        new BrokerError(
+          'BROKER_OVERLOADED',
+          `Publishing ${payload.byteLength} bytes to channel ${JSON.stringify(channel)} failed, nothing was sent: the channel to the master is full, so publish more slowly.`,
+        ),
+      );
+    }
+    return Promise.resolve(PUBLISHED);
+  }
+
+  subscribe(channel: string): Promise<SubscribeOutcome> {
+    return this.#table.subscribe(channel);
+  }
+
+  isConfirmed(channel: string): boolean {
+    return this.#table.isConfirmed(channel);
+  }
+
+  unsubscribe(channel: string): void {
+    this.#table.unsubscribe(channel);
+  }
+
+  /** A message of the hub has arrived over the link. The payload is copied when it is kept. */
+  onMessage(message: BrokerLinkMessage): void {
+    if (this.#state === 'stopped') return;
+    switch (message.type) {
+      case 'publication':
+        if (!this.#table.isWanted(message.channel)) return;
+        this.#handlers.brokerOnPublication({
+          channel: message.channel,
+          payload: ownedCopy(message.payload),
+        });
+        return;
+      case 'subscribed':
+        this.#table.confirm(message.channels);
+        return;
+      case 'control':
+        this.#handlers.brokerOnControl(ownedCopy(message.payload));
+        return;
+      case 'gap':
+        this.#handlers.brokerOnGap({
+          channelCount: message.channelCount,
+          sinceMs: message.sinceMs,
+          reason: `This worker did not read for ${message.sinceMs} ms, and the master dropped ${message.droppedCount} publications for it.`,
+        });
+        return;
+      case 'publish':
+      case 'subscribe':
+      case 'unsubscribe':
+        return;
+    }
+  }
+
+  stop(): Promise<void> {
+    if (this.#state !== 'stopped') {
+      this.#table.stop();
+      this.#setState('stopped', 'The broker is stopped.');
+    }
+    return Promise.resolve();
+  }
+
+  #setState(state: BrokerState, reason: string): void {
+    this.#state = state;
+    this.#stateReason = reason;
+    this.#handlers.brokerOnState(state, reason);
+  }
+}
