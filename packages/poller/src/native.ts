@@ -83,11 +83,12 @@ export function native(): Native {
   }
   try {
     // The path is the same from src/ and from dist/.
-    loaded = createRequire(import.meta.url)('../build/poller.node') as Native;
-    return loaded;
+    const addon: Native = createRequire(import.meta.url)('../build/poller.node');
+    loaded = addon;
+    return addon;
   } catch (cause) {
     throw new PollerUnavailableError(
-      'Roost\'s poller is not built: install a C++ compiler (Debian: "apt-get install g++") and run "npm run build".',
+      'Roost\'s poller is not built: install a C++ compiler and the headers of Node.js (Debian: "apt-get install g++", with Debian\'s own Node also "libnode-dev") and run "npm run build".',
       { cause },
     );
   }

@@ -1,0 +1,110 @@
+// One poller: an epoll set and the memory it shares with JavaScript. Every function here runs on the thread of the
+// environment that created it.
+#pragma once
+
+#include "check.h"
+#include "kept-rows.h"
+
+#include <sys/epoll.h>
+#include <uv.h>
+
+namespace roost {
+
+// As in src/constants.ts.
+constexpr int kInterestReadable = 1;
+constexpr int kInterestWritable = 2;
+constexpr int kFlagData = 1;
+constexpr int kFlagEnd = 2;
+constexpr int kFlagError = 4;
+constexpr int kFlagWritable = 8;
+constexpr int kFlagHangup = 16;
+constexpr int kFlagPeerEnded = 32;
+constexpr int kFlagDescriptor = 64;
+constexpr int kFlagReadable = 128;
+constexpr int kEventFields = 5;
+constexpr int kBroadcastSkipped = -100000;
+
+// What the poller knows of a row; its two lowest bits are the interest.
+using RowState = uint8_t;
+constexpr RowState kRowInterest = kInterestReadable | kInterestWritable;
+// In the poller's care, though perhaps silent.
+constexpr RowState kRowWatched = 4;
+// Out of the epoll set after its end or error was reported: nothing more will come, and nothing may spin.
+constexpr RowState kRowSilent = 8;
+// Its last recv(2) filled all it was offered, so there is probably more: it waits behind rows that send little.
+constexpr RowState kRowBusy = 16;
+
+struct Poller {
+  napi_env env;
+  uv_poll_t handle;
+  int epoll = -1;
+  // False from destroy() or teardown on: nothing below may be touched then.
+  bool open = false;
+  // The memory is freed when both have happened, in either order.
+  bool closed = false;
+  bool collected = false;
+  napi_async_cleanup_hook_handle teardown = nullptr;
+
+  int32_t slot_count = 0;
+  int32_t* fds = nullptr;
+  const int32_t* generations = nullptr;
+  const uint8_t* flags = nullptr;
+  uint8_t* slab = nullptr;
+  int32_t slab_bytes = 0;
+  int32_t* events = nullptr;
+  int32_t max_entries = 0;
+  int32_t row_bytes = 0;
+  uint8_t sendable_mask = 0;
+  uint8_t sendable_value = 0;
+
+  RowState* states = nullptr;
+  epoll_event* ready = nullptr;
+  KeptRows kept;
+  // Of the wake-up in progress.
+  int32_t entries = 0;
+  int32_t slab_used = 0;
+
+  // Keep alive the instance, onEvents and the arrays whose memory is used above.
+  static constexpr size_t kReferences = 7;
+  napi_ref references[kReferences] = {};
+  napi_ref& instance() { return references[0]; }
+  napi_ref& on_events() { return references[1]; }
+};
+
+// epoll_event.data of a row: slot below, generation above. Slots are not negative, so the highest bit of the lower
+// half is free and marks a watched descriptor, whose fd stands below and whose id above.
+constexpr uint32_t kDescriptorBit = 1U << 31;
+inline uint64_t EpollData(uint32_t low, int32_t high) {
+  return low | static_cast<uint64_t>(static_cast<uint32_t>(high)) << 32;
+}
+
+// Serves ready rows into the slab and the events; p.entries says how many (wake.cc).
+void CollectEvents(Poller& p);
+
+// Takes a row out of the epoll set for good, until setInterest (rows.cc).
+void Silence(Poller& p, int32_t slot);
+// After the peer's end: only writability is asked from here on (rows.cc).
+void StopReading(Poller& p, int32_t slot);
+
+// The open poller behind a method call; nullptr, with an exception pending, after destroy() (poller.cc).
+Poller* OpenPoller(napi_env env, void* data);
+
+// Methods of the instance.
+napi_value Watch(napi_env env, napi_callback_info info);
+napi_value WatchAll(napi_env env, napi_callback_info info);
+napi_value SetInterest(napi_env env, napi_callback_info info);
+napi_value Unwatch(napi_env env, napi_callback_info info);
+napi_value Send(napi_env env, napi_callback_info info);
+napi_value Broadcast(napi_env env, napi_callback_info info);
+napi_value Close(napi_env env, napi_callback_info info);
+napi_value ShutdownWrite(napi_env env, napi_callback_info info);
+napi_value WatchDescriptor(napi_env env, napi_callback_info info);
+napi_value UnwatchDescriptor(napi_env env, napi_callback_info info);
+
+// Functions of the module, each file's own.
+napi_value CreatePoller(napi_env env, napi_callback_info info);
+bool DefineSockets(napi_env env, napi_value exports);
+bool DefineDescriptors(napi_env env, napi_value exports);
+bool DefineProcess(napi_env env, napi_value exports);
+
+}  // namespace roost

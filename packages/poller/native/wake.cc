@@ -1,0 +1,148 @@
+// One wake-up: epoll_wait(2) once, recv(2) at most once for each row, on the environment's thread. Descriptors are
+// only read from, never closed. Results are entries in p.events and bytes in p.slab.
+//
+// Bounded in bytes: no more than the slab in all, and a row gets row_bytes, or an equal share when few are ready.
+// Rows that did not fit are kept, in order, because epoll alone would start with the same rows every time.
+//
+// A row that filled its last share is busy and waits behind the rows kept before it. Rows that send little are served
+// in the wake-up that reports them, from the half of the slab that kept rows leave them: so 200 clients that pour
+// bytes delay an echo of somebody else by one wake-up, not by a round of all of them.
+#include "poller.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace roost {
+namespace {
+
+void Emit(Poller& p, int32_t id, int32_t generation, int flags, int32_t offset, int32_t length) {
+  int32_t* entry = p.events + p.entries++ * kEventFields;
+  entry[0] = id;
+  entry[1] = generation;
+  entry[2] = flags;
+  entry[3] = offset;
+  entry[4] = length;
+}
+
+bool IsCurrent(const Poller& p, int32_t slot, int32_t generation) {
+  return slot < p.slot_count && p.generations[slot] == generation && p.fds[slot] >= 0 &&
+         (p.states[slot] & kRowWatched) != 0;
+}
+
+void Receive(Poller& p, int32_t slot, int32_t generation, int flags, int32_t share) {
+  int32_t offered = std::min(share, p.slab_bytes - p.slab_used);
+  ssize_t received;
+  do {
+    received = recv(p.fds[slot], p.slab + p.slab_used, static_cast<size_t>(offered), MSG_DONTWAIT);
+  } while (received < 0 && errno == EINTR);
+
+  RowState& state = p.states[slot];
+  state = static_cast<RowState>(received == offered ? state | kRowBusy : state & ~kRowBusy);
+  if (received > 0) {
+    Emit(p, slot, generation, flags | kFlagData, p.slab_used, static_cast<int32_t>(received));
+    p.slab_used += static_cast<int32_t>(received);
+  } else if (received == 0) {
+    Emit(p, slot, generation, flags | kFlagEnd, p.slab_used, 0);
+    StopReading(p, slot);
+  } else if (errno != EAGAIN) {
+    Emit(p, slot, generation, kFlagError, 0, errno);
+    Silence(p, slot);
+  } else if (flags != 0) {
+    Emit(p, slot, generation, flags, 0, 0);
+  }
+}
+
+int ErrorOf(int fd, uint32_t reported) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) return errno;
+  if (error != 0) return error;
+  // Somebody has read SO_ERROR before us.
+  return (reported & EPOLLERR) != 0 ? ECONNRESET : EPIPE;
+}
+
+void EmitDescriptor(Poller& p, uint32_t reported, int32_t id) {
+  // On HUP and ERR the next call on the descriptor tells: everything that could be asked for is reported.
+  bool failed = (reported & (EPOLLHUP | EPOLLERR)) != 0;
+  int flags = kFlagDescriptor;
+  if (failed || (reported & EPOLLIN) != 0) flags |= kFlagReadable;
+  if (failed || (reported & EPOLLOUT) != 0) flags |= kFlagWritable;
+  Emit(p, id, 0, flags, 0, 0);
+}
+
+// Reports what needs no bytes, puts busy rows into p.kept, and answers true when the row is to be received now.
+bool Sort(Poller& p, int32_t slot, int32_t generation, uint32_t reported) {
+  RowState state = p.states[slot];
+  bool failed = (reported & (EPOLLHUP | EPOLLERR)) != 0;
+  if ((state & kRowInterest) == 0) {
+    Emit(p, slot, generation, failed ? kFlagHangup : kFlagPeerEnded, 0, 0);
+    return false;
+  }
+  if ((state & kInterestReadable) == 0 && failed) {
+    Emit(p, slot, generation, kFlagError, 0, ErrorOf(p.fds[slot], reported));
+    Silence(p, slot);
+    return false;
+  }
+  bool readable = (state & kInterestReadable) != 0 && (failed || (reported & EPOLLIN) != 0);
+  bool waits = p.kept.Has(slot) || (state & kRowBusy) != 0;
+  if (readable && !waits) return true;
+  if (readable && !p.kept.Has(slot)) p.kept.Push(slot, generation);
+  if ((reported & EPOLLOUT) != 0) Emit(p, slot, generation, kFlagWritable, 0, 0);
+  return false;
+}
+
+}  // namespace
+
+void CollectEvents(Poller& p) {
+  p.entries = 0;
+  p.slab_used = 0;
+  // Every reported event makes at most one entry; the rest of the room is for kept rows.
+  int asked = p.max_entries - std::min(p.kept.count(), p.max_entries / 2);
+  // -1 is EINTR, since the arguments are ours: the descriptor stays readable and we are called again.
+  int reported = epoll_wait(p.epoll, p.ready, asked, 0);
+
+  int fresh = 0;
+  for (int i = 0; i < reported; i++) {
+    epoll_event event = p.ready[i];
+    uint32_t low = static_cast<uint32_t>(event.data.u64);
+    int32_t high = static_cast<int32_t>(static_cast<uint32_t>(event.data.u64 >> 32));
+    if ((low & kDescriptorBit) != 0) {
+      EmitDescriptor(p, event.events, high);
+    } else if (int32_t slot = static_cast<int32_t>(low); IsCurrent(p, slot, high)) {
+      if (Sort(p, slot, high, event.events)) p.ready[fresh++] = event;
+    }
+  }
+
+  int32_t kept = p.kept.count();
+  if (fresh + kept == 0) return;
+  int32_t share = std::max(p.row_bytes, p.slab_bytes / (fresh + kept));
+  auto has_room = [&p] { return p.slab_bytes - p.slab_used >= p.row_bytes; };
+  auto serve_kept = [&p, &kept, share] {
+    kept--;
+    int32_t generation;
+    int32_t slot = p.kept.Pop(&generation);
+    if (IsCurrent(p, slot, generation)) Receive(p, slot, generation, 0, share);
+  };
+
+  // Kept rows first, with half of the slab, and always one: else a stream of small messages could starve them.
+  while (kept > 0 && has_room() && p.slab_used < p.slab_bytes / 2 && p.entries + fresh < p.max_entries) {
+    serve_kept();
+  }
+  for (int i = 0; i < fresh; i++) {
+    int32_t slot = static_cast<int32_t>(p.ready[i].data.u64 & UINT32_MAX);
+    int32_t generation = static_cast<int32_t>(static_cast<uint32_t>(p.ready[i].data.u64 >> 32));
+    int flags = (p.ready[i].events & EPOLLOUT) != 0 ? kFlagWritable : 0;
+    if (has_room()) {
+      Receive(p, slot, generation, flags, share);
+    } else {
+      p.kept.Push(slot, generation);
+      if (flags != 0) Emit(p, slot, generation, flags, 0, 0);
+    }
+  }
+  // Only those that were kept before: a row is received from once a wake-up.
+  while (kept > 0 && has_room() && p.entries < p.max_entries) serve_kept();
+}
+
+}  // namespace roost
