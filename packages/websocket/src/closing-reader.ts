@@ -1,0 +1,92 @@
+import { isValidCloseCode, NO_STATUS_CODE, Opcode } from './frame-writer.ts';
+import { MAX_LIMIT } from './errors.ts';
+
+/** What {@link ClosingReader.closeCode} says when the bytes were no valid frame. Never stands in a frame. */
+const ABNORMAL_CODE = 1006;
+
+const FIN = 0x80;
+const RSV = 0x70;
+const MASKED = 0x80;
+const MASK_BYTES = 4;
+
+/**
+ * Looks for the client's close frame after we have sent ours, and discards everything before it (RFC 6455 §1.4: data
+ * that arrives then may be ignored). One reader serves all connections; what it must remember of one between two
+ * reads is the caller's: `skipBytes`, and the bytes from `consumed` on, fewer than 14, that are the beginning of a
+ * header and must be given again before what follows them.
+ */
+export class ClosingReader {
+  /** After `read`: bytes of a discarded frame that are still to come. 0 to 2^31 − 1. */
+  skipBytes = 0;
+  /** After `read`: index up to which the bytes were used. */
+  consumed = 0;
+  /** After `read` answered true: the client's code, 1005 when it gave none, 1006 when it sent nonsense. */
+  closeCode = NO_STATUS_CODE;
+
+  /**
+   * Reads `bytes` from `start` to `end`, of which the first `skipBytes` belong to a frame that is being discarded.
+   * True when the connection is done: a close frame has arrived (its reason need not have), or something that is no
+   * frame of a client, or a frame of 2 GiB or more.
+   */
+  read(bytes: Buffer, start: number, end: number, skipBytes: number): boolean {
+    this.closeCode = NO_STATUS_CODE;
+    let at = start;
+    let skip = skipBytes;
+    for (;;) {
+      if (skip > end - at) {
+        this.skipBytes = skip - (end - at);
+        this.consumed = end;
+        return false;
+      }
+      at += skip;
+      skip = 0;
+      this.skipBytes = 0;
+      this.consumed = at;
+      if (end - at < 2) return at < end && isNoFrame(bytes[at] ?? 0) && this.#end(ABNORMAL_CODE);
+
+      const first = bytes[at] ?? 0;
+      const second = bytes[at + 1] ?? 0;
+      let payloadBytes = second & 0x7f;
+      let headerBytes = 2 + MASK_BYTES;
+      const isControl = (first & 0x08) !== 0;
+      if (isNoFrame(first) || second < MASKED || (isControl && payloadBytes > 125)) {
+        return this.#end(ABNORMAL_CODE);
+      }
+      if (payloadBytes === 126) headerBytes += 2;
+      else if (payloadBytes === 127) headerBytes += 8;
+
+      if ((first & 0x0f) === Opcode.close) {
+        if (payloadBytes === 0) return this.#end(NO_STATUS_CODE);
+        if (payloadBytes === 1) return this.#end(ABNORMAL_CODE);
+        if (end - at < headerBytes + 2) return false;
+        const high = (bytes[at + 6] ?? 0) ^ (bytes[at + 2] ?? 0);
+        const low = (bytes[at + 7] ?? 0) ^ (bytes[at + 3] ?? 0);
+        const code = (high << 8) | low;
+        return this.#end(isValidCloseCode(code) ? code : ABNORMAL_CODE);
+      }
+
+      if (end - at < headerBytes) return false;
+      if (payloadBytes === 126) {
+        payloadBytes = bytes.readUInt16BE(at + 2);
+      } else if (payloadBytes === 127) {
+        payloadBytes = bytes.readUInt32BE(at + 2) * 2 ** 32 + bytes.readUInt32BE(at + 6);
+      }
+      if (payloadBytes > MAX_LIMIT) return this.#end(ABNORMAL_CODE);
+      at += headerBytes;
+      skip = payloadBytes;
+    }
+  }
+
+  #end(closeCode: number): true {
+    this.closeCode = closeCode;
+    return true;
+  }
+}
+
+/** Whether no frame begins with this byte: RSV bits, a reserved opcode, or a control frame in fragments. */
+function isNoFrame(first: number): boolean {
+  if ((first & RSV) !== 0) return true;
+  const opcode = first & 0x0f;
+  if (opcode > Opcode.pong || (opcode > Opcode.binary && opcode < Opcode.close)) return true;
+  return opcode >= Opcode.close && (first & FIN) === 0;
+}

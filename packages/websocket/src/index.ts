@@ -1,0 +1,21 @@
+export { ClosingReader } from './closing-reader.ts';
+export { WebSocketArgumentError } from './errors.ts';
+export type { WebSocketErrorCode } from './errors.ts';
+export { FrameKind, SimpleFrameReader } from './frame-reader.ts';
+export {
+  encodeCloseFrame,
+  encodeFrame,
+  encodeTextFrame,
+  frameHeaderBytes,
+  isValidCloseCode,
+  NO_STATUS_CODE,
+  Opcode,
+  writeFrameHeader,
+} from './frame-writer.ts';
+export { InboundBuffer } from './inbound-buffer.ts';
+export type { InboundBufferOptions } from './inbound-buffer.ts';
+export { refusalResponse } from './refusal-response.ts';
+export { findHeadEnd, parseRequestHead } from './request-head.ts';
+export type { RefusedHead, RequestHead, RequestHeadOptions, RequestHeadResult } from './request-head.ts';
+export { looksLikeHandshake, Upgrader } from './upgrader.ts';
+export type { UpgradeOptions, UpgradeResult } from './upgrader.ts';
