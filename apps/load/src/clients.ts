@@ -1,0 +1,316 @@
+import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
+import {
+  closeDescriptor,
+  connect,
+  type ConnectOptions,
+  EVENT_FIELDS,
+  Interest,
+  PollFlag,
+  Poller,
+  socketError,
+} from '@roost/poller';
+import { clientFrame, type FrameHeader, Opcode, readFrameHeader } from './client-frames.ts';
+import { ClientState, ClientTable } from './client-table.ts';
+import { Handshake } from './handshake.ts';
+import type { Target } from './target.ts';
+
+/** Frames up to this size are kept until they are whole; of larger ones only the length is followed. */
+const MAX_KEPT_FRAME_BYTES = 128 * 1024;
+/** How long a server may take to end the TCP connection after the closing handshake. */
+const CLOSE_TIMEOUT_MS = 5000;
+const CLOSES_PER_TURN = 512;
+const NORMAL_CLOSURE = Buffer.from([1000 >> 8, 1000 & 255]);
+
+/** What happens to clients. Slots are valid until the call returns. */
+export interface ClientEvents {
+  opened(slot: number): void;
+  /** It never opened. `reason` is an errno's name, `http 404`, `timeout` … */
+  failed(slot: number, reason: string): void;
+  /** One whole message of an open client, in `bytes[start … start + length)`; `length` is -1 when it was not kept. */
+  message(slot: number, bytes: Buffer, start: number, length: number): void;
+  /** It is open no more; `code` is the server's close code, 1006 without one, null when we began to close. */
+  closing(slot: number, code: string | null): void;
+  /** The descriptor of a client that had opened is closed. */
+  gone(slot: number): void;
+  /** Everything that one wake-up brought has been handled. */
+  batchEnded(): void;
+}
+
+export interface ClientsOptions {
+  readonly target: Target;
+  /** Addresses to bind, taken in turn by connection number; none lets the kernel choose. */
+  readonly sourceAddresses: readonly string[];
+  readonly capacity: number;
+  /** From connect(2) to the whole answer. */
+  readonly handshakeTimeoutMs: number;
+  readonly events: ClientEvents;
+}
+
+/**
+ * The WebSocket clients of one load process, over one epoll set: connects, shakes hands, follows frames, answers pings
+ * and close frames. Never throws for what a server does.
+ */
+export class Clients {
+  readonly table: ClientTable;
+  readonly #events: ClientEvents;
+  readonly #poller: Poller;
+  readonly #handshake: Handshake;
+  readonly #routes: readonly ConnectOptions[];
+  readonly #handshakeTimeoutMs: number;
+  /** Bytes of answers and frames that have not fully arrived, for the few that have any. */
+  readonly #partial = new Map<number, Buffer>();
+  readonly #header: FrameHeader = { isFinal: true, opcode: 0, payloadBytes: 0, isValid: true };
+  readonly #sweeper: NodeJS.Timeout;
+
+  constructor(options: ClientsOptions) {
+    const { target, sourceAddresses } = options;
+    this.#events = options.events;
+    this.#handshakeTimeoutMs = options.handshakeTimeoutMs;
+    this.table = new ClientTable(options.capacity);
+    this.#handshake = new Handshake(target);
+    const route = { host: target.address, port: target.port };
+    this.#routes =
+      sourceAddresses.length === 0
+        ? [route]
+        : sourceAddresses.map((sourceAddress) => Object.assign({ sourceAddress }, route));
+    this.#poller = new Poller({ columns: this.table, onEvents: (count) => this.#onEvents(count) });
+    this.#sweeper = setInterval(() => this.#sweep(), 500);
+  }
+
+  /** Begins to open connection `number`; the outcome is one call of `opened` or `failed`, perhaps before it returns. */
+  open(number: number): void {
+    const fd = connect(this.#routes[number % this.#routes.length] ?? { host: '', port: 0 });
+    if (fd < 0) {
+      this.#events.failed(-1, getSystemErrorName(fd));
+      return;
+    }
+    const slot = this.table.take(fd, number);
+    if (slot === -1) {
+      closeDescriptor(fd);
+      this.#events.failed(-1, 'more connections than this process has slots');
+      return;
+    }
+    this.table.since[slot] = performance.now();
+    // On loopback connect(2) is done by now, which saves a wake-up.
+    this.#sendRequest(slot, false);
+  }
+
+  /** Sends one whole frame. False: the kernel did not take it, and the connection has ended. */
+  send(slot: number, frame: Buffer): boolean {
+    if (this.#poller.send(slot, frame, 0, frame.length) === frame.length) return true;
+    this.#leave(slot, 'short send');
+    this.#end(slot);
+    return false;
+  }
+
+  /** Begins the closing handshake with 1000. */
+  close(slot: number): void {
+    if (this.table.states[slot] === ClientState.open) this.#beginClose(slot, null, NORMAL_CLOSURE);
+  }
+
+  /** Closes all open clients, a slice a turn of the event loop. They are gone when the server or the timeout ends them. */
+  closeAll(from = 0): void {
+    const to = Math.min(from + CLOSES_PER_TURN, this.table.capacity);
+    for (let slot = from; slot < to; slot++) this.close(slot);
+    if (to < this.table.capacity) setImmediate(() => this.closeAll(to));
+  }
+
+  destroy(): void {
+    clearInterval(this.#sweeper);
+    this.#poller.destroy();
+  }
+
+  #sendRequest(slot: number, isWatched: boolean): void {
+    const request = this.#handshake.request(this.table.numbers[slot] ?? 0);
+    const sent = this.#poller.send(slot, request, 0, request.length);
+    const mustWait = sent === 0 || sent === -constants.errno.EAGAIN;
+    if (!mustWait && sent !== request.length) {
+      this.#fail(slot, sent < 0 ? getSystemErrorName(sent) : 'short send');
+      return;
+    }
+    if (!mustWait) this.table.states[slot] = ClientState.handshaking;
+    const interest = mustWait ? Interest.writable : Interest.readable;
+    const result = isWatched ? this.#poller.setInterest(slot, interest) : this.#poller.watch(slot, interest);
+    if (result < 0) this.#fail(slot, getSystemErrorName(result));
+  }
+
+  #onEvents(count: number): void {
+    const { events, slab } = this.#poller;
+    const { states } = this.table;
+    for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
+      const slot = events[at] ?? 0;
+      const generation = events[at + 1] ?? 0;
+      const flags = events[at + 2] ?? 0;
+      const offset = events[at + 3] ?? 0;
+      const length = events[at + 4] ?? 0;
+      if (!this.#isCurrent(slot, generation)) continue;
+      if ((flags & PollFlag.error) !== 0) {
+        this.#drop(slot, length > 0 ? getSystemErrorName(-length) : 'socket error');
+        continue;
+      }
+      if ((flags & PollFlag.writable) !== 0 && states[slot] === ClientState.connecting) this.#connected(slot);
+      if ((flags & PollFlag.data) !== 0 && this.#isCurrent(slot, generation))
+        this.#receive(slot, slab, offset, offset + length);
+      if ((flags & (PollFlag.end | PollFlag.hangup)) !== 0 && this.#isCurrent(slot, generation)) {
+        this.#drop(slot, 'closed before the answer');
+      }
+    }
+    this.#events.batchEnded();
+  }
+
+  /** An earlier entry of the same batch may have ended the row, or even given its slot to another connection. */
+  #isCurrent(slot: number, generation: number): boolean {
+    return this.table.generations[slot] === generation && this.table.states[slot] !== ClientState.free;
+  }
+
+  #connected(slot: number): void {
+    const errno = socketError(this.table.fds[slot] ?? -1);
+    if (errno !== 0) this.#fail(slot, getSystemErrorName(-errno));
+    else this.#sendRequest(slot, true);
+  }
+
+  #receive(slot: number, bytes: Buffer, start: number, end: number): void {
+    const earlier = this.#partial.get(slot);
+    let from = start;
+    let to = end;
+    let source = bytes;
+    if (earlier !== undefined) {
+      this.#partial.delete(slot);
+      source = Buffer.concat([earlier, bytes.subarray(start, end)]);
+      from = 0;
+      to = source.length;
+    }
+    if (this.table.states[slot] === ClientState.handshaking) {
+      const answer = this.#handshake.judge(source, from, to);
+      if ('failure' in answer) {
+        this.#fail(slot, answer.failure);
+        return;
+      }
+      if (answer.headBytes === 0) {
+        this.#keep(slot, source, from, to);
+        return;
+      }
+      from += answer.headBytes;
+      this.table.states[slot] = ClientState.open;
+      this.#events.opened(slot);
+    }
+    this.#follow(slot, source, from, to);
+  }
+
+  /** Goes through the frames of `bytes[start … end)`. */
+  #follow(slot: number, bytes: Buffer, start: number, end: number): void {
+    const { payloadLeft, isLastFrame, states } = this.table;
+    const header = this.#header;
+    let at = start;
+    while (at < end && (states[slot] === ClientState.open || states[slot] === ClientState.closing)) {
+      const left = payloadLeft[slot] ?? 0;
+      if (left > 0) {
+        const taken = Math.min(left, end - at);
+        payloadLeft[slot] = left - taken;
+        at += taken;
+        if (taken === left && isLastFrame[slot] === 1) this.#message(slot, bytes, 0, -1);
+        continue;
+      }
+      const headerBytes = readFrameHeader(bytes, at, end, header);
+      if (headerBytes > 0 && !header.isValid) {
+        this.#leave(slot, 'protocol error');
+        this.#end(slot);
+        return;
+      }
+      const frameBytes = headerBytes + header.payloadBytes;
+      if (headerBytes > 0 && frameBytes > MAX_KEPT_FRAME_BYTES) {
+        payloadLeft[slot] = header.payloadBytes;
+        isLastFrame[slot] = header.isFinal ? 1 : 0;
+        at += headerBytes;
+        continue;
+      }
+      if (headerBytes === 0 || at + frameBytes > end) {
+        this.#keep(slot, bytes, at, end);
+        return;
+      }
+      this.#frame(slot, bytes, at + headerBytes);
+      at += frameBytes;
+    }
+  }
+
+  /** One whole frame, described by the header. */
+  #frame(slot: number, bytes: Buffer, start: number): void {
+    const { opcode, payloadBytes, isFinal } = this.#header;
+    if (opcode < Opcode.close) {
+      // Fragments are counted as the one message that their last frame ends; only a whole one can be shown.
+      if (isFinal) this.#message(slot, bytes, start, opcode === Opcode.continuation ? -1 : payloadBytes);
+    } else if (opcode === Opcode.ping) {
+      this.send(slot, clientFrame(Opcode.pong, bytes.subarray(start, start + payloadBytes)));
+    } else if (opcode === Opcode.close && this.table.states[slot] === ClientState.open) {
+      const code = payloadBytes >= 2 ? bytes.readUInt16BE(start) : 1005;
+      this.#beginClose(slot, String(code), bytes.subarray(start, start + Math.min(payloadBytes, 2)));
+    }
+  }
+
+  #message(slot: number, bytes: Buffer, start: number, length: number): void {
+    if (this.table.states[slot] === ClientState.open) this.#events.message(slot, bytes, start, length);
+  }
+
+  #beginClose(slot: number, code: string | null, payload: Uint8Array): void {
+    this.#leave(slot, code);
+    this.table.states[slot] = ClientState.closing;
+    this.table.since[slot] = performance.now();
+    const frame = clientFrame(Opcode.close, payload);
+    if (this.#poller.send(slot, frame, 0, frame.length) !== frame.length) this.#end(slot);
+  }
+
+  /** Says that an open client is open no more. */
+  #leave(slot: number, code: string | null): void {
+    if (this.table.states[slot] === ClientState.open) this.#events.closing(slot, code);
+  }
+
+  /** The TCP connection is over, for `reason` if that matters. */
+  #drop(slot: number, reason: string): void {
+    const state = this.table.states[slot];
+    if (state === ClientState.connecting || state === ClientState.handshaking) {
+      this.#fail(slot, reason);
+    } else {
+      this.#leave(slot, '1006');
+      this.#end(slot);
+    }
+  }
+
+  #fail(slot: number, reason: string): void {
+    this.#events.failed(slot, reason);
+    this.#free(slot);
+  }
+
+  #end(slot: number): void {
+    this.#events.gone(slot);
+    this.#free(slot);
+  }
+
+  #free(slot: number): void {
+    this.#partial.delete(slot);
+    this.#poller.close(slot);
+    this.table.release(slot);
+  }
+
+  #keep(slot: number, bytes: Buffer, start: number, end: number): void {
+    const kept = Buffer.allocUnsafeSlow(end - start);
+    bytes.copy(kept, 0, start, end);
+    this.#partial.set(slot, kept);
+  }
+
+  #sweep(): void {
+    const { states, since, capacity } = this.table;
+    const now = performance.now();
+    for (let slot = 0; slot < capacity; slot++) {
+      const state = states[slot];
+      if (state === ClientState.free || state === ClientState.open) continue;
+      const age = now - (since[slot] ?? now);
+      if (state === ClientState.closing) {
+        if (age > CLOSE_TIMEOUT_MS) this.#end(slot);
+      } else if (age > this.#handshakeTimeoutMs) {
+        this.#fail(slot, 'timeout');
+      }
+    }
+    this.#events.batchEnded();
+  }
+}

@@ -1,0 +1,220 @@
+import type { EchoPlan } from './echo-run.ts';
+import { LoadError } from './errors.ts';
+import { LatencyHistogram } from './latency-histogram.ts';
+import { capacityPerProcess, findObstacles, type MachineLimits, readLimits } from './limits.ts';
+import { type CommandResult, ProcessLink } from './process-link.ts';
+import type { Command, Progress } from './process-messages.ts';
+import { mergeReports, type Report } from './tally.ts';
+import { resolveTarget } from './target.ts';
+
+export interface CoordinatorOptions {
+  /** The program's main module; see ProcessLink. */
+  readonly entry: string;
+  readonly url: string;
+  readonly channels: readonly string[];
+  /** null: as many as `connections` need. */
+  readonly processes: number | null;
+  /** The most that will be open at a time; checked against this machine's limits before anything is opened. */
+  readonly connections: number;
+  readonly sourceAddresses: readonly string[];
+  readonly handshakeTimeoutMs: number;
+}
+
+export interface OpenRequest {
+  readonly count: number;
+  /** Of all processes together; 0 sets no pace. */
+  readonly perSecond: number;
+  /** Of all processes together. */
+  readonly inFlight: number;
+  readonly isChurn: boolean;
+}
+
+export interface EchoResult {
+  readonly connections: number;
+  readonly seconds: number;
+  readonly echoes: number;
+  readonly echoesPerSecond: number;
+  readonly wrong: number;
+  readonly unanswered: number;
+  readonly latencyMs: {
+    readonly p50: number;
+    readonly p90: number;
+    readonly p99: number;
+    readonly max: number;
+  };
+}
+
+/** Spreads the work over load processes, and adds up what they report. */
+export class Coordinator {
+  readonly #links: ProcessLink[] = [];
+  #nextNumber = 0;
+  #onProgress: () => void = () => {};
+
+  /**
+   * Checks the machine's limits and starts the load processes. Throws LOAD_ERR_LIMIT, with all that has to be changed,
+   * LOAD_ERR_OPTION for a bad URL, LOAD_ERR_PROCESS when a process cannot do its work.
+   */
+  static async start(options: CoordinatorOptions): Promise<Coordinator> {
+    const limits = readLimits();
+    const processes = options.processes ?? processesFor(options.connections, limits);
+    const obstacles = findObstacles(
+      { connections: options.connections, processes, sourceAddresses: options.sourceAddresses.length },
+      limits,
+    );
+    if (obstacles.length > 0) throw new LoadError('LOAD_ERR_LIMIT', obstacles.join('\n'));
+    const target = await resolveTarget(options.url, options.channels);
+    const coordinator = new Coordinator();
+    const { sourceAddresses, handshakeTimeoutMs } = options;
+    const capacity = Math.min(capacityPerProcess(limits), options.connections);
+    for (let i = 0; i < processes; i++) {
+      coordinator.#links.push(new ProcessLink(options.entry, () => coordinator.#onProgress()));
+    }
+    try {
+      await coordinator.#askAll(() => ({
+        type: 'start',
+        options: { target, sourceAddresses, capacity, handshakeTimeoutMs },
+      }));
+    } catch (error) {
+      await coordinator.stop();
+      throw error;
+    }
+    return coordinator;
+  }
+
+  get processCount(): number {
+    return this.#links.length;
+  }
+
+  /** Sums of what the processes last said of themselves, at most a fifth of a second old. */
+  get progress(): Progress {
+    const all = this.#links.map((link) => link.progress);
+    const sum = (pick: (progress: Progress) => number) => all.reduce((total, one) => total + pick(one), 0);
+    return {
+      pending: sum((one) => one.pending),
+      open: sum((one) => one.open),
+      connected: sum((one) => one.connected),
+      failed: sum((one) => one.failed),
+      messages: sum((one) => one.messages),
+      isSatisfied:
+        all.some((one) => one.isSatisfied) && all.every((one) => one.isSatisfied || one.open === 0),
+    };
+  }
+
+  /** Resolves when each has opened or failed. Numbers go on from one call to the next. */
+  async open(request: OpenRequest): Promise<Report> {
+    const shares = this.#share(request.count);
+    const inFlight = Math.max(1, Math.ceil(request.inFlight / this.#links.length));
+    const perSecond = request.perSecond === 0 ? 0 : Math.max(1, request.perSecond / this.#links.length);
+    const results = await this.#askAll((index) => {
+      const count = shares[index] ?? 0;
+      const firstNumber = this.#nextNumber;
+      this.#nextNumber += count;
+      return { type: 'open', plan: { firstNumber, count, perSecond, inFlight, isChurn: request.isChurn } };
+    });
+    return mergeReports(results.map(({ report }) => report));
+  }
+
+  /** Abandons what an `open` under way has not begun. */
+  async cancel(): Promise<void> {
+    await this.#askAll(() => ({ type: 'cancel' }));
+  }
+
+  /** A closed loop of echoes over `plan.connections` of the open connections. */
+  async echo(plan: EchoPlan): Promise<EchoResult> {
+    const shares = this.#share(plan.connections);
+    const startedAt = performance.now();
+    const results = await this.#askAll((index) => ({
+      type: 'echo',
+      plan: { ...plan, connections: shares[index] ?? 0 },
+    }));
+    const seconds = (performance.now() - startedAt) / 1000;
+    const histogram = new LatencyHistogram();
+    let connections = 0;
+    let echoes = 0;
+    let wrong = 0;
+    let unanswered = 0;
+    for (const { echo } of results) {
+      if (echo === undefined) continue;
+      histogram.addPairs(echo.latencies);
+      connections += echo.connections;
+      echoes += echo.echoes;
+      wrong += echo.wrong;
+      unanswered += echo.unanswered;
+    }
+    const ms = (share: number) => histogram.percentile(share) / 1000;
+    return {
+      connections,
+      seconds,
+      echoes,
+      echoesPerSecond: Math.round(echoes / seconds),
+      wrong,
+      unanswered,
+      latencyMs: { p50: ms(0.5), p90: ms(0.9), p99: ms(0.99), max: ms(1) },
+    };
+  }
+
+  /**
+   * Waits until every open connection has received `messages` since the last reset. False when `timeoutMs` passed
+   * first, or when `signal` was aborted.
+   */
+  async waitForMessages(messages: number, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+    await this.#askAll(() => ({ type: 'expect', messages }));
+    return await this.#wait(timeoutMs, signal, () => this.progress.isSatisfied);
+  }
+
+  /** Waits for `timeoutMs` to pass or `signal` to be aborted. */
+  async hold(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    await this.#wait(timeoutMs, signal, () => false);
+  }
+
+  /** Zeroes the counts of messages, failures and closes. */
+  async reset(): Promise<void> {
+    await this.#askAll(() => ({ type: 'reset' }));
+  }
+
+  /** Closes all connections with 1000 and resolves when they are gone. */
+  async close(): Promise<Report> {
+    return mergeReports((await this.#askAll(() => ({ type: 'close' }))).map(({ report }) => report));
+  }
+
+  async report(): Promise<Report> {
+    return mergeReports((await this.#askAll(() => ({ type: 'report' }))).map(({ report }) => report));
+  }
+
+  /** Ends the load processes, and with them whatever is still open. Safe to call twice. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#links.map((link) => link.stop()));
+  }
+
+  #askAll(commandFor: (index: number) => Command): Promise<CommandResult[]> {
+    return Promise.all(this.#links.map((link, index) => link.ask(commandFor(index))));
+  }
+
+  /** Splits a count over the processes as evenly as it goes. */
+  #share(count: number): number[] {
+    const processes = this.#links.length;
+    return this.#links.map((_, index) => Math.floor((count + index) / processes));
+  }
+
+  async #wait(timeoutMs: number, signal: AbortSignal | undefined, isDone: () => boolean): Promise<boolean> {
+    if (isDone()) return true;
+    if (signal?.aborted === true) return false;
+    return await new Promise<boolean>((resolve) => {
+      const finish = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', finish);
+        this.#onProgress = () => {};
+        resolve(isDone());
+      };
+      const timer = setTimeout(finish, timeoutMs);
+      signal?.addEventListener('abort', finish);
+      this.#onProgress = () => {
+        if (isDone()) finish();
+      };
+    });
+  }
+}
+
+function processesFor(connections: number, limits: MachineLimits): number {
+  return Math.max(1, Math.ceil(connections / Math.max(1, capacityPerProcess(limits))));
+}

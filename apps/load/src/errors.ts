@@ -1,0 +1,17 @@
+export type LoadErrorCode =
+  /** An option or a control command is out of its range. */
+  | 'LOAD_ERR_OPTION'
+  /** This machine's limits do not allow that many connections; the message says what to change. */
+  | 'LOAD_ERR_LIMIT'
+  /** A load process died. */
+  | 'LOAD_ERR_PROCESS';
+
+export class LoadError extends Error {
+  readonly code: LoadErrorCode;
+
+  constructor(code: LoadErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'LoadError';
+    this.code = code;
+  }
+}

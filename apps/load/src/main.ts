@@ -1,0 +1,82 @@
+import { fileURLToPath } from 'node:url';
+import { CommanderError } from 'commander';
+import { obeyCommands } from './control.ts';
+import { Coordinator } from './coordinator.ts';
+import { LoadError } from './errors.ts';
+import { serveCoordinator } from './load-process.ts';
+import { createProgram, type LoadOptions } from './options.ts';
+import { LOAD_PROCESS_ARGUMENT } from './process-link.ts';
+import { runSession } from './session.ts';
+import { formatProgress, formatResult } from './summary.ts';
+
+const EXIT_UNEXPECTED = 1;
+const EXIT_NOT_BEGUN = 2;
+
+async function run(options: LoadOptions): Promise<void> {
+  const stop = new AbortController();
+  const abort = () => stop.abort();
+  process.on('SIGINT', abort).on('SIGTERM', abort);
+  const { url, channels, processes, connections, sourceAddresses, timeoutMs } = options;
+  const coordinator = await Coordinator.start({
+    entry: fileURLToPath(import.meta.url),
+    url,
+    channels,
+    processes,
+    connections,
+    sourceAddresses,
+    handshakeTimeoutMs: timeoutMs,
+  });
+  try {
+    if (options.control) {
+      stop.signal.addEventListener('abort', () => process.stdin.destroy());
+      await obeyCommands(coordinator, options, { input: process.stdin, write: writeLine });
+      return;
+    }
+    const ticker = showProgress(coordinator);
+    try {
+      const result = await runSession(coordinator, options, stop.signal);
+      writeLine(options.json ? JSON.stringify(result) : formatResult(result));
+      if (!result.ok) process.exitCode = EXIT_UNEXPECTED;
+    } finally {
+      clearInterval(ticker);
+      if (process.stderr.isTTY) process.stderr.write('\n');
+    }
+    await coordinator.close();
+  } finally {
+    await coordinator.stop();
+  }
+}
+
+function writeLine(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** One live line on a terminal; one line a second elsewhere. */
+function showProgress(coordinator: Coordinator): NodeJS.Timeout {
+  const startedAt = performance.now();
+  return setInterval(() => {
+    const line = formatProgress(coordinator.progress, (performance.now() - startedAt) / 1000);
+    process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${line}` : `${line}\n`);
+  }, 1000);
+}
+
+async function main(): Promise<void> {
+  if (process.argv[2] === LOAD_PROCESS_ARGUMENT && process.send !== undefined) {
+    serveCoordinator();
+    return;
+  }
+  try {
+    await createProgram(run).exitOverride().parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : EXIT_NOT_BEGUN;
+    } else if (error instanceof LoadError) {
+      process.stderr.write(`roost-load: ${error.message}\n`);
+      process.exitCode = error.code === 'LOAD_ERR_PROCESS' ? EXIT_UNEXPECTED : EXIT_NOT_BEGUN;
+    } else {
+      throw error;
+    }
+  }
+}
+
+await main();

@@ -1,0 +1,196 @@
+import { ClientState, type ClientTable } from './client-table.ts';
+import type { Progress } from './process-messages.ts';
+
+/** Counts of one load process, or the sum of several. Plain data. */
+export interface Report {
+  /** Connections being opened. */
+  readonly pending: number;
+  readonly open: number;
+  /** Handshakes that succeeded so far. */
+  readonly connected: number;
+  /** Connections that never opened, by reason. */
+  readonly failed: Readonly<Record<string, number>>;
+  /** Connections that the server ended, by close code. */
+  readonly closes: Readonly<Record<string, number>>;
+  /** Messages received since the last reset, and by how many connections: none, one, or more each. */
+  readonly messages: number;
+  readonly received: { readonly '0': number; readonly '1': number; readonly '2+': number };
+  /** The least and the most that any one connection received; both 0 without connections. */
+  readonly fewest: number;
+  readonly most: number;
+  /** Open connections with at least as many messages as are expected. */
+  readonly satisfied: number;
+  /** When the last message arrived, in ms since 1970 (fractions are microseconds); 0 if none did. */
+  readonly lastMessageAt: number;
+  /** User and system time of the process, in ms since its start. */
+  readonly cpuMs: number;
+}
+
+/** Keeps count of what happens to the clients of one process. */
+export class Tally {
+  readonly #table: ClientTable;
+  #connected = 0;
+  #open = 0;
+  #failedCount = 0;
+  #failed: Record<string, number> = {};
+  #closes: Record<string, number> = {};
+  #messages = 0;
+  #expected = Number.POSITIVE_INFINITY;
+  #satisfied = 0;
+  #lastMessageAt = 0;
+  /** What clients that are gone had received: how many, none, one, fewest, most. */
+  #goneCount = 0;
+  #goneWithNone = 0;
+  #goneWithOne = 0;
+  #goneFewest = Number.POSITIVE_INFINITY;
+  #goneMost = 0;
+
+  constructor(table: ClientTable) {
+    this.#table = table;
+  }
+
+  /** The cheap ones of the figures: no row is looked at. */
+  progress(pending: number): Progress {
+    return {
+      pending,
+      open: this.#open,
+      connected: this.#connected,
+      failed: this.#failedCount,
+      messages: this.#messages,
+      isSatisfied: this.isSatisfied,
+    };
+  }
+
+  /** True when every open client has what is expected, and there is one. */
+  get isSatisfied(): boolean {
+    return this.#open > 0 && this.#satisfied === this.#open;
+  }
+
+  opened(): void {
+    this.#connected++;
+    this.#open++;
+    if (this.#expected === 0) this.#satisfied++;
+  }
+
+  fail(reason: string): void {
+    this.#failedCount++;
+    this.#failed[reason] = (this.#failed[reason] ?? 0) + 1;
+  }
+
+  message(slot: number): void {
+    const received = (this.#table.received[slot] ?? 0) + 1;
+    this.#table.received[slot] = received;
+    this.#messages++;
+    if (received === this.#expected) this.#satisfied++;
+    this.#lastMessageAt = performance.now();
+  }
+
+  closing(slot: number, code: string | null): void {
+    this.#open--;
+    if ((this.#table.received[slot] ?? 0) >= this.#expected) this.#satisfied--;
+    if (code !== null) this.#closes[code] = (this.#closes[code] ?? 0) + 1;
+  }
+
+  gone(slot: number): void {
+    const received = this.#table.received[slot] ?? 0;
+    this.#goneCount++;
+    if (received === 0) this.#goneWithNone++;
+    if (received === 1) this.#goneWithOne++;
+    this.#goneFewest = Math.min(this.#goneFewest, received);
+    this.#goneMost = Math.max(this.#goneMost, received);
+  }
+
+  /** From now on a client is satisfied by `messages` since the last reset. */
+  expect(messages: number): void {
+    this.#expected = messages;
+    this.#satisfied = 0;
+    const { states, received, capacity } = this.#table;
+    for (let slot = 0; slot < capacity; slot++) {
+      if (states[slot] === ClientState.open && (received[slot] ?? 0) >= messages) this.#satisfied++;
+    }
+  }
+
+  /** Forgets messages, failures, closes and clients that are gone, but not who is open. */
+  reset(): void {
+    this.#table.received.fill(0);
+    this.#connected = this.#open;
+    this.#failedCount = 0;
+    this.#failed = {};
+    this.#closes = {};
+    this.#messages = 0;
+    this.#lastMessageAt = 0;
+    this.#goneCount = 0;
+    this.#goneWithNone = 0;
+    this.#goneWithOne = 0;
+    this.#goneFewest = Number.POSITIVE_INFINITY;
+    this.#goneMost = 0;
+    this.expect(this.#expected);
+  }
+
+  report(pending: number): Report {
+    const { states, received, capacity } = this.#table;
+    let none = this.#goneWithNone;
+    let one = this.#goneWithOne;
+    let count = this.#goneCount;
+    let fewest = this.#goneFewest;
+    let most = this.#goneMost;
+    for (let slot = 0; slot < capacity; slot++) {
+      const state = states[slot];
+      if (state !== ClientState.open && state !== ClientState.closing) continue;
+      const messages = received[slot] ?? 0;
+      count++;
+      if (messages === 0) none++;
+      if (messages === 1) one++;
+      if (messages < fewest) fewest = messages;
+      if (messages > most) most = messages;
+    }
+    const { user, system } = process.cpuUsage();
+    return {
+      pending,
+      open: this.#open,
+      connected: this.#connected,
+      failed: this.#failed,
+      closes: this.#closes,
+      messages: this.#messages,
+      received: { '0': none, '1': one, '2+': count - none - one },
+      fewest: count === 0 ? 0 : fewest,
+      most,
+      satisfied: this.#satisfied,
+      lastMessageAt: this.#lastMessageAt === 0 ? 0 : performance.timeOrigin + this.#lastMessageAt,
+      cpuMs: (user + system) / 1000,
+    };
+  }
+}
+
+/** Adds up the reports of all processes. */
+export function mergeReports(reports: readonly Report[]): Report {
+  const sum = (pick: (report: Report) => number) =>
+    reports.reduce((total, report) => total + pick(report), 0);
+  const fewest = reports.filter((report) => report.connected > 0).map((report) => report.fewest);
+  return {
+    pending: sum((report) => report.pending),
+    open: sum((report) => report.open),
+    connected: sum((report) => report.connected),
+    failed: mergeCounts(reports.map((report) => report.failed)),
+    closes: mergeCounts(reports.map((report) => report.closes)),
+    messages: sum((report) => report.messages),
+    received: {
+      '0': sum((report) => report.received['0']),
+      '1': sum((report) => report.received['1']),
+      '2+': sum((report) => report.received['2+']),
+    },
+    fewest: fewest.length === 0 ? 0 : Math.min(...fewest),
+    most: Math.max(0, ...reports.map((report) => report.most)),
+    satisfied: sum((report) => report.satisfied),
+    lastMessageAt: Math.max(0, ...reports.map((report) => report.lastMessageAt)),
+    cpuMs: sum((report) => report.cpuMs),
+  };
+}
+
+function mergeCounts(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const merged: Record<string, number> = {};
+  for (const counts of all) {
+    for (const [key, count] of Object.entries(counts)) merged[key] = (merged[key] ?? 0) + count;
+  }
+  return merged;
+}
