@@ -1,0 +1,18 @@
+export { TestingError } from './errors.ts';
+export type { TestingErrorCode } from './errors.ts';
+export { DEADLINE_MS, eventually, within } from './eventually.ts';
+export type { EventuallyOptions } from './eventually.ts';
+export { FarmProcess, startServer } from './farm-process.ts';
+export type { LogLine, StartServerOptions, WorkerProcess } from './farm-process.ts';
+export { registerFixture } from './fixtures.ts';
+export type { Fixture } from './fixtures.ts';
+export { freePort, listenLocally } from './free-port.ts';
+export { assertNoLeaks, installLeakChecks } from './leak-checks.ts';
+export { livingMembers, spawnGroup } from './process-group.ts';
+export type { CapturedProcess, ExitStatus, SpawnGroupOptions } from './process-group.ts';
+export { RawClient } from './raw-client.ts';
+export type { RawClientOptions, RawClose, ReadPredicate } from './raw-client.ts';
+export { redisIsInstalled, RedisFixture, startRedis } from './redis-fixture.ts';
+export type { RedisOptions } from './redis-fixture.ts';
+export { TestClient, UpgradeRefusedError } from './test-client.ts';
+export type { TestClientOptions, TestClose, TestMessage } from './test-client.ts';
