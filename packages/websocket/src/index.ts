@@ -1,3 +1,5 @@
+export { AwakeConnection } from './awake-connection.ts';
+export type { AwakeHandlers, AwakeOptions } from './awake-connection.ts';
 export { ClosingReader } from './closing-reader.ts';
 export { WebSocketArgumentError } from './errors.ts';
 export type { WebSocketErrorCode } from './errors.ts';

@@ -1,14 +1,13 @@
-import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
-
-import { subprotocol, WebSocketServer } from 'ws';
-import type { WebSocket } from 'ws';
-
-import type {} from './ws-types.ts';
-
 import { checkedLimit } from './errors.ts';
 import type { RequestHead } from './request-head.ts';
 import { appendHeaderLines } from './response-header.ts';
+import {
+  createHandshakeServer,
+  isProtocolList,
+  type HandshakeOutcome,
+  type HandshakeServer,
+  type HandshakeSocket,
+} from './ws-adapter.ts';
 
 export interface UpgradeOptions {
   /** The subprotocol to select, when the client offered it; without it, or when it did not, none is selected. */
@@ -47,23 +46,14 @@ const KEY = /^[+/0-9A-Za-z]{22}==$/;
 export function looksLikeHandshake(head: RequestHead): boolean {
   const { headers } = head;
   const version = Number(headers['sec-websocket-version']);
+  const protocols = headers['sec-websocket-protocol'];
   return (
     head.method === 'GET' &&
     headers['upgrade']?.toLowerCase() === 'websocket' &&
     KEY.test(headers['sec-websocket-key'] ?? '') &&
     (version === 13 || version === 8) &&
-    hasGoodProtocols(headers['sec-websocket-protocol'])
+    (protocols === undefined || isProtocolList(protocols))
   );
-}
-
-function hasGoodProtocols(value: string | undefined): boolean {
-  if (value === undefined) return true;
-  try {
-    subprotocol.parse(value);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /**
@@ -72,13 +62,13 @@ function hasGoodProtocols(value: string | undefined): boolean {
  * nothing of a request is kept after its call. One serves a whole worker.
  */
 export class Upgrader {
-  readonly #server: WebSocketServer;
+  readonly #server: HandshakeServer;
   readonly #standIn = new StandIn();
   #options: UpgradeOptions = {};
   #accepted = false;
 
   constructor(options: { readonly maxMessageBytes: number }) {
-    this.#server = new WebSocketServer({
+    this.#server = createHandshakeServer({
       noServer: true,
       clientTracking: false,
       autoPong: false,
@@ -89,7 +79,7 @@ export class Upgrader {
         return protocol !== undefined && offered.has(protocol) ? protocol : false;
       },
       // ws only constructs it, sets `_protocol` and calls `setSocket`; a real WebSocket would cost 2 µs and 1 KB here.
-      WebSocket: Unbuilt as unknown as typeof WebSocket,
+      WebSocket: Unbuilt,
     });
     this.#server.on('headers', (lines) => {
       const { headers } = this.#options;
@@ -104,9 +94,7 @@ export class Upgrader {
     this.#accepted = false;
     this.#options = options;
     try {
-      // ws reads `method` and `headers` of the request, and calls the members of the stand-in, nothing else.
-      const request = head as unknown as IncomingMessage;
-      this.#server.handleUpgrade(request, standIn as unknown as Duplex, EMPTY, this.#onUpgraded);
+      this.#server.handleUpgrade(head, standIn, EMPTY, this.#onUpgraded);
       return { accepted: this.#accepted, response: standIn.written };
     } finally {
       this.#options = {};
@@ -120,7 +108,7 @@ export class Upgrader {
 }
 
 /** What ws takes for the socket of a handshake. */
-class StandIn {
+class StandIn implements HandshakeSocket {
   readonly readable = true;
   readonly writable = true;
   written = '';
@@ -153,7 +141,8 @@ class StandIn {
 }
 
 /** What ws takes for the connection that it has upgraded. */
-class Unbuilt {
+class Unbuilt implements HandshakeOutcome {
+  // oxlint-disable-next-line no-underscore-dangle
   _protocol = '';
 
   setSocket(): void {

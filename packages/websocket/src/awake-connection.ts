@@ -1,0 +1,209 @@
+import { AwakeSocket, type AwakeSocketListeners } from './awake-socket.ts';
+import { checkedLimit } from './errors.ts';
+import { checkCloseCode, cutCloseReason } from './frame-writer.ts';
+import {
+  clearCloseTimer,
+  createServerSide,
+  detach,
+  hasPendingError,
+  heldBytes,
+  isAtMessageBoundary,
+  isOpen,
+  type ServerSideListeners,
+  type ServerSideOptions,
+  type ServerSideWebSocket,
+} from './ws-adapter.ts';
+
+/**
+ * Who is told what an awake connection does; one object serves all of a worker. Every call names the slot and the
+ * generation that the connection was made with. Handlers may call the connection, also `destroy`. They must not throw:
+ * ws is in the middle of a frame when they are called.
+ */
+export interface AwakeHandlers {
+  /** A control frame that ws wants sent, after everything queued. The callee owns it. */
+  awakeOnWrite(slot: number, generation: number, frame: Buffer): void;
+  /** A whole message. `data` may be a part of the buffer that was received, which nobody else uses any more. */
+  awakeOnMessage(slot: number, generation: number, data: Buffer, isBinary: boolean): void;
+  /** A ping came; its pong has already gone to `awakeOnWrite`. */
+  awakeOnPing?(slot: number, generation: number): void;
+  awakeOnPong(slot: number, generation: number): void;
+  /** ws will write no more: flush what is queued, then send FIN. At most once, and before `awakeOnClose`. */
+  awakeOnFinish(slot: number, generation: number): void;
+  /**
+   * The connection is done, exactly once unless `destroy` was called: both sides have ended, or `closeTimeoutMs` is
+   * over. The row's own queue may still hold bytes. `code` is what the client sent, 1005 when it sent none, 1006 when
+   * there was no close frame; `reason` is at most 123 bytes of UTF-8, owned by the callee.
+   */
+  awakeOnClose(slot: number, generation: number, code: number, reason: Buffer): void;
+}
+
+export interface AwakeOptions {
+  /** Larger messages, fragments added up, end the connection with 1009. 1 to 2^31 − 1. */
+  readonly maxMessageBytes: number;
+  /** How long to wait, after a close frame was sent, for the end of the connection. */
+  readonly closeTimeoutMs: number;
+  /** Fragments of a message; more end the connection with 1008. Default 4,096. */
+  readonly maxFragments?: number;
+  /** Pieces in which a frame may arrive; more end the connection with 1008. Default 4,096, more for frames above 4 MiB. */
+  readonly maxBufferedChunks?: number;
+}
+
+const DEFAULT_MAX_FRAGMENTS = 4096;
+
+/** A frame in pieces of 1 KiB on average is honest; one in single bytes is not, and each piece costs an object. */
+const HONEST_CHUNK_BYTES = 1024;
+const MIN_MAX_BUFFERED_CHUNKS = 4096;
+
+/**
+ * A connection that is awake: an instance of ws decides what its bytes mean, and answers pings, close frames and
+ * protocol errors as ws always does. The opening handshake is done; data messages are sent past it, by the owner.
+ *
+ * Whole messages, and the frames that ws writes, are handed over within `receive`. Errors of the protocol are noticed
+ * by ws a tick later; it then writes a close frame (1002, 1007, 1008 or 1009) and finishes. Between a `receive` and
+ * the tick, further bytes are discarded.
+ *
+ * States: *open*; *closing* from the first close frame in either direction, in which messages are discarded;
+ * *finished* once ws writes no more; *closed*. `destroy` leaves from any state without an event.
+ *
+ * Owned by the worker's row, made when a frame is not simple, and destroyed to hibernate.
+ */
+export class AwakeConnection {
+  readonly #handlers: AwakeHandlers;
+  readonly #slot: number;
+  readonly #generation: number;
+  readonly #socket: AwakeSocket<AwakeConnection>;
+  readonly #webSocket: ServerSideWebSocket<AwakeConnection>;
+  #isDestroyed = false;
+  #isEndPending = false;
+
+  /**
+   * `bytes` are the first that ws shall see, beginning at a frame, owned by this connection from now on. Handlers are
+   * called within the constructor when they hold whole messages: pass an empty buffer, and call `receive`, when the
+   * handlers need the new connection. Throws WEBSOCKET_OPTION for limits that are not positive integers.
+   */
+  constructor(
+    handlers: AwakeHandlers,
+    slot: number,
+    generation: number,
+    options: AwakeOptions,
+    bytes: Buffer,
+  ) {
+    this.#handlers = handlers;
+    this.#slot = slot;
+    this.#generation = generation;
+    this.#socket = new AwakeSocket(AwakeConnection.#socketListeners, this);
+    this.#webSocket = createServerSide(
+      this.#socket,
+      serverSideOptions(options),
+      AwakeConnection.#webSocketListeners,
+      this,
+    );
+    this.receive(bytes);
+  }
+
+  /** Bytes of memory that wait for the rest of a message or frame, the cost of their chunks included. */
+  get bufferedBytes(): number {
+    return this.#isDestroyed ? 0 : heldBytes(this.#webSocket);
+  }
+
+  /** Gives bytes to ws, which unmasks them in place: the caller must not use them afterwards. */
+  receive(bytes: Buffer): void {
+    if (this.#isDestroyed || bytes.length === 0) return;
+    this.#socket.deliver(bytes);
+    this.#clearLateTimer();
+  }
+
+  /** The client has sent FIN, or its connection is lost: `awakeOnFinish` and `awakeOnClose` follow in later ticks. */
+  end(): void {
+    if (this.#isDestroyed) return;
+    // ws would take the end for the whole story and never send the close frame of the error.
+    if (hasPendingError(this.#webSocket)) {
+      this.#isEndPending = true;
+      return;
+    }
+    this.#socket.deliverEnd();
+    this.#clearLateTimer();
+  }
+
+  /**
+   * Whether this connection could be destroyed now, and its next bytes be read by somebody else, without loss: no
+   * frame or message is open, no close has begun, no error is on its way. False while a handler is being called.
+   */
+  isAtBoundary(): boolean {
+    return !this.#isDestroyed && !this.#socket.destroyed && isAtMessageBoundary(this.#webSocket);
+  }
+
+  /**
+   * Begins the closing handshake; later messages of the client are discarded. Nothing happens when a close has already
+   * begun. The reason is cut to 123 bytes. Throws WEBSOCKET_CLOSE_CODE for a code that may not be sent.
+   */
+  close(code: number, reason: string): void {
+    checkCloseCode(code);
+    if (this.#isDestroyed || !isOpen(this.#webSocket)) return;
+    this.#webSocket.close(code, cutCloseReason(reason));
+    this.#clearLateTimer();
+  }
+
+  /** Lets go of ws and its timers. No handler is called any more, nothing is sent. A second call does nothing. */
+  destroy(): void {
+    if (this.#isDestroyed) return;
+    this.#isDestroyed = true;
+    this.#socket.silence();
+    detach(this.#webSocket);
+  }
+
+  /** A handler that destroys the connection while ws writes its close frame comes before ws starts its timer. */
+  #clearLateTimer(): void {
+    if (this.#isDestroyed) clearCloseTimer(this.#webSocket);
+  }
+
+  static readonly #socketListeners: AwakeSocketListeners<AwakeConnection> = {
+    onWrite(awake, frame) {
+      if (!awake.#isDestroyed) awake.#handlers.awakeOnWrite(awake.#slot, awake.#generation, frame);
+    },
+    onFinish(awake) {
+      if (!awake.#isDestroyed) awake.#handlers.awakeOnFinish(awake.#slot, awake.#generation);
+    },
+  };
+
+  static readonly #webSocketListeners: ServerSideListeners<AwakeConnection> = {
+    onMessage(awake, data, isBinary) {
+      if (!isOpen(awake.#webSocket)) return;
+      awake.#handlers.awakeOnMessage(awake.#slot, awake.#generation, data, isBinary);
+    },
+    onPing(awake) {
+      awake.#handlers.awakeOnPing?.(awake.#slot, awake.#generation);
+    },
+    onPong(awake) {
+      awake.#handlers.awakeOnPong(awake.#slot, awake.#generation);
+    },
+    onError(awake) {
+      if (!awake.#isEndPending) return;
+      awake.#isEndPending = false;
+      awake.#socket.deliverEnd();
+    },
+    onClose(awake, code, reason) {
+      awake.destroy();
+      awake.#handlers.awakeOnClose(awake.#slot, awake.#generation, code, reason);
+    },
+  };
+}
+
+function serverSideOptions(options: AwakeOptions): ServerSideOptions {
+  const { maxMessageBytes, closeTimeoutMs, maxFragments = DEFAULT_MAX_FRAGMENTS } = options;
+  const maxBufferedChunks =
+    options.maxBufferedChunks ??
+    Math.max(MIN_MAX_BUFFERED_CHUNKS, Math.ceil(maxMessageBytes / HONEST_CHUNK_BYTES));
+  return {
+    // AwakeSocket relies on it: a receiver that defers events would buffer what follows them.
+    allowSynchronousEvents: true,
+    autoPong: true,
+    closeTimeout: checkedLimit('closeTimeoutMs', closeTimeoutMs),
+    maxBufferedChunks: checkedLimit('maxBufferedChunks', maxBufferedChunks),
+    maxFragments: checkedLimit('maxFragments', maxFragments),
+    maxPayload: checkedLimit('maxMessageBytes', maxMessageBytes),
+    // Pongs are acknowledged at once and never pend; what waits for a slow reader is bounded by the owner's queue.
+    maxPendingAutoPongs: 1,
+    skipUTF8Validation: false,
+  };
+}
