@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest';
+import { runCommandLine } from './cli.ts';
+import type { Settings } from './config/options.ts';
+import type { ExitCode } from './exit-codes.ts';
+
+interface Run {
+  readonly exitCode: ExitCode;
+  readonly printed: string;
+  readonly errors: string;
+  readonly started: Settings | undefined;
+}
+
+async function run(words: readonly string[], environment: Record<string, string> = {}): Promise<Run> {
+  let printed = '';
+  let errors = '';
+  let started: Settings | undefined;
+  const exitCode = await runCommandLine(words, {
+    environment,
+    folder: '/srv',
+    version: '1.2.3',
+    columns: undefined,
+    print: (text) => {
+      printed += text;
+    },
+    printError: (text) => {
+      errors += text;
+    },
+    start: (settings) => {
+      started = settings;
+      return Promise.resolve(0);
+    },
+  });
+  return { exitCode, printed, errors, started };
+}
+
+describe('roost', () => {
+  it('prints its help', async () => {
+    const { printed, exitCode } = await run(['--help']);
+    await expect(printed).toMatchFileSnapshot('./help/roost.txt');
+    expect(exitCode).toBe(0);
+    expect((await run([])).printed).toBe(printed);
+  });
+
+  it('prints the help of start', async () => {
+    const { printed, exitCode } = await run(['start', '--help']);
+    await expect(printed).toMatchFileSnapshot('./help/start.txt');
+    expect(exitCode).toBe(0);
+  });
+
+  it('prints its version', async () => {
+    expect(await run(['--version'])).toMatchObject({ printed: '1.2.3\n', exitCode: 0 });
+  });
+
+  it('starts with the application and flags of the command line', async () => {
+    const { started, exitCode } = await run([
+      'start',
+      'chat.js',
+      '--port=9000',
+      '--plain-client-publish',
+      '--api-max-body-bytes',
+      '4096',
+      '--no-borrow-messages',
+    ]);
+    expect(exitCode).toBe(0);
+    expect(started).toMatchObject({
+      app: '/srv/chat.js',
+      port: 9000,
+      'plain.clientPublish': true,
+      'api.maxBodyBytes': 4096,
+      borrowMessages: false,
+    });
+  });
+
+  it.each([
+    [['start', '--prot', '1'], "unknown option '--prot' (Did you mean --port?)"],
+    [['strat'], "unknown command 'strat' (Did you mean start?)"],
+    [['start', '--port'], "option '--port <n>' argument missing"],
+    [['start', 'a.js', 'b.js'], "too many arguments for 'start'. Expected 1 argument but got 2."],
+    [
+      ['start', '--workers', '0'],
+      '--workers must be an integer from 1 to 1024, got 0. Leave it out to use one worker per CPU.',
+    ],
+    [
+      ['check-config', '--port', 'x'],
+      '--port must be an integer from 0 to 65535, got "x". Leave it out for the default of 8080.',
+    ],
+  ])('answers %j with one line and exit code 78', async (words, message) => {
+    expect(await run(words)).toEqual({
+      exitCode: 78,
+      printed: '',
+      errors: `${message}\n`,
+      started: undefined,
+    });
+  });
+
+  it('check-config prints each value with its source, and no secret', async () => {
+    const { printed, exitCode } = await run(['check-config', '--redis-url', 'redis://:hunter2@redis:6379'], {
+      ROOST_API_KEY: 'sesame',
+      ROOST_PORT: '9000',
+    });
+    expect(exitCode).toBe(0);
+    expect(printed).toMatch(/^port: 9000 +# ROOST_PORT$/m);
+    expect(printed).toMatch(/^host: 0\.0\.0\.0 +# default$/m);
+    expect(printed).toMatch(/^# workers: left out to use one worker per CPU$/m);
+    expect(printed).toMatch(
+      /^api:\n {2}# key: \*{8} \(ROOST_API_KEY\)\n {2}maxBodyBytes: 1048576 +# default$/m,
+    );
+    expect(printed).toMatch(/^# redisUrl: \*{8} \(--redis-url\)$/m);
+    expect(printed).not.toMatch(/hunter2|sesame/);
+  });
+});

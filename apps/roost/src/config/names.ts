@@ -1,0 +1,17 @@
+import type { OptionKey } from './options.ts';
+
+export const ENVIRONMENT_PREFIX = 'ROOST_';
+
+/** `plain.clientPublish` → `--plain-client-publish`; the application is the one argument. */
+export function flagOf(key: OptionKey): string {
+  return key === 'app' ? '[app.js]' : `--${words(key).join('-')}`;
+}
+
+/** `plain.clientPublish` → `ROOST_PLAIN_CLIENT_PUBLISH`. */
+export function variableOf(key: OptionKey): string {
+  return ENVIRONMENT_PREFIX + words(key).join('_').toUpperCase();
+}
+
+function words(key: OptionKey): string[] {
+  return key.split(/\.|(?=[A-Z])/).map((word) => word.toLowerCase());
+}

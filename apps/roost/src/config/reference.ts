@@ -1,0 +1,58 @@
+import { EXIT_CODES } from '../exit-codes.ts';
+import { flagOf, variableOf } from './names.ts';
+import { isLimit, OPTION_KEYS, OPTIONS } from './options.ts';
+import type { OptionKey } from './options.ts';
+
+/** The text of docs/reference/config.md. */
+export function configReference(): string {
+  const settings = OPTION_KEYS.filter((key) => !isLimit(key));
+  const limits = OPTION_KEYS.filter(isLimit);
+  const paragraphs = [
+    '# Configuration',
+    '<!-- Generated from the option table by "npm run docs:config -w roost"; a test keeps it so. -->',
+    'Every option is a flag of `roost start`, an environment variable, and a key of the file that `--config` (or `ROOST_CONFIG`) names. Flags beat the environment, which beats the file, which beats the defaults. An empty variable counts as left out. Unknown flags, variables and keys are errors.',
+    'The file is YAML, of which JSON is a subset; a dot in a key is a level of nesting:',
+    '```yaml\nport: 9000\nredisUrl: redis://localhost:6379\nplain:\n  clientPublish: true\n```',
+    '`roost check-config` takes what `roost start` takes, and prints the configuration that would be used with the source of each value. It hides secrets. A wrong configuration is one line on stderr and exit code 78.',
+    'A switch needs no value as a flag; `--no-…` turns it off. As a variable it is `true` or `false`.',
+    '## Settings',
+    ...settings.flatMap(section),
+    '## Limits',
+    'Nothing is unbounded: each limit says what happens when it is reached.',
+    ...limits.flatMap(section),
+    '## Exit codes',
+    exitCodes(),
+  ];
+  return `${paragraphs.join('\n\n')}\n`;
+}
+
+function section(key: OptionKey): string[] {
+  const option = OPTIONS[key];
+  const value =
+    option.default === null ? `Leave it out ${option.whenLeftOut}` : `Default: ${grouped(option.default)}`;
+  return [
+    `### ${key}`,
+    `\`${flagOf(key)}\` · \`${variableOf(key)}\``,
+    option.doc,
+    `${sentence(grouped(option.allowed))} ${value}.`,
+  ];
+}
+
+function sentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+}
+
+/** Numbers of six digits and more with a comma between thousands; values that are one word as code. */
+function grouped(value: string | number | boolean): string {
+  if (typeof value === 'boolean') return value ? 'on' : 'off';
+  if (typeof value === 'number') return grouped(String(value));
+  return /^[a-z][a-z0-9.:]*$|^0\.0\.0\.0$/.test(value)
+    ? `\`${value}\``
+    : value.replace(/\b\d{6,}\b/g, (digits) => Number(digits).toLocaleString('en-US'));
+}
+
+function exitCodes(): string {
+  return Object.values(EXIT_CODES)
+    .map(({ code, meaning }) => `- **${code}**: ${meaning}`)
+    .join('\n');
+}

@@ -1,0 +1,135 @@
+import { dirname, resolve } from 'node:path';
+import { ConfigError } from './errors.ts';
+import { readConfigFile } from './file.ts';
+import type { FileEntry } from './file.ts';
+import { ENVIRONMENT_PREFIX, flagOf, variableOf } from './names.ts';
+import { nearest } from './nearest.ts';
+import type { Option, OptionValue } from './option.ts';
+import { OPTION_KEYS, OPTIONS } from './options.ts';
+import type { OptionKey, Settings } from './options.ts';
+
+export const CONFIG_VARIABLE = `${ENVIRONMENT_PREFIX}CONFIG`;
+
+/** What was written on the command line: text for options with a value, a boolean for switches. */
+export type Flags = Readonly<Partial<Record<OptionKey, string | boolean>>>;
+
+export interface ConfigSources {
+  readonly flags: Flags;
+  /** The file of `--config`; undefined looks at ROOST_CONFIG. */
+  readonly configPath: string | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Relative paths of flags and variables count from here. */
+  readonly folder: string;
+}
+
+/** The settings, and where each came from in the user's words: `--port`, `ROOST_PORT`, `line 3 of roost.yaml`, `default`. */
+export interface ResolvedConfig {
+  readonly settings: Settings;
+  readonly origins: ReadonlyMap<OptionKey, string>;
+}
+
+/** A value as it was written, and the name under which the user knows it. */
+interface Written {
+  readonly value: unknown;
+  readonly name: string;
+  readonly origin: string;
+  /** Relative paths count from here. */
+  readonly folder: string;
+}
+
+/** Flags beat the environment, which beats the file, which beats the defaults. Throws a ConfigError. */
+export function resolveConfig(sources: ConfigSources): ResolvedConfig {
+  checkVariableNames(sources.environment);
+  const path = sources.configPath ?? nonEmpty(sources.environment[CONFIG_VARIABLE]);
+  const file: ReadonlyMap<OptionKey, FileEntry> =
+    path === undefined ? new Map() : readConfigFile(path, sources.folder);
+
+  const settings: Partial<Record<OptionKey, unknown>> = {};
+  const origins = new Map<OptionKey, string>();
+  for (const key of OPTION_KEYS) {
+    // Checked one by one, so that a wrong value is reported even where a stronger source hides it.
+    const written = [...writtenValues(key, sources, file, path ?? '')].map((entry) => ({
+      value: checked(key, entry),
+      origin: entry.origin,
+    }));
+    const strongest = written[0];
+    settings[key] = strongest === undefined ? OPTIONS[key].default : strongest.value;
+    origins.set(key, strongest === undefined ? 'default' : strongest.origin);
+  }
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each value has passed its row's schema or is its default
+  return { settings: Object.freeze(settings) as Settings, origins };
+}
+
+function* writtenValues(
+  key: OptionKey,
+  sources: ConfigSources,
+  file: ReadonlyMap<OptionKey, FileEntry>,
+  path: string,
+): Generator<Written> {
+  const { folder } = sources;
+  const flag = sources.flags[key];
+  if (flag !== undefined) {
+    const name = key === 'app' ? 'The application' : flagOf(key);
+    const origin = key === 'app' ? 'argument' : flagOf(key);
+    yield { value: typeof flag === 'string' ? OPTIONS[key].fromText(flag) : flag, name, origin, folder };
+  }
+  const variable = nonEmpty(sources.environment[variableOf(key)]);
+  if (variable !== undefined) {
+    const name = variableOf(key);
+    yield { value: OPTIONS[key].fromText(variable), name, origin: name, folder };
+  }
+  const entry = file.get(key);
+  if (entry !== undefined) {
+    const origin = `line ${entry.line} of ${path}`;
+    yield { value: entry.value, name: `${key} (${origin})`, origin, folder: dirname(resolve(folder, path)) };
+  }
+}
+
+function checked(key: OptionKey, written: Written): unknown {
+  const option: Option<OptionValue> = OPTIONS[key];
+  const result = written.value === null ? undefined : option.schema.safeParse(written.value);
+  if (result?.success !== true) {
+    const advice = option.placeholder === undefined ? '' : ` Leave it out ${option.whenLeftOut}.`;
+    throw new ConfigError(
+      'CONFIG_ERR_VALUE',
+      `${written.name} must be ${option.allowed}, got ${shown(option, written.value)}.${advice}`,
+    );
+  }
+  return key === 'app' && typeof result.data === 'string'
+    ? resolve(written.folder, result.data)
+    : result.data;
+}
+
+/** What was received, short enough for one line; a secret only by its length. */
+function shown(option: Option<OptionValue>, value: unknown): string {
+  if (option.isSecret && typeof value === 'string')
+    return `a value of ${value.length} characters, not shown here`;
+  if (typeof value === 'number') return String(value);
+  const json = JSON.stringify(value);
+  return json.length <= 80 ? json : `${json.slice(0, 80)}…`;
+}
+
+function checkVariableNames(environment: ConfigSources['environment']): void {
+  const known = new Set([CONFIG_VARIABLE, ...OPTION_KEYS.map(variableOf)]);
+  for (const name of Object.keys(environment)) {
+    if (!name.startsWith(ENVIRONMENT_PREFIX)) continue;
+    const isServiceLink =
+      /^ROOST_(SERVICE_(HOST|PORT)|PORT_\d+_)/.test(name) ||
+      (name === 'ROOST_PORT' && environment[name]?.startsWith('tcp://') === true);
+    if (isServiceLink) {
+      throw new ConfigError(
+        'CONFIG_ERR_UNKNOWN',
+        `${name} was set by Kubernetes for a service named roost. Set "enableServiceLinks: false" in the pod, or rename the service.`,
+      );
+    }
+    if (known.has(name)) continue;
+    const near = nearest(name, known);
+    const hint = near === undefined ? 'See "roost start --help" for all variables.' : `Did you mean ${near}?`;
+    throw new ConfigError('CONFIG_ERR_UNKNOWN', `${name} is not a variable of Roost. ${hint}`);
+  }
+}
+
+/** Container tools pass variables that nobody set as empty ones, so an empty variable counts as left out. */
+function nonEmpty(value: string | undefined): string | undefined {
+  return value === '' ? undefined : value;
+}

@@ -1,0 +1,22 @@
+/**
+ * Every exit code of the server, after sysexits.h where it has a word for it. docs/reference/config.md lists them from
+ * this table.
+ */
+export const EXIT_CODES = {
+  stopped: {
+    code: 0,
+    meaning: 'The farm drained after SIGTERM or SIGINT, or a command did what it was asked.',
+  },
+  unavailable: {
+    code: 69,
+    meaning: 'The machine did not give what the farm needs: the port is in use, or this is not Linux.',
+  },
+  failed: {
+    code: 70,
+    meaning: 'The application could not be loaded, or the farm met a failure it could not go on from.',
+  },
+  misconfigured: { code: 78, meaning: 'A flag, a variable or the configuration file is wrong.' },
+  forced: { code: 130, meaning: 'A second signal ended the farm before it had drained.' },
+} as const;
+
+export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES]['code'];

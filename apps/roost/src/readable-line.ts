@@ -1,0 +1,22 @@
+// Control characters would let whoever is quoted in a log line move the cursor or retitle the terminal.
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
+
+/** A log line of JSON as a person reads it: time, level, message, fields. Texts with spaces get a line of their own, ready to paste. */
+export function readableLine(json: string): string {
+  const line: Readonly<Record<string, unknown>> = JSON.parse(json);
+  const { level, time, msg, ...fields } = line;
+  const clock = typeof time === 'string' ? time.slice(11, 23) : '';
+  const words = [clock, String(level).toUpperCase().padEnd(5), printable(String(msg))];
+  const below: string[] = [];
+  for (const [name, value] of Object.entries(fields)) {
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
+    if (typeof value === 'string' && text.includes(' ')) below.push(`\n    ${name}:\n    ${printable(text)}`);
+    else words.push(`${name}=${printable(text)}`);
+  }
+  return `${words.join(' ')}${below.join('')}\n`;
+}
+
+function printable(text: string): string {
+  return text.replace(CONTROL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

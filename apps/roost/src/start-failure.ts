@@ -1,0 +1,31 @@
+import type { Settings } from './config/options.ts';
+import { EXIT_CODES } from './exit-codes.ts';
+import type { ExitCode } from './exit-codes.ts';
+
+/** Why a farm did not start: one line for stderr, and the exit code. */
+export interface StartFailure {
+  readonly sentence: string;
+  readonly exitCode: ExitCode;
+}
+
+/** Puts what startFarm() rejected with into one line. Returns undefined for what nobody foresaw: that needs its stack. */
+export function startFailure(error: unknown, settings: Settings): StartFailure | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  const sentence = error.message.replace(/\s*\n\s*/g, ' ');
+  switch (error.code) {
+    case 'FARM_ERR_OPTION':
+      return { sentence, exitCode: EXIT_CODES.misconfigured.code };
+    case 'FARM_ERR_PORT_IN_USE':
+      return {
+        sentence: `Port ${settings.port} of ${settings.host} is in use. Choose another with --port, or stop the program that listens there.`,
+        exitCode: EXIT_CODES.unavailable.code,
+      };
+    case 'FARM_ERR_LISTEN':
+    case 'POLLER_UNAVAILABLE':
+      return { sentence, exitCode: EXIT_CODES.unavailable.code };
+    case 'FARM_ERR_WORKER_BOOTSTRAP':
+      return { sentence, exitCode: EXIT_CODES.failed.code };
+    default:
+      return undefined;
+  }
+}

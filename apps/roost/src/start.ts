@@ -1,0 +1,93 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { startFarm } from '@roost/farm';
+import type { Farm } from '@roost/farm';
+import type { Logger } from 'pino';
+import type { Settings } from './config/options.ts';
+import { EXIT_CODES } from './exit-codes.ts';
+import type { ExitCode } from './exit-codes.ts';
+import { farmOptions } from './farm-options.ts';
+import { createLog } from './log.ts';
+import { ShutdownSignals } from './signals.ts';
+import { startFailure } from './start-failure.ts';
+
+const GENERATED_KEY_BYTES = 24;
+
+/** Runs the server in this process until it has stopped. What prevents its start is one line on stderr. */
+export async function startServer(settings: Settings, version: string): Promise<ExitCode> {
+  if (settings.app !== null && !isFile(settings.app)) {
+    process.stderr.write(`The application ${settings.app} cannot be loaded: there is no such file.\n`);
+    return EXIT_CODES.failed.code;
+  }
+  const log = createLog(settings.logLevel);
+  const signals = new ShutdownSignals(log);
+  const apiKey = settings['api.key'] ?? randomBytes(GENERATED_KEY_BYTES).toString('base64url');
+  try {
+    const options = farmOptions(settings, { apiKey, farmId: randomUUID(), version, log });
+    const farm = await Promise.race([startFarm(options), signals.first]);
+    if (farm === undefined) {
+      // There is no connection to drain yet, and workers end with the master.
+      log.info({}, 'stopped before the farm was ready');
+      return EXIT_CODES.stopped.code;
+    }
+    signals.govern(farm);
+    await announce(farm, { settings, apiKey, version, log });
+    return await untilStopped(farm, signals, log);
+  } catch (error) {
+    const failure = startFailure(error, settings);
+    if (failure === undefined) throw error;
+    process.stderr.write(`${failure.sentence}\n`);
+    return failure.exitCode;
+  } finally {
+    signals.stop();
+  }
+}
+
+async function announce(
+  farm: Farm,
+  { settings, apiKey, version, log }: { settings: Settings; apiKey: string; version: string; log: Logger },
+): Promise<void> {
+  const host = urlHost(settings.host);
+  const url = `http://${host}:${farm.port}`;
+  if (settings.redisUrl === null) {
+    log.info({}, 'embedded broker serves: broadcasts stay within this farm');
+  }
+  if (settings['api.key'] === null) {
+    // In $'…' a shell reads \" as ", so that the line can be pasted from the JSON log as well as from a terminal.
+    const curl = `curl ${url}/api/publish -H 'X-API-Key: ${apiKey}' -d $'{"channel":"news","data":"hello"}'`;
+    log.warn({ curl }, 'no API key is configured: this one lasts until the farm stops');
+  }
+  const { workers, broker } = await farm.info();
+  log.info(
+    {
+      port: farm.port,
+      host: settings.host,
+      url,
+      workers: workers.map(({ worker, pid, cpu }) => ({ worker, pid, cpu })),
+      broker: broker.kind,
+      version,
+    },
+    'farm ready',
+  );
+}
+
+async function untilStopped(farm: Farm, signals: ShutdownSignals, log: Logger): Promise<ExitCode> {
+  try {
+    await farm.stopped;
+  } catch (error) {
+    log.fatal({ err: error }, 'farm failed');
+    return EXIT_CODES.failed.code;
+  }
+  log.info({ forced: signals.isForced }, 'farm stopped');
+  return signals.isForced ? EXIT_CODES.forced.code : EXIT_CODES.stopped.code;
+}
+
+/** A host that a browser on this machine can open. */
+function urlHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}

@@ -1,0 +1,98 @@
+import { hostname } from 'node:os';
+import { channelNameProblem } from '@roost/farm';
+import type { FarmInfo, WorkerContext } from '@roost/farm';
+import type { WorkerOptions } from '../options.ts';
+import { ApiError, apiErrorOf } from './errors.ts';
+import type { ErrorBody } from './errors.ts';
+import { payloadOf } from './request.ts';
+import type { PayloadFields } from './request.ts';
+
+export interface PublishRequest extends PayloadFields {
+  readonly channel: string;
+}
+
+export interface BroadcastRequest extends PayloadFields {
+  readonly channels: readonly string[];
+}
+
+export interface ChannelsRequest {
+  readonly pattern?: string;
+}
+
+type BroadcastResponse = { readonly result: object } | ErrorBody;
+
+/** The methods of the HTTP API, named as in Centrifugo's. Each resolves to its `result` or rejects. */
+export class ApiMethods {
+  readonly #context: WorkerContext;
+  readonly #options: WorkerOptions;
+
+  constructor(context: WorkerContext, options: WorkerOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  async publish(request: PublishRequest): Promise<object> {
+    await this.#publishTo(request.channel, payloadOf(request));
+    return {};
+  }
+
+  /** One response for each channel, in their order: one that fails does not hold up the others. */
+  async broadcast(request: BroadcastRequest): Promise<{ responses: readonly BroadcastResponse[] }> {
+    const payload = payloadOf(request);
+    const { maxBroadcastChannels } = this.#options.api;
+    if (request.channels.length > maxBroadcastChannels) {
+      throw new ApiError(
+        'limitExceeded',
+        `at most ${maxBroadcastChannels} channels at a time (api.maxBroadcastChannels), got ${request.channels.length}`,
+      );
+    }
+    const responses = request.channels.map((channel) =>
+      this.#publishTo(channel, payload).then(
+        () => ({ result: {} }),
+        (error: unknown) => this.#errorBody(error),
+      ),
+    );
+    return { responses: await Promise.all(responses) };
+  }
+
+  async info(): Promise<object> {
+    return { nodes: [nodeOf(await this.#context.info(), this.#options.farmId)] };
+  }
+
+  async channels({ pattern }: ChannelsRequest): Promise<object> {
+    const channels = await this.#context.channels(pattern);
+    return {
+      channels: Object.fromEntries(
+        channels.map(({ channel, subscribers }) => [channel, { num_clients: subscribers }]),
+      ),
+    };
+  }
+
+  async #publishTo(channel: string, payload: string | Buffer): Promise<void> {
+    const problem = channelNameProblem(channel);
+    if (problem !== undefined) throw new ApiError('badRequest', problem);
+    await this.#context.publish(channel, payload);
+  }
+
+  #errorBody(error: unknown): ErrorBody {
+    const known = apiErrorOf(error);
+    if (known === undefined) this.#context.log.error({ error: String(error) }, 'api publish failed');
+    return (known ?? new ApiError('internal')).body;
+  }
+}
+
+/** One farm in the words of Centrifugo's info, and what only a farm has. */
+function nodeOf(info: FarmInfo, farmId: string): object {
+  return {
+    uid: farmId,
+    name: hostname(),
+    version: info.version,
+    num_clients: info.connections,
+    num_subs: info.subscriptions,
+    uptime: Math.floor(info.uptimeMs / 1000),
+    broker: info.broker,
+    readiness: info.readiness,
+    workers: info.workers,
+    counters: info.counters,
+  };
+}

@@ -1,0 +1,109 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { WorkerContext } from '@roost/farm';
+import { fastify } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { WorkerOptions } from '../options.ts';
+import { keyCheck } from './authorize.ts';
+import { ApiError, apiErrorOf } from './errors.ts';
+import { ApiMethods } from './methods.ts';
+import type { BroadcastRequest, ChannelsRequest, PublishRequest } from './methods.ts';
+import { readRequest } from './request.ts';
+import {
+  BROADCAST_SCHEMA,
+  CHANNELS_SCHEMA,
+  describeProblem,
+  INFO_SCHEMA,
+  PUBLISH_SCHEMA,
+} from './schemas.ts';
+
+export interface ApiServer {
+  answer(request: IncomingMessage, response: ServerResponse): void;
+  close(): Promise<void>;
+}
+
+/**
+ * The HTTP API in the shape of Centrifugo's: POST /api/<method> with a JSON object, answered with `{"result":…}` or with
+ * `{"error":{"code","message"}}` and its HTTP status. It listens nowhere: the worker's own HTTP server gives it requests.
+ */
+export async function createApiServer(context: WorkerContext, options: WorkerOptions): Promise<ApiServer> {
+  const app = fastify({
+    logger: false,
+    bodyLimit: options.api.maxBodyBytes,
+    // A body is taken as it is or refused: "7" is no number here, and a misspelt field is not dropped in silence.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
+    schemaErrorFormatter: ([problem]) => new ApiError('badRequest', describeProblem(problem)),
+    frameworkErrors: (_error, _request, reply) => {
+      send(reply, new ApiError('methodNotFound'));
+    },
+  });
+  readBodiesAsJson(app);
+
+  const isAuthorized = keyCheck(options.api.keyDigest);
+  app.addHook('onRequest', async (request, reply) => {
+    if (isAuthorized(request.headers)) return;
+    // The body of a stranger is not read.
+    void reply.header('WWW-Authenticate', 'apikey realm="roost"').header('Connection', 'close');
+    throw new ApiError('unauthorized', 'show the API key in the header X-API-Key');
+  });
+  app.setErrorHandler((error, _request, reply) => {
+    send(reply, answerFor(error, context, options));
+  });
+  app.setNotFoundHandler((request, reply) => {
+    if (!app.hasRoute({ method: 'POST', url: request.url.split('?')[0] ?? '' })) {
+      throw new ApiError('methodNotFound');
+    }
+    void reply.header('Allow', 'POST');
+    throw new ApiError('methodNotAllowed', 'every method is a POST');
+  });
+
+  const methods = new ApiMethods(context, options);
+  app.post<{ Body: PublishRequest }>('/api/publish', { schema: { body: PUBLISH_SCHEMA } }, ({ body }) =>
+    result(methods.publish(body)),
+  );
+  app.post<{ Body: BroadcastRequest }>('/api/broadcast', { schema: { body: BROADCAST_SCHEMA } }, ({ body }) =>
+    result(methods.broadcast(body)),
+  );
+  app.post('/api/info', { schema: { body: INFO_SCHEMA } }, () => result(methods.info()));
+  app.post<{ Body: ChannelsRequest }>('/api/channels', { schema: { body: CHANNELS_SCHEMA } }, ({ body }) =>
+    result(methods.channels(body)),
+  );
+
+  await app.ready();
+  return { answer: (request, response) => app.routing(request, response), close: () => app.close() };
+}
+
+async function result(work: Promise<object>): Promise<object> {
+  return { result: await work };
+}
+
+/** Whatever the content type says: curl's own default would be a form. A missing body is an empty object. */
+function readBodiesAsJson(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (_request: unknown, body: Buffer) =>
+    body.length === 0 ? {} : readRequest(body),
+  );
+  app.addHook('preValidation', async (request) => {
+    request.body ??= {};
+  });
+}
+
+function answerFor(error: unknown, context: WorkerContext, options: WorkerOptions): ApiError {
+  const known = apiErrorOf(error);
+  if (known !== undefined) return known;
+  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
+  if (status === 413) {
+    return new ApiError(
+      'limitExceeded',
+      `a body has at most ${options.api.maxBodyBytes} bytes (api.maxBodyBytes)`,
+    );
+  }
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    return new ApiError('badRequest', error instanceof Error ? error.message : undefined);
+  }
+  context.log.error({ error: error instanceof Error ? error.stack : String(error) }, 'api request failed');
+  return new ApiError('internal');
+}
+
+function send(reply: FastifyReply, error: ApiError): void {
+  void reply.code(error.status).send(error.body);
+}
