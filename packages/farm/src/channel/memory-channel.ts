@@ -1,0 +1,103 @@
+import type { Channel, ChannelHandlers, SendOutcome } from './channel.ts';
+import { encodeEnvelope, EnvelopeDecoder } from './envelope.ts';
+
+/**
+ * The in-memory twin of {@link StreamChannel}: two connected ends in one process, so that what master and worker say to
+ * each other can be specified without forking. It keeps the twin's manners: messages are copied, arrive in a later
+ * turn, in order, and are bounded.
+ */
+export function memoryChannelPair<A extends object, B extends object>(
+  maxBufferedBytes: number,
+): [Channel<B, A>, Channel<A, B>] {
+  const left = new MemoryChannel<B, A>(maxBufferedBytes);
+  const right = new MemoryChannel<A, B>(maxBufferedBytes);
+  left.connect(right);
+  right.connect(left);
+  return [left, right];
+}
+
+class MemoryChannel<In, Out extends object> implements Channel<In, Out> {
+  readonly #maxBufferedBytes: number;
+  readonly #decoder = new EnvelopeDecoder();
+  readonly #inbox: Buffer[] = [];
+  #inboxBytes = 0;
+  #other: MemoryChannel<Out & object, In & object> | undefined;
+  #handlers: ChannelHandlers<In> | undefined;
+  #isClosed = false;
+  #isScheduled = false;
+  #otherHasClosed = false;
+
+  constructor(maxBufferedBytes: number) {
+    this.#maxBufferedBytes = maxBufferedBytes;
+  }
+
+  connect(other: MemoryChannel<Out & object, In & object>): void {
+    this.#other = other;
+  }
+
+  get bufferedBytes(): number {
+    return this.#other?.inboxBytes ?? 0;
+  }
+
+  get inboxBytes(): number {
+    return this.#inboxBytes;
+  }
+
+  open(handlers: ChannelHandlers<In>): void {
+    this.#handlers = handlers;
+    this.#schedule();
+  }
+
+  send(message: Out, urgent = false): SendOutcome {
+    if (this.#isClosed || this.#other === undefined || this.#other.isClosed) return 'closed';
+    const bound = urgent ? 2 * this.#maxBufferedBytes : this.#maxBufferedBytes;
+    if (this.bufferedBytes >= bound) return 'overflow';
+    this.#other.deliver(encodeEnvelope(message));
+    return 'sent';
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#other?.otherClosed();
+    this.#handlers?.channelOnClose('the stream was closed');
+  }
+
+  deliver(envelope: Buffer): void {
+    this.#inbox.push(envelope);
+    this.#inboxBytes += envelope.length;
+    this.#schedule();
+  }
+
+  otherClosed(): void {
+    this.#otherHasClosed = true;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#handlers === undefined) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#drain();
+    });
+  }
+
+  #drain(): void {
+    const handlers = this.#handlers;
+    while (handlers !== undefined && !this.#isClosed) {
+      const envelope = this.#inbox.shift();
+      if (envelope === undefined) break;
+      this.#inboxBytes -= envelope.length;
+      this.#decoder.write(envelope, (message) => handlers.channelOnMessage(message as In));
+    }
+    if (this.#otherHasClosed && !this.#isClosed) {
+      this.#isClosed = true;
+      handlers?.channelOnClose('the other side ended');
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import type { Duplex } from 'node:stream';
+import type { Channel, ChannelHandlers, SendOutcome } from './channel.ts';
+import { encodeEnvelope, EnvelopeDecoder } from './envelope.ts';
+
+/** A {@link Channel} over a byte stream: in a farm, the Unix socket pair between the master and a worker. */
+export class StreamChannel<In, Out extends object> implements Channel<In, Out> {
+  readonly #stream: Duplex;
+  readonly #maxBufferedBytes: number;
+  readonly #decoder = new EnvelopeDecoder();
+  #isClosed = false;
+
+  constructor(stream: Duplex, maxBufferedBytes: number) {
+    this.#stream = stream;
+    this.#maxBufferedBytes = maxBufferedBytes;
+    // Until open() attaches the real listener an error must not be an uncaught one; 'close' follows it.
+    stream.on('error', () => undefined);
+  }
+
+  get bufferedBytes(): number {
+    return this.#stream.writableLength;
+  }
+
+  open(handlers: ChannelHandlers<In>): void {
+    const end = (reason: string): void => {
+      if (this.#isClosed) return;
+      this.#isClosed = true;
+      this.#stream.destroy();
+      handlers.channelOnClose(reason);
+    };
+    this.#stream.on('data', (chunk: Buffer) => {
+      if (this.#isClosed) return;
+      try {
+        // The other side is our own code of the same version: its messages are of this type.
+        this.#decoder.write(chunk, (message) => handlers.channelOnMessage(message as In));
+      } catch (error) {
+        end(error instanceof Error ? error.message : String(error));
+      }
+    });
+    this.#stream.on('end', () => end('the other side ended'));
+    this.#stream.on('error', (error) => end(error.message));
+    this.#stream.on('close', () => end('the stream was closed'));
+  }
+
+  send(message: Out, urgent = false): SendOutcome {
+    if (this.#isClosed || this.#stream.writableEnded || this.#stream.destroyed) return 'closed';
+    const bound = urgent ? 2 * this.#maxBufferedBytes : this.#maxBufferedBytes;
+    if (this.#stream.writableLength >= bound) return 'overflow';
+    this.#stream.write(encodeEnvelope(message));
+    return 'sent';
+  }
+
+  close(): void {
+    this.#stream.end();
+  }
+}

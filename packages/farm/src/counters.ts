@@ -1,0 +1,74 @@
+/**
+ * Everything that the farm counts, with what it means. docs/reference/counters.md is checked against this table; the
+ * counts are sums over the master and its workers since the farm started.
+ */
+export const COUNTERS = {
+  accepted: 'Sockets accepted by the master.',
+  accept_errors: 'accept(2) failed for want of descriptors or memory; accepting paused for a moment.',
+  accept_pauses: 'Accepting paused because no worker could take more; clients waited in the listen queue.',
+  handoffs: 'Sockets that a worker has acknowledged.',
+  handoffs_placed_again: 'Sockets given to another worker because the first died or had no descriptor left.',
+  handoffs_lost: 'Sockets that no worker could take before the farm stopped.',
+  worker_restarts: 'Workers that died and were started again.',
+  worker_kills: 'Workers killed by the master because they were silent.',
+  upgrades: 'Connections opened: the client has its 101.',
+  http_connections: 'Connections that turned out to be plain HTTP.',
+  refused_bad_request: 'Request heads refused with 400, 405, 426, 431 or 505.',
+  refused_by_app: 'Upgrades refused by an upgrade hook, or that no app took (404).',
+  refused_app_error: 'Upgrades refused with 500 because an upgrade hook threw or rejected.',
+  refused_handshake_timeout: 'Connections ended because the request head did not arrive in handshakeTimeoutMs.',
+  refused_upgrade_timeout: 'Upgrades refused with 503 because the hook or its subscriptions took longer than upgradeTimeoutMs.',
+  refused_subscribe: 'Upgrades refused with 503 because the broker did not confirm their channels.',
+  refused_limit: 'Upgrades refused with 503 because the farm was at its connection limit.',
+  refused_handshakes: 'Upgrades refused with 503 because maxHandshakes were waiting.',
+  refused_inbound_bytes: 'Heads refused with 503 and connections closed with 1013 because maxInboundBytesPerWorker was reached.',
+  refused_draining: 'Upgrades refused with 503 because the farm is draining.',
+  upgrades_abandoned: 'Clients that went away while their upgrade was being decided.',
+  messages_received: 'Messages given to applications.',
+  messages_sent: 'Messages taken for single connections (broadcasts not included).',
+  app_errors: 'Hooks that threw or rejected; the connection was closed with 1011.',
+  wakes: 'Connections woken for ws to read them: fragments, close frames, protocol errors.',
+  hibernations: 'Awake connections that went back to sleep.',
+  wakes_refused: 'Connections closed with 1013 because maxAwakeConnections were awake.',
+  closed: 'Connections that ended, however.',
+  closed_abnormally: 'Connections that ended without a closing handshake (1006).',
+  closed_message_timeout: 'Connections closed with 1008 because a message did not arrive in messageTimeoutMs.',
+  closed_heartbeat: 'Connections ended because nothing was heard after a ping.',
+  closed_slow_consumer: 'Connections closed with 1008 because their outbound queue was full.',
+  close_timeouts: 'Connections ended because the client did not answer a close frame, or did not read a refusal.',
+  messages_dropped_slow_consumer: 'Messages skipped for slow consumers (policy drop).',
+  pings_sent: 'Heartbeat pings.',
+  publications: 'Publications received from the broker for channels with subscribers here.',
+  deliveries: 'Frames of publications handed to the kernel or to outbound queues.',
+  publications_dropped: 'Publications dropped because maxBroadcastQueueBytes were waiting.',
+  publish_errors: 'Publishes that the broker refused or lost.',
+  broker_gaps: 'Times publications may have been missed because the broker was away.',
+  connections_with_gap: 'Connections that were open, or opened, during such a time.',
+  control_messages: 'Control messages carried out.',
+  control_malformed: 'Control messages ignored because they were malformed or unknown.',
+  logs_suppressed: 'Log lines of workers suppressed by the rate limit.',
+} as const;
+
+export type CounterName = keyof typeof COUNTERS;
+
+/** The counters of one process, plus those that applications declare by counting `app_…`. */
+export class Counters {
+  readonly #counts: Record<string, number> = Object.fromEntries(Object.keys(COUNTERS).map((name) => [name, 0]));
+
+  add(name: CounterName | `app_${string}`, count = 1): void {
+    this.#counts[name] = (this.#counts[name] ?? 0) + count;
+  }
+
+  get(name: CounterName): number {
+    return this.#counts[name] ?? 0;
+  }
+
+  snapshot(): Record<string, number> {
+    return { ...this.#counts };
+  }
+}
+
+/** Adds `counts` to `sums`, name by name. */
+export function addCounts(sums: Record<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [name, count] of Object.entries(counts)) sums[name] = (sums[name] ?? 0) + count;
+}

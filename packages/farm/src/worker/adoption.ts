@@ -1,0 +1,112 @@
+import { constants } from 'node:os';
+import {
+  Interest,
+  MAX_DESCRIPTORS_PER_MESSAGE,
+  receiveDescriptors,
+  sendDescriptors,
+  terminateDescriptor,
+  type ReceivedRecord,
+} from '@roost/poller';
+import {
+  ACKNOWLEDGEMENT_BYTES,
+  FLAG_RESERVED,
+  HandOffRecord,
+  writeAcknowledgement,
+} from '../channel/hand-off-record.ts';
+import { RowFlag } from './connection-table.ts';
+import type { Core } from './core.ts';
+import { TimeoutKind } from './timeouts.ts';
+
+/** Records taken in one turn: bounded, so that a storm of hand-offs does not starve those that are connected. */
+const MAX_RECORDS_PER_TURN = 4;
+const NO_DESCRIPTORS = new Int32Array(0);
+
+/**
+ * The worker's side of the hand-off: receives sockets, acknowledges them, and only then reads from them. When the
+ * acknowledgement cannot be sent at once the batch waits for it, and no further one is received.
+ */
+export class Adoption {
+  readonly #core: Core;
+  readonly #channel: number;
+  readonly #id: number;
+  readonly #record = new HandOffRecord();
+  readonly #fds = new Int32Array(MAX_DESCRIPTORS_PER_MESSAGE);
+  readonly #slots = new Int32Array(MAX_DESCRIPTORS_PER_MESSAGE);
+  readonly #received: ReceivedRecord = { bytes: 0, count: 0, truncated: false };
+  readonly #acknowledgement = Buffer.alloc(ACKNOWLEDGEMENT_BYTES);
+  #isWaiting = false;
+
+  /** `channel` is the worker's end of the descriptor pair; `id` names it in the poller's events. */
+  constructor(core: Core, channel: number, id: number) {
+    this.#core = core;
+    this.#channel = channel;
+    this.#id = id;
+    core.poller.watchDescriptor(channel, id, Interest.readable);
+  }
+
+  /** The channel is readable, or writable when an acknowledgement waits. */
+  run(): void {
+    if (this.#isWaiting && !this.#acknowledge()) return;
+    for (let turn = 0; turn < MAX_RECORDS_PER_TURN; turn++) {
+      const received = receiveDescriptors(this.#channel, this.#fds, this.#record.buffer, this.#received);
+      if (received.bytes <= 0) {
+        // The master is gone: the control channel says so too, and ends this process.
+        if (received.bytes === 0) this.#core.poller.unwatchDescriptor(this.#channel);
+        return;
+      }
+      if (!this.#acknowledge()) return;
+    }
+  }
+
+  /** Sends the acknowledgement of the batch in hand, then adopts it. False when it must wait. */
+  #acknowledge(): boolean {
+    const { poller } = this.#core;
+    writeAcknowledgement(this.#acknowledgement, this.#record.batch, this.#received.count);
+    const outcome = sendDescriptors(this.#channel, NO_DESCRIPTORS, 0, this.#acknowledgement);
+    if (outcome === -constants.errno.EAGAIN) {
+      if (!this.#isWaiting) this.#watch(Interest.writable);
+      this.#isWaiting = true;
+      return false;
+    }
+    if (this.#isWaiting) this.#watch(Interest.readable);
+    this.#isWaiting = false;
+    if (outcome < 0) {
+      // The master is gone and will give these to nobody else: they end with this process.
+      poller.unwatchDescriptor(this.#channel);
+      return false;
+    }
+    this.#adopt();
+    return true;
+  }
+
+  #watch(interest: number): void {
+    const { poller } = this.#core;
+    poller.unwatchDescriptor(this.#channel);
+    poller.watchDescriptor(this.#channel, this.#id, interest);
+  }
+
+  #adopt(): void {
+    const { table, timeouts, poller, lifecycle, log } = this.#core;
+    const record = this.#record;
+    let count = 0;
+    for (let index = 0; index < this.#received.count; index++) {
+      const fd = this.#fds[index] ?? -1;
+      const number = record.connectionNumber(index);
+      const slot = table.allocate(fd, number, record.buffer, record.addressOffset(index));
+      if (slot === -1) {
+        // The master knows our capacity: this is a bug of ours, but no reason to leak a descriptor.
+        log.error({ capacity: table.capacity }, 'connection table is full');
+        terminateDescriptor(fd);
+        continue;
+      }
+      if ((record.flags(index) & FLAG_RESERVED) !== 0) table.setFlag(slot, RowFlag.reserved);
+      timeouts.set(slot, TimeoutKind.handshake);
+      this.#slots[count++] = slot;
+    }
+    const watched = poller.watchAll(this.#slots, count);
+    for (let index = watched; index < count; index++) {
+      log.error({ slot: this.#slots[index] }, 'socket could not be watched');
+      lifecycle.finish(this.#slots[index] ?? 0, 1006, '');
+    }
+  }
+}

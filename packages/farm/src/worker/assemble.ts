@@ -1,0 +1,53 @@
+import { InboundBuffer } from '@roost/websocket';
+import { AppHost } from './app-host.ts';
+import { AwakeConnections } from './awake-connections.ts';
+import { Broadcaster } from './broadcaster.ts';
+import type { Core } from './core.ts';
+import { Handshakes } from './handshakes.ts';
+import { HttpConnections } from './http-connections.ts';
+import { Hub } from './hub.ts';
+import { Inbound } from './inbound.ts';
+import { Lifecycle } from './lifecycle.ts';
+import { Outbound } from './outbound.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { Timeouts } from './timeouts.ts';
+
+/** What a {@link Core} is built from. */
+type Foundation = Pick<Core, 'config' | 'log' | 'counters' | 'poller' | 'table' | 'broker' | 'noteReleased'>;
+
+/** Builds the parts of a worker upon what they all share. */
+export function assemble(foundation: Foundation): Core {
+  const { config, table, broker } = foundation;
+  const parts: Partial<Mutable<Core>> & Foundation = { ...foundation, clock: { now: 0 }, isDraining: false };
+  // The parts only keep this object; none of them reads it before it is complete.
+  const core = parts as Core;
+  parts.timeouts = new Timeouts(
+    table.capacity,
+    {
+      handshake: config.handshakeTimeoutMs,
+      upgrade: config.upgradeTimeoutMs,
+      message: config.messageTimeoutMs,
+      quiet: config.quietMs,
+      closing: config.closeTimeoutMs,
+      http: config.httpRequestTimeoutMs,
+    },
+    (slot, kind) => core.lifecycle.expired(slot, kind),
+  );
+  parts.inboundBuffer = new InboundBuffer({
+    capacity: table.capacity,
+    maxBytes: config.maxInboundBytesPerWorker,
+  });
+  parts.hub = new Hub(table.firstSubscriptions, (channel) => broker.unsubscribe(channel));
+  parts.apps = new AppHost(core);
+  parts.handshakes = new Handshakes(core);
+  parts.http = new HttpConnections(core);
+  parts.inbound = new Inbound(core);
+  parts.awake = new AwakeConnections(core);
+  parts.outbound = new Outbound(core);
+  parts.broadcaster = new Broadcaster(core);
+  parts.subscriptions = new Subscriptions(core);
+  parts.lifecycle = new Lifecycle(core);
+  return core;
+}
+
+type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };

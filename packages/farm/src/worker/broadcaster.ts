@@ -1,0 +1,137 @@
+import { isUtf8 } from 'node:buffer';
+import { BROADCAST_SKIPPED } from '@roost/poller';
+import { encodeFrame, Opcode } from '@roost/websocket';
+import { RowFlag } from './connection-table.ts';
+import type { Core } from './core.ts';
+import type { HubChannel } from './hub.ts';
+
+/** One publication on its way to the subscribers of a channel. */
+interface Broadcast {
+  readonly frame: Buffer;
+  /** Next member to send to. */
+  next: number;
+  /** Members when its first turn came, -1 before: who subscribed later does not get it. */
+  end: number;
+}
+
+/** Publications of one channel that wait, oldest first. */
+interface ChannelQueue {
+  readonly channel: HubChannel;
+  readonly broadcasts: Broadcast[];
+}
+
+const RESULT_FIELDS = 2 + 2 * 1024;
+/** A channel's turn within a slice, so that small channels do not wait behind a large one. */
+const TURNS_PER_SLICE = 4;
+
+/**
+ * Publications to subscribers, in slices: the channels that have something to send take turns until `broadcastSliceMs`
+ * is over, then the event loop turns. Order holds per channel and connection. Who unsubscribes between two slices does
+ * not get the message any more. What waits is bounded by `maxBroadcastQueueBytes`.
+ */
+export class Broadcaster {
+  readonly #core: Core;
+  /** Channels with something to send, in the order of their turns. */
+  readonly #turns: ChannelQueue[] = [];
+  readonly #byChannel = new Map<HubChannel, ChannelQueue>();
+  readonly #results = new Int32Array(RESULT_FIELDS);
+  #queuedBytes = 0;
+  #isScheduled = false;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** A publication has come from the broker. Text when it is valid UTF-8, else binary. */
+  publish(name: string, payload: Uint8Array): void {
+    const { hub, counters, config, log } = this.#core;
+    const channel = hub.get(name);
+    if (channel === undefined || channel.length === 0) return;
+    if (this.#queuedBytes + payload.length > config.maxBroadcastQueueBytes && this.#queuedBytes > 0) {
+      counters.add('publications_dropped');
+      log.warn({ channel: name, queuedBytes: this.#queuedBytes }, 'publication dropped: broadcast queue is full');
+      return;
+    }
+    counters.add('publications');
+    // Framed once, whatever the number of subscribers.
+    const frame = encodeFrame(isUtf8(payload) ? Opcode.text : Opcode.binary, payload);
+    this.#queuedBytes += frame.length;
+    const broadcast = { frame, next: 0, end: -1 };
+    const queue = this.#byChannel.get(channel);
+    if (queue === undefined) {
+      const added = { channel, broadcasts: [broadcast] };
+      this.#byChannel.set(channel, added);
+      this.#turns.push(added);
+    } else {
+      queue.broadcasts.push(broadcast);
+    }
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#runSlice();
+      if (this.#turns.length > 0) this.#schedule();
+    });
+  }
+
+  #runSlice(): void {
+    const sliceMs = this.#core.config.broadcastSliceMs;
+    const endsAt = performance.now() + sliceMs;
+    const turnMicros = Math.max(1, Math.floor((sliceMs * 1000) / TURNS_PER_SLICE));
+    do {
+      const queue = this.#turns.shift();
+      if (queue === undefined) return;
+      this.#runTurn(queue, turnMicros);
+      if (queue.broadcasts.length > 0) this.#turns.push(queue);
+      else this.#byChannel.delete(queue.channel);
+    } while (performance.now() < endsAt);
+  }
+
+  #runTurn({ channel, broadcasts }: ChannelQueue, budgetMicros: number): void {
+    const { poller, hub, counters } = this.#core;
+    const broadcast = broadcasts[0];
+    if (broadcast === undefined) return;
+    if (broadcast.end < 0) {
+      // One walk at a time for each channel, so that the holes are closed between two.
+      hub.beginWalk(channel);
+      broadcast.end = channel.length;
+    }
+    const { frame } = broadcast;
+    const results = this.#results;
+    broadcast.next = poller.broadcast(
+      channel.members,
+      broadcast.next,
+      broadcast.end,
+      frame,
+      budgetMicros,
+      results,
+    );
+    let delivered = results[1] ?? 0;
+    const exceptions = results[0] ?? 0;
+    for (let index = 0; index < exceptions; index++) {
+      if (this.#except(results[2 + 2 * index] ?? 0, results[3 + 2 * index] ?? 0, frame)) delivered++;
+    }
+    counters.add('deliveries', delivered);
+    if (broadcast.next < broadcast.end) return;
+    broadcasts.shift();
+    this.#queuedBytes -= frame.length;
+    hub.endWalk(channel);
+  }
+
+  /** A row that did not take the whole frame. True when its queue did. */
+  #except(slot: number, outcome: number, frame: Buffer): boolean {
+    const { table, outbound } = this.#core;
+    if (outcome >= 0) return outbound.enqueueBroadcast(slot, frame, outcome);
+    // A failed send: the next wake-up reports the end of that connection.
+    if (outcome !== BROADCAST_SKIPPED) return false;
+    return table.hasFlag(slot, RowFlag.queued) && outbound.enqueueBroadcast(slot, frame, 0);
+  }
+}

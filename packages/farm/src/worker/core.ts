@@ -1,0 +1,52 @@
+import type { Broker } from '@roost/broker';
+import type { Poller } from '@roost/poller';
+import type { InboundBuffer } from '@roost/websocket';
+import type { Counters } from '../counters.ts';
+import type { Log } from '../log.ts';
+import type { FarmConfig } from '../options.ts';
+import type { AppHost } from './app-host.ts';
+import type { AwakeConnections } from './awake-connections.ts';
+import type { Broadcaster } from './broadcaster.ts';
+import type { ConnectionTable } from './connection-table.ts';
+import type { Handshakes } from './handshakes.ts';
+import type { HttpConnections } from './http-connections.ts';
+import type { Hub } from './hub.ts';
+import type { Inbound } from './inbound.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import type { Outbound } from './outbound.ts';
+import type { Subscriptions } from './subscriptions.ts';
+import type { Timeouts } from './timeouts.ts';
+
+/**
+ * The parts of one worker, put together by worker.ts. Each part keeps this object and reaches its neighbours through
+ * it at call time, for they need each other in circles: a message may close, a close may flush, a flush may wake.
+ */
+export interface Core {
+  readonly config: FarmConfig;
+  readonly log: Log;
+  readonly counters: Counters;
+  readonly poller: Poller;
+  readonly table: ConnectionTable;
+  readonly timeouts: Timeouts;
+  /** Request heads and frames that have not fully arrived. */
+  readonly inboundBuffer: InboundBuffer;
+  readonly hub: Hub;
+  readonly broker: Broker;
+  readonly apps: AppHost;
+  readonly handshakes: Handshakes;
+  readonly http: HttpConnections;
+  readonly inbound: Inbound;
+  readonly awake: AwakeConnections;
+  readonly outbound: Outbound;
+  readonly broadcaster: Broadcaster;
+  readonly subscriptions: Subscriptions;
+  readonly lifecycle: Lifecycle;
+  /** Ticks (see {@link TICKS_PER_SECOND}) since the worker started; moves once a batch. */
+  readonly clock: { now: number };
+  /** True from the moment the farm drains: upgrades are refused. */
+  isDraining: boolean;
+  /** A row has been given back: the master is to learn of it soon. */
+  noteReleased(): void;
+}
+
+export const TICKS_PER_SECOND = 10;

@@ -1,0 +1,144 @@
+import { ClosingReader, FrameKind, Opcode, SimpleFrameReader } from '@roost/websocket';
+import { RowFlag, RowState } from './connection-table.ts';
+import type { Core } from './core.ts';
+import { CLOSE_TRY_AGAIN_LATER } from './lifecycle.ts';
+import { TimeoutKind } from './timeouts.ts';
+
+/**
+ * Bytes from clients whose connection is open (or closing), read without any object per connection: whole simple
+ * frames go to the app, a frame that has not fully arrived is kept raw, and everything else wakes the connection.
+ */
+export class Inbound {
+  readonly #core: Core;
+  readonly #reader: SimpleFrameReader;
+  readonly #closingReader = new ClosingReader();
+
+  constructor(core: Core) {
+    this.#core = core;
+    this.#reader = new SimpleFrameReader({ maxMessageBytes: core.config.maxMessageBytes });
+  }
+
+  /** Bytes of an open row; they are overwritten after this returns. */
+  receive(slot: number, bytes: Buffer, start: number, end: number): void {
+    const { inboundBuffer } = this.#core;
+    const stored = inboundBuffer.length(slot);
+    if (stored === 0) {
+      this.#read(slot, bytes, start, end);
+      return;
+    }
+    if (stored + end - start < inboundBuffer.required(slot)) {
+      this.#keep(slot, bytes, start, end, inboundBuffer.required(slot), false);
+      return;
+    }
+    const whole = inboundBuffer.take(slot, bytes, start, end);
+    this.#read(slot, whole, 0, whole.length);
+  }
+
+  /** Bytes of a row in state closing: everything is discarded but the client's close frame. */
+  receiveClosing(slot: number, bytes: Buffer, start: number, end: number): void {
+    const { inboundBuffer, lifecycle } = this.#core;
+    const skip = inboundBuffer.required(slot);
+    let from = start;
+    let to = end;
+    let source = bytes;
+    if (inboundBuffer.length(slot) > 0) {
+      source = inboundBuffer.take(slot, bytes, start, end);
+      from = 0;
+      to = source.length;
+    }
+    const reader = this.#closingReader;
+    if (reader.read(source, from, to, skip)) {
+      lifecycle.closeAnswered(slot, reader.closeCode);
+      return;
+    }
+    if (reader.consumed < to && !inboundBuffer.append(slot, source, reader.consumed, to)) {
+      lifecycle.closeAnswered(slot, 1006);
+      return;
+    }
+    inboundBuffer.setRequired(slot, reader.skipBytes);
+  }
+
+  /** A close that we began: what is kept of a frame is now to be skipped. */
+  beginClosing(slot: number): void {
+    const { inboundBuffer } = this.#core;
+    if (inboundBuffer.length(slot) === 0) {
+      inboundBuffer.setRequired(slot, 0);
+      return;
+    }
+    const kept = inboundBuffer.take(slot, EMPTY, 0, 0);
+    inboundBuffer.setRequired(slot, 0);
+    this.receiveClosing(slot, kept, 0, kept.length);
+  }
+
+  #read(slot: number, bytes: Buffer, start: number, end: number): void {
+    const { table, counters, apps, outbound, awake } = this.#core;
+    const generation = table.generation(slot);
+    const reader = this.#reader;
+    let at = start;
+    table.setFlag(slot, RowFlag.dirty);
+    while (at < end) {
+      const kind = reader.next(bytes, at, end);
+      switch (kind) {
+        case FrameKind.text:
+        case FrameKind.binary:
+          counters.add('messages_received');
+          at = reader.frameEnd;
+          apps.message(slot, bytes, reader.payloadStart, reader.payloadEnd, kind === FrameKind.binary);
+          break;
+        case FrameKind.ping:
+          outbound.send(slot, Opcode.pong, bytes.subarray(reader.payloadStart, reader.payloadEnd));
+          at = reader.frameEnd;
+          break;
+        case FrameKind.pong:
+          at = reader.frameEnd;
+          break;
+        case FrameKind.incomplete:
+          this.#keep(slot, bytes, at, end, reader.requiredBytes, at > start);
+          return;
+        default:
+          awake.wake(slot, copyOf(bytes, at, end));
+          return;
+      }
+      // A hook may have closed or ended the connection, even woken its slot for somebody else.
+      if (!table.isCurrent(slot, generation)) return;
+      if (table.state(slot) !== RowState.open) {
+        if (table.state(slot) === RowState.closing) this.receiveClosing(slot, bytes, at, end);
+        return;
+      }
+    }
+    table.clearFlag(slot, RowFlag.dirty);
+    this.#clearMessageTimeout(slot);
+  }
+
+  /** Keeps the beginning of a frame. `isNew`: the frame before it was completed by the same bytes. */
+  #keep(
+    slot: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    requiredBytes: number,
+    isNew: boolean,
+  ): void {
+    const { inboundBuffer, timeouts, counters, lifecycle } = this.#core;
+    if (!inboundBuffer.append(slot, bytes, start, end)) {
+      counters.add('refused_inbound_bytes');
+      lifecycle.close(slot, CLOSE_TRY_AGAIN_LATER, 'the server is short of memory for messages');
+      return;
+    }
+    inboundBuffer.setRequired(slot, requiredBytes);
+    // The time of a message counts from its first byte: more of the same message does not renew it.
+    if (isNew || timeouts.kind(slot) !== TimeoutKind.message) timeouts.set(slot, TimeoutKind.message);
+  }
+
+  #clearMessageTimeout(slot: number): void {
+    if (this.#core.timeouts.kind(slot) === TimeoutKind.message) this.#core.timeouts.clear(slot);
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+
+function copyOf(bytes: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafeSlow(end - start);
+  bytes.copy(copy, 0, start, end);
+  return copy;
+}

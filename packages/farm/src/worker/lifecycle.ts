@@ -1,0 +1,169 @@
+import { Interest } from '@roost/poller';
+import { encodeCloseFrame, refusalResponse } from '@roost/websocket';
+import type { CounterName } from '../counters.ts';
+import { RowFlag, RowState, Transport } from './connection-table.ts';
+import type { Core } from './core.ts';
+import { TimeoutKind } from './timeouts.ts';
+
+export const CLOSE_NORMAL = 1000;
+export const CLOSE_GOING_AWAY = 1001;
+export const CLOSE_ABNORMAL = 1006;
+export const CLOSE_POLICY = 1008;
+export const CLOSE_INTERNAL_ERROR = 1011;
+export const CLOSE_TRY_AGAIN_LATER = 1013;
+
+/**
+ * How connections end. Whatever the reason, the end is one call of {@link finish}, which gives back everything that the
+ * row owned and calls the close hook that is owed.
+ *
+ * A close that we begin does not wake the connection: the close frame is sent, the row is in state closing, data is
+ * discarded, and the client's close frame, its FIN or `closeTimeoutMs` ends it. An awake one closes through ws, which
+ * alone knows where in a message the stream stands.
+ */
+export class Lifecycle {
+  readonly #core: Core;
+  #released = 0;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** Sockets that this worker has finished with since its start. */
+  get released(): number {
+    return this.#released;
+  }
+
+  /** Begins the closing handshake. False when the connection is not open (any more). */
+  close(slot: number, code: number, reason: string): boolean {
+    const { table, awake, hub, outbound, timeouts, inbound } = this.#core;
+    const state = table.state(slot);
+    if (state === RowState.awake) {
+      if (!awake.close(slot, code, reason)) return false;
+      hub.unsubscribeAll(slot);
+      table.clearFlag(slot, RowFlag.sendable);
+      return true;
+    }
+    if (state !== RowState.open) return false;
+    hub.unsubscribeAll(slot);
+    table.states[slot] = RowState.closing;
+    table.clearFlag(slot, RowFlag.sendable);
+    timeouts.set(slot, TimeoutKind.closing);
+    outbound.sendChunk(slot, encodeCloseFrame(code, reason));
+    inbound.beginClosing(slot);
+    return true;
+  }
+
+  /** The outbound queue is full: what has not begun to be sent is dropped, and the close frame follows at once. */
+  closeSlowConsumer(slot: number): void {
+    this.#core.outbound.discardUnsent(slot);
+    this.close(slot, CLOSE_POLICY, 'slow consumer: the outbound queue is full');
+  }
+
+  /** Answers a request head with an HTTP error, sends FIN, and waits for the client's. */
+  refuse(slot: number, status: number, reason: string, counter: CounterName, headers?: Record<string, string>): void {
+    this.refuseWith(slot, refusalResponse(status, reason, headers), counter);
+  }
+
+  /** As {@link refuse}, with the whole response. */
+  refuseWith(slot: number, response: string, counter: CounterName): void {
+    const { table, outbound, timeouts, counters, inboundBuffer, poller } = this.#core;
+    counters.add(counter);
+    // Paused by an upgrade that is refused after all: its FIN must be heard.
+    if (table.state(slot) === RowState.upgrading) poller.setInterest(slot, Interest.readable);
+    inboundBuffer.release(slot);
+    table.states[slot] = RowState.refusing;
+    timeouts.set(slot, TimeoutKind.closing);
+    outbound.sendHead(slot, response);
+    outbound.finish(slot);
+  }
+
+  /** The client's close frame has come in answer to ours: nothing more will be said once the queue is empty. */
+  closeAnswered(slot: number, code: number): void {
+    const { table } = this.#core;
+    if (table.hasFlag(slot, RowFlag.queued)) {
+      table.setFlag(slot, RowFlag.finishing);
+      return;
+    }
+    this.finish(slot, code, '');
+  }
+
+  /** A row that is on its way out has an empty queue. */
+  flushed(slot: number): void {
+    const { table } = this.#core;
+    if (table.state(slot) === RowState.closing && table.hasFlag(slot, RowFlag.finishing)) {
+      this.finish(slot, CLOSE_NORMAL, '');
+    }
+  }
+
+  /** The TCP connection has ended or failed without us. */
+  ended(slot: number): void {
+    const { table, awake, handshakes } = this.#core;
+    const state = table.state(slot);
+    if (state === RowState.awake) {
+      // ws decides whether the closing handshake was complete.
+      awake.end(slot);
+      return;
+    }
+    if (state === RowState.upgrading) handshakes.abandon(slot);
+    this.finish(slot, CLOSE_ABNORMAL, '');
+  }
+
+  /** The end of the row: gives back everything it owned and calls the close hook if one is owed. */
+  finish(slot: number, code: number, reason: string): void {
+    const core = this.#core;
+    const { table, counters } = core;
+    if (table.state(slot) === RowState.free) return;
+    const closed = table.hasFlag(slot, RowFlag.opened) ? core.apps.describe(slot) : undefined;
+    const app = table.apps[slot] ?? 0;
+    core.timeouts.clear(slot);
+    core.awake.release(slot);
+    core.hub.unsubscribeAll(slot);
+    core.outbound.release(slot);
+    core.inboundBuffer.release(slot);
+    core.apps.release(slot);
+    if (table.transports[slot] === Transport.native) core.poller.close(slot);
+    else core.http.release(slot);
+    table.release(slot);
+    this.#released++;
+    core.noteReleased();
+    if (closed !== undefined) {
+      counters.add('closed');
+      if (code === CLOSE_ABNORMAL) counters.add('closed_abnormally');
+      core.apps.closed(app, closed, code, reason);
+    }
+  }
+
+  /** A row's timeout has passed. */
+  expired(slot: number, kind: number): void {
+    const core = this.#core;
+    switch (kind) {
+      case TimeoutKind.handshake:
+        if (core.inboundBuffer.length(slot) > 0) {
+          this.refuse(slot, 408, 'the request head did not arrive in time', 'refused_handshake_timeout');
+        } else {
+          core.counters.add('refused_handshake_timeout');
+          this.finish(slot, CLOSE_ABNORMAL, '');
+        }
+        return;
+      case TimeoutKind.upgrade:
+        core.handshakes.abandon(slot);
+        this.refuse(slot, 503, 'the upgrade took too long', 'refused_upgrade_timeout', { 'Retry-After': '5' });
+        return;
+      case TimeoutKind.message:
+        core.counters.add('closed_message_timeout');
+        this.close(slot, CLOSE_POLICY, 'the message did not arrive in time');
+        return;
+      case TimeoutKind.quiet:
+        core.awake.hibernate(slot);
+        return;
+      case TimeoutKind.closing:
+        core.counters.add('close_timeouts');
+        this.finish(slot, CLOSE_ABNORMAL, '');
+        return;
+      case TimeoutKind.http:
+        core.http.expired(slot);
+        return;
+      default:
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { constants } from 'node:os';
+import { pinThread, setCloseOnExec, signalOnParentDeath } from '@roost/poller';
+import type { MasterMessage, WorkerMessage } from '../channel/messages.ts';
+import { StreamChannel } from '../channel/stream-channel.ts';
+import type { FarmConfig } from '../options.ts';
+import { describeError } from './app-host.ts';
+import { loadApps } from './load-app.ts';
+import { Worker } from './worker.ts';
+
+/** Descriptors that the master leaves us: the descriptor pair and the control stream. */
+const DESCRIPTORS_FD = 3;
+const CONTROL_FD = 4;
+/** Descriptors kept for everything that is no client: files, Redis, libuv. */
+const DESCRIPTOR_RESERVE = 256;
+
+// Ctrl-C reaches the whole process group: the master decides when a worker ends.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+process.on('SIGHUP', () => undefined);
+signalOnParentDeath(constants.signals.SIGKILL);
+// spawn() hands descriptors down without it; a process that an app starts must not hold our channels open.
+setCloseOnExec(DESCRIPTORS_FD);
+setCloseOnExec(CONTROL_FD);
+
+const channel = new StreamChannel<MasterMessage, WorkerMessage>(
+  new Socket({ fd: CONTROL_FD, readable: true, writable: true }),
+  Number(process.argv[2]),
+);
+/** Messages that come while the worker is being made. */
+const early: MasterMessage[] = [];
+let worker: Worker | undefined;
+
+channel.open({
+  channelOnMessage(message) {
+    if (worker !== undefined) worker.channelOnMessage(message);
+    else if (message.type === 'start') void begin(message);
+    else early.push(message);
+  },
+  channelOnClose(reason) {
+    if (worker === undefined) process.exit(1);
+    worker.channelOnClose(reason);
+  },
+});
+
+async function begin({ worker: index, cpu, config }: Extract<MasterMessage, { type: 'start' }>): Promise<void> {
+  // The main thread only: V8's helpers stay on all the CPUs that we are allowed.
+  const isPinned = cpu !== null && pinThread(cpu) === 0;
+  try {
+    const redis = config.redisUrl === null ? undefined : await import('@roost/broker/redis');
+    worker = new Worker(
+      {
+        worker: index,
+        config,
+        channel,
+        descriptors: DESCRIPTORS_FD,
+        capacity: capacityOf(config),
+        cpu: isPinned ? cpu : null,
+        loadApps: (context) => loadApps(config.app, context),
+        onStopped: (code) => process.exit(code),
+      },
+      redis?.RedisBroker,
+    );
+    for (const message of early) worker.channelOnMessage(message);
+    await worker.start();
+  } catch (error) {
+    channel.send({ type: 'failed', reason: describeError(error) }, true);
+    channel.close();
+    process.exitCode = 1;
+  }
+}
+
+/** What the configuration wants, cut to what our descriptor limit allows. */
+function capacityOf(config: FarmConfig): number {
+  const limits = readFileSync('/proc/self/limits', 'latin1');
+  const soft = /^Max open files\s+(\d+|unlimited)/m.exec(limits)?.[1];
+  const descriptors = soft === undefined || soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
+  const room = descriptors - DESCRIPTOR_RESERVE - config.reservedConnections;
+  return Math.max(1, Math.min(config.maxConnectionsPerWorker, room));
+}

@@ -1,0 +1,24 @@
+import type { Channel } from '../channel/channel.ts';
+import type { MasterMessage, WorkerMessage } from '../channel/messages.ts';
+
+/** Released sockets are reported together: the master may place that much later than it could. */
+const DELAY_MS = 10;
+
+/** Tells the master how many sockets this worker has finished with, at most every {@link DELAY_MS}. */
+export class ReleaseNotes {
+  readonly #channel: Channel<MasterMessage, WorkerMessage>;
+  readonly #total: () => number;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(channel: Channel<MasterMessage, WorkerMessage>, total: () => number) {
+    this.#channel = channel;
+    this.#total = total;
+  }
+
+  note(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#channel.send({ type: 'released', total: this.#total() }, true);
+    }, DELAY_MS);
+  }
+}

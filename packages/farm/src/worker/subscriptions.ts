@@ -1,0 +1,117 @@
+import { BrokerError } from '@roost/broker';
+import { channelNameProblem } from '../channel-name.ts';
+import { FarmError } from '../errors.ts';
+import { RowFlag } from './connection-table.ts';
+import type { Core } from './core.ts';
+
+/**
+ * Channels of connections, between hub and broker: the broker is asked for a channel when the first local subscriber
+ * wants it, and told when the last one has left.
+ */
+export class Subscriptions {
+  readonly #core: Core;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** Why a connection may not have these channels, or undefined. */
+  problem(channels: readonly string[]): string | undefined {
+    const max = this.#core.config.maxSubscriptionsPerConnection;
+    if (channels.length > max) return `at most ${max} channels a connection, got ${channels.length}`;
+    for (const channel of channels) {
+      const problem = channelNameProblem(channel);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+
+  /** Whether all of them arrive already, so that nobody has to wait. */
+  areConfirmed(channels: readonly string[]): boolean {
+    return channels.every((channel) => this.#core.broker.isConfirmed(channel) && this.#core.hub.get(channel));
+  }
+
+  /**
+   * Asks the broker for channels and keeps them until {@link unhold}. Resolves to false when the broker is away, so that
+   * publications may be missed; rejects when a channel could not be confirmed (then nothing is held).
+   */
+  async hold(channels: readonly string[]): Promise<boolean> {
+    const { hub, broker } = this.#core;
+    for (const channel of channels) hub.hold(channel);
+    try {
+      const outcomes = await Promise.all(channels.map((channel) => broker.subscribe(channel)));
+      return outcomes.every((outcome) => outcome === 'confirmed');
+    } catch (error) {
+      this.unhold(channels);
+      throw error;
+    }
+  }
+
+  unhold(channels: readonly string[]): void {
+    for (const channel of channels) this.#core.hub.unhold(channel);
+  }
+
+  /** See Connection.subscribe. */
+  async subscribe(slot: number, channel: string): Promise<boolean> {
+    const { table, hub, config, broker } = this.#core;
+    const problem = channelNameProblem(channel);
+    if (problem !== undefined) throw new FarmError('FARM_ERR_CHANNEL_NAME', `${capitalised(problem)}.`);
+    const max = config.maxSubscriptionsPerConnection;
+    if (hub.countOf(slot, max) >= max && !hub.isSubscribed(slot, channel)) {
+      throw new FarmError(
+        'FARM_ERR_TOO_MANY_SUBSCRIPTIONS',
+        `A connection may have ${max} channels (maxSubscriptionsPerConnection); unsubscribe from one first.`,
+      );
+    }
+    const generation = table.generation(slot);
+    const isNew = hub.subscribe(slot, channel);
+    if (broker.isConfirmed(channel)) return true;
+    try {
+      const outcome = await broker.subscribe(channel);
+      if (!table.isCurrent(slot, generation)) return false;
+      if (outcome === 'gap') this.markGap(slot);
+      return hub.isSubscribed(slot, channel);
+    } catch (error) {
+      if (isNew && table.isCurrent(slot, generation)) hub.unsubscribe(slot, channel);
+      throw error;
+    }
+  }
+
+  /** See Connection.publish. */
+  publish(channel: string, data: string | Uint8Array): Promise<void> {
+    const published = this.#publish(channel, data);
+    // Whoever ignores the promise must not end the process with an unhandled rejection.
+    published.catch(() => undefined);
+    return published;
+  }
+
+  markGap(slot: number): void {
+    const { table, counters } = this.#core;
+    if (table.hasFlag(slot, RowFlag.gap)) return;
+    table.setFlag(slot, RowFlag.gap);
+    counters.add('connections_with_gap');
+  }
+
+  /** The broker was away: every connection with channels may have missed something. */
+  markGaps(): void {
+    const { table } = this.#core;
+    for (let slot = 0; slot < table.highWater; slot++) {
+      if (table.firstSubscriptions[slot] !== 0) this.markGap(slot);
+    }
+  }
+
+  async #publish(channel: string, data: string | Uint8Array): Promise<void> {
+    const problem = channelNameProblem(channel);
+    if (problem !== undefined) throw new FarmError('FARM_ERR_CHANNEL_NAME', `${capitalised(problem)}.`);
+    try {
+      await this.#core.broker.publish(channel, typeof data === 'string' ? Buffer.from(data) : data);
+    } catch (error) {
+      if (error instanceof BrokerError) this.#core.counters.add('publish_errors');
+      throw error;
+    }
+  }
+}
+
+function capitalised(sentence: string): string {
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}

@@ -1,0 +1,44 @@
+import type { RequestHead } from '@roost/websocket';
+import type { UpgradeRequest } from '../app.ts';
+import type { Core } from './core.ts';
+
+/** The request head as the upgrade hook sees it. What costs something is made when it is first asked for. */
+export class HeadUpgradeRequest implements UpgradeRequest {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly remoteAddress: string;
+  #query: URLSearchParams | undefined;
+  #abort: AbortController | undefined;
+
+  constructor(core: Core, slot: number, head: RequestHead) {
+    this.url = head.target;
+    this.headers = head.headers;
+    this.remoteAddress = core.table.address(slot);
+  }
+
+  get path(): string {
+    const end = this.url.indexOf('?');
+    return end === -1 ? this.url : this.url.slice(0, end);
+  }
+
+  get query(): URLSearchParams {
+    const start = this.url.indexOf('?');
+    this.#query ??= new URLSearchParams(start === -1 ? '' : this.url.slice(start + 1));
+    return this.#query;
+  }
+
+  get protocols(): readonly string[] {
+    const offered = this.headers['sec-websocket-protocol'];
+    return offered === undefined ? [] : offered.split(',').map((protocol) => protocol.trim());
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    return this.#abort.signal;
+  }
+
+  /** The client went away, or the upgrade took too long. */
+  abort(): void {
+    this.#abort?.abort();
+  }
+}

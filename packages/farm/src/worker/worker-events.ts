@@ -1,0 +1,97 @@
+import { EVENT_FIELDS, Poller, PollFlag } from '@roost/poller';
+import { Adoption } from './adoption.ts';
+import { RowFlag, RowState, type ConnectionTable } from './connection-table.ts';
+import { TICKS_PER_SECOND, type Core } from './core.ts';
+
+const ADOPTION_ID = 0;
+const POISON = 0xdb;
+const GONE = PollFlag.error | PollFlag.hangup;
+
+/**
+ * The events of the poller, given to the part that the row's state asks for. Every entry is checked against its row's
+ * generation when its turn comes: what was handled before it in the batch may have ended the row.
+ */
+export class WorkerEvents {
+  readonly #core: () => Core;
+  readonly #poisonSlab: boolean;
+  readonly #startedAt = performance.now();
+  #poller: Poller | undefined;
+  #adoption: Adoption | undefined;
+
+  /** `core` is asked for when the first events come. `poisonSlab` overwrites received bytes after each batch. */
+  constructor(core: () => Core, poisonSlab: boolean) {
+    this.#core = core;
+    this.#poisonSlab = poisonSlab;
+  }
+
+  makePoller(table: ConnectionTable): Poller {
+    this.#poller = new Poller({
+      columns: { fds: table.fds, generations: table.generations, flags: table.flags },
+      sendableMask: RowFlag.sendable,
+      sendableValue: RowFlag.sendable,
+      onEvents: (count) => this.#handle(count),
+    });
+    return this.#poller;
+  }
+
+  /** From here on sockets are received. */
+  adopt(descriptors: number): void {
+    this.#adoption = new Adoption(this.#core(), descriptors, ADOPTION_ID);
+  }
+
+  #handle(count: number): void {
+    const core = this.#core();
+    const { table, clock } = core;
+    const poller = core.poller;
+    const { events } = poller;
+    // Slots freed before this batch may be given out again; those freed in it must wait for the next.
+    table.settle();
+    clock.now = Math.floor(((performance.now() - this.#startedAt) * TICKS_PER_SECOND) / 1000);
+    for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
+      const slot = events[at] ?? 0;
+      const flags = events[at + 2] ?? 0;
+      if ((flags & PollFlag.descriptor) !== 0) {
+        this.#adoption?.run();
+        continue;
+      }
+      const generation = events[at + 1] ?? 0;
+      if (!table.isCurrent(slot, generation)) continue;
+      if ((flags & PollFlag.writable) !== 0) {
+        core.outbound.flush(slot);
+        if (!table.isCurrent(slot, generation)) continue;
+      }
+      if ((flags & PollFlag.data) !== 0) {
+        const offset = events[at + 3] ?? 0;
+        this.#received(core, slot, poller.slab, offset, offset + (events[at + 4] ?? 0));
+        if (!table.isCurrent(slot, generation)) continue;
+      }
+      if ((flags & PollFlag.peerEnded) !== 0) core.handshakes.peerEnded(slot);
+      if ((flags & (GONE | PollFlag.end)) !== 0) core.lifecycle.ended(slot);
+    }
+    if (this.#poisonSlab) poller.slab.fill(POISON);
+  }
+
+  #received(core: Core, slot: number, bytes: Buffer, start: number, end: number): void {
+    const { table } = core;
+    table.lastSeen[slot] = core.clock.now;
+    switch (table.state(slot)) {
+      case RowState.open:
+        core.inbound.receive(slot, bytes, start, end);
+        return;
+      case RowState.handshake:
+        core.handshakes.receive(slot, bytes, start, end);
+        return;
+      case RowState.upgrading:
+        core.handshakes.receivePaused(slot, bytes, start, end);
+        return;
+      case RowState.awake:
+        core.awake.receive(slot, bytes, start, end);
+        return;
+      case RowState.closing:
+        core.inbound.receiveClosing(slot, bytes, start, end);
+        return;
+      default:
+      // refusing: what the client still says is not read by anybody.
+    }
+  }
+}

@@ -1,0 +1,234 @@
+import { MemoryBroker } from '@roost/broker';
+import type { RedisBroker } from '@roost/broker/redis';
+import type { App, WorkerContext } from '../app.ts';
+import type { Channel, ChannelHandlers } from '../channel/channel.ts';
+import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
+import { Counters } from '../counters.ts';
+import { globMatcher } from '../glob.ts';
+import type { ChannelInfo, Readiness } from '../info.ts';
+import type { FarmConfig } from '../options.ts';
+import { assemble } from './assemble.ts';
+import { BrokerEvents } from './broker-events.ts';
+import { ChannelLog } from './channel-log.ts';
+import { ConnectionTable } from './connection-table.ts';
+import type { Core } from './core.ts';
+import { drainConnections } from './drain.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { CLOSE_GOING_AWAY } from './lifecycle.ts';
+import { MasterQueries } from './queries.ts';
+import { ReleaseNotes } from './release-notes.ts';
+import { WorkerEvents } from './worker-events.ts';
+
+export interface WorkerOptions {
+  readonly worker: number;
+  readonly config: FarmConfig;
+  readonly channel: Channel<MasterMessage, WorkerMessage>;
+  /** Our end of the descriptor pair. */
+  readonly descriptors: number;
+  /** Connections it takes; `reservedConnections` come on top. */
+  readonly capacity: number;
+  /** Where its main thread is pinned; null when it is not. */
+  readonly cpu: number | null;
+  /** Makes the apps, once everything that they may ask for is there. */
+  readonly loadApps: (context: WorkerContext) => Promise<readonly App[]>;
+  /** The worker has stopped, or cannot go on. */
+  readonly onStopped: (code: number) => void;
+  /** Overwrites received bytes after each batch, so that tests see who keeps views of them. Default false. */
+  readonly poisonSlab?: boolean;
+}
+
+const REPORT_MS = 1000;
+
+/**
+ * One worker: puts the parts together, gives each event of the poller to the part that its row's state asks for, and
+ * answers the master. It knows nothing of the process that it runs in: see main.ts.
+ */
+export class Worker implements ChannelHandlers<MasterMessage> {
+  readonly #options: WorkerOptions;
+  readonly #channel: Channel<MasterMessage, WorkerMessage>;
+  readonly #core: Core;
+  readonly #events: WorkerEvents;
+  readonly #heartbeat: Heartbeat;
+  readonly #queries: MasterQueries;
+  readonly #memoryBroker: MemoryBroker | undefined;
+  readonly #reportTimer: NodeJS.Timeout;
+  #readiness: Readiness = { ready: false, reasons: ['the farm is starting'] };
+  #isStopping = false;
+
+  /** `Redis` is given to those who need it: ioredis is a large part of an empty worker. */
+  constructor(options: WorkerOptions, Redis: typeof RedisBroker | undefined) {
+    const { config, channel } = options;
+    this.#options = options;
+    this.#channel = channel;
+    const rows = options.capacity + config.reservedConnections;
+    const counters = new Counters();
+    const log = new ChannelLog(channel, counters);
+    const table = new ConnectionTable(rows);
+    const handlers = new BrokerEvents(
+      () => core,
+      () => this.#report(),
+    );
+    const memoryBroker = Redis === undefined ? makeMemoryBroker(config, channel, handlers) : undefined;
+    const broker =
+      memoryBroker ??
+      new (Redis ?? unreachable())({
+        url: config.redisUrl ?? '',
+        prefix: config.redisPrefix,
+        handlers,
+        subscribeTimeoutMs: config.subscribeTimeoutMs,
+      });
+    this.#memoryBroker = memoryBroker;
+    this.#events = new WorkerEvents(() => core, options.poisonSlab ?? false);
+    const released = new ReleaseNotes(channel, () => core.lifecycle.released);
+    const core: Core = assemble({
+      config,
+      log,
+      counters,
+      table,
+      broker,
+      poller: this.#events.makePoller(table),
+      noteReleased: () => released.note(),
+    });
+    this.#core = core;
+    this.#heartbeat = new Heartbeat(core);
+    this.#queries = new MasterQueries(channel);
+    this.#reportTimer = setInterval(() => this.#report(), REPORT_MS);
+  }
+
+  /**
+   * Loads the apps, connects the broker, and tells the master that it is ready. When an app cannot be loaded, releases
+   * everything and rejects with what the app threw.
+   */
+  async start(): Promise<void> {
+    const { loadApps: load, descriptors, capacity, cpu } = this.#options;
+    try {
+      this.#core.apps.use(await load(this.#context()));
+      await this.#core.broker.start();
+      this.#events.adopt(descriptors);
+      this.#channel.send({ type: 'ready', capacity, cpu }, true);
+      this.#report();
+    } catch (error) {
+      this.#isStopping = true;
+      await this.#release();
+      throw error;
+    }
+  }
+
+  channelOnMessage(message: MasterMessage): void {
+    switch (message.type) {
+      case 'readiness':
+        this.#readiness = message.readiness;
+        return;
+      case 'broker':
+        this.#memoryBroker?.onMessage(message.message);
+        return;
+      case 'answer':
+        this.#queries.answered(message.id, message.answer);
+        return;
+      case 'ask':
+        this.#channel.send({ type: 'answer', id: message.id, answer: this.#answer(message) }, true);
+        return;
+      case 'drain':
+        void this.#drain(message.drainMs);
+        return;
+      case 'start':
+        return;
+      default:
+        assertNever(message);
+    }
+  }
+
+  /** The master is gone: without it nobody would give us sockets, or end us. */
+  channelOnClose(reason: string): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    void this.#release().finally(() => this.#options.onStopped(reason === '' ? 0 : 1));
+  }
+
+  #answer(ask: Extract<MasterMessage, { type: 'ask' }>): AskAnswer {
+    if (ask.question === 'report') return { kind: 'report', report: this.#reportNow() };
+    const matches = globMatcher(ask.pattern);
+    const channels: ChannelInfo[] = [];
+    for (const { name, length, holes } of this.#core.hub.channels()) {
+      if (length > holes && matches(name)) channels.push({ channel: name, subscribers: length - holes });
+    }
+    return { kind: 'channels', channels };
+  }
+
+  #report(): void {
+    if (this.#isStopping) return;
+    this.#channel.send({ type: 'report', report: this.#reportNow() }, true);
+  }
+
+  #reportNow(): WorkerReport {
+    const { counters, hub, broker } = this.#core;
+    return {
+      connections: counters.get('upgrades') - counters.get('closed'),
+      subscriptions: hub.subscriptionCount,
+      broker: { state: broker.state, reason: broker.stateReason },
+      counters: counters.snapshot(),
+    };
+  }
+
+  #context(): WorkerContext {
+    const { log, subscriptions, counters } = this.#core;
+    return {
+      worker: this.#options.worker,
+      options: this.#options.config.appOptions,
+      log,
+      publish: (channel, data) => subscriptions.publish(channel, data),
+      info: () => this.#queries.info(),
+      channels: (pattern = '*') => this.#queries.channels(pattern),
+      readiness: () => this.#readiness,
+      count: (name) => counters.add(name),
+    };
+  }
+
+  async #drain(drainMs: number): Promise<void> {
+    if (this.#core.isDraining) return;
+    this.#core.isDraining = true;
+    const closed = await drainConnections(this.#core, drainMs);
+    this.#report();
+    this.#channel.send({ type: 'drained', closed }, true);
+    this.#isStopping = true;
+    await this.#release();
+    this.#channel.close();
+    this.#options.onStopped(0);
+  }
+
+  /** Ends everything that would keep the process, or a test, alive. */
+  async #release(): Promise<void> {
+    const { timeouts, poller, apps, broker, config, table, lifecycle } = this.#core;
+    clearInterval(this.#reportTimer);
+    this.#heartbeat.stop();
+    this.#queries.stop();
+    for (let slot = 0; slot < table.highWater; slot++) lifecycle.finish(slot, CLOSE_GOING_AWAY, '');
+    timeouts.stop();
+    const isLate = new Promise<void>((resolve) => {
+      setTimeout(resolve, config.stopTimeoutMs).unref();
+    });
+    await Promise.race([apps.stop(), isLate]);
+    await Promise.race([broker.stop(), isLate]);
+    poller.destroy();
+  }
+}
+
+function makeMemoryBroker(
+  config: FarmConfig,
+  channel: Channel<MasterMessage, WorkerMessage>,
+  handlers: BrokerEvents,
+): MemoryBroker {
+  return new MemoryBroker({
+    handlers,
+    link: { send: (message) => channel.send({ type: 'broker', message }) === 'sent' },
+    subscribeTimeoutMs: config.subscribeTimeoutMs,
+  });
+}
+
+function unreachable(): never {
+  throw new Error('a broker is either in memory or Redis');
+}
+
+function assertNever(message: never): never {
+  throw new Error(`unknown message ${JSON.stringify(message)}`);
+}
