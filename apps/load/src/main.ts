@@ -29,7 +29,12 @@ async function run(options: LoadOptions): Promise<void> {
   try {
     if (options.control) {
       stop.signal.addEventListener('abort', () => process.stdin.destroy());
-      await obeyCommands(coordinator, options, { input: process.stdin, write: writeLine });
+      try {
+        await obeyCommands(coordinator, options, { input: process.stdin, write: writeLine });
+      } finally {
+        // An open pipe would keep a program alive that has nothing more to say.
+        process.stdin.destroy();
+      }
       return;
     }
     const ticker = showProgress(coordinator);

@@ -43,7 +43,9 @@ export class ProcessLink {
     this.pid = this.#child.pid;
     // Both ends of the channel are this program: its messages are trusted to have their type.
     this.#child.on('message', (message: ProcessMessage) => this.#receive(message, onProgress));
-    this.#child.on('error', (cause) => this.#fail('could not be started', cause));
+    this.#child.on('error', (cause) => {
+      this.#fail(this.pid === undefined ? 'could not be started' : 'cannot be reached', cause);
+    });
     this.#exited = new Promise((resolve) => {
       this.#child.on('exit', (code, signal) => {
         this.#fail(`has ended by ${signal ?? `exit code ${code}`}`);

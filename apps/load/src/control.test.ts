@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { cleanUp, serve, start } from './fixtures/harness.ts';
+
+afterEach(cleanUp);
+
+describe('roost-load --control', () => {
+  it('goes through the phases that its parent asks for', async () => {
+    const server = await serve((socket) =>
+      socket.on('message', (data) => socket.send(data, { binary: false })),
+    );
+    const program = start(server.url, '--control --connections 100 --processes 2');
+    expect(await program.nextLine()).toEqual({ do: 'start', processes: 2, connections: 100 });
+    expect(await program.ask({ do: 'open', count: 60 })).toMatchObject({
+      do: 'open',
+      connected: 60,
+      open: 60,
+    });
+    expect(await program.ask({ do: 'open', count: 40 })).toMatchObject({ connected: 100, open: 100 });
+
+    const waiting = program.ask({ do: 'await', messages: 2, timeoutSeconds: 10 });
+    for (const client of server.wss.clients) {
+      client.send('one');
+      client.send('two');
+    }
+    expect(await waiting).toMatchObject({ complete: true, messages: 200, fewest: 2, most: 2 });
+    expect(await program.ask({ do: 'await', messages: 3, timeoutSeconds: 0.05 })).toMatchObject({
+      complete: false,
+    });
+
+    expect(await program.ask({ do: 'reset' })).toMatchObject({ messages: 0, open: 100, connected: 100 });
+    expect(await program.ask({ do: 'echo', connections: 10, seconds: 0.1 })).toMatchObject({
+      connections: 10,
+      wrong: 0,
+    });
+    expect(await program.ask({ do: 'close' })).toMatchObject({ open: 0, connected: 100 });
+    await expect.poll(() => server.wss.clients.size).toBe(0);
+    expect(await program.ask({ do: 'churn', count: 50 })).toMatchObject({ open: 0, connected: 150 });
+    expect((await program.end()).code).toBe(0);
+  });
+
+  it('answers what it does not understand with an error, and goes on', async () => {
+    const server = await serve();
+    const program = start(server.url, '--control --connections 10');
+    await program.nextLine();
+    expect((await program.ask('{')).error).toContain('one line of JSON');
+    expect((await program.ask('[]')).error).toContain('JSON object');
+    expect((await program.ask({ do: 'dance' })).error).toContain('got "dance"');
+    expect((await program.ask({ do: 'open', count: 'many' })).error).toContain('count must be a number');
+    expect(await program.ask({ do: 'open', count: 10 })).toMatchObject({ open: 10 });
+    expect((await program.end()).code).toBe(0);
+  });
+
+  it('ends with an error when one of its processes dies', async () => {
+    const server = await serve();
+    const program = start(server.url, '--control --connections 10');
+    await program.nextLine();
+    const children = readFileSync(`/proc/${program.child.pid}/task/${program.child.pid}/children`, 'utf8');
+    const pids = children.trim().split(' ').map(Number);
+    expect(pids.length).toBeGreaterThan(0);
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    expect((await program.ask({ do: 'open' })).error).toMatch(/SIGKILL|cannot be reached/);
+    expect((await program.exited).code).toBe(1);
+  });
+});
