@@ -16,9 +16,16 @@ export const Interest = {
 export const PollFlag = {
   /** `length` bytes of this row stand in the slab at `offset`. */
   data: 1,
-  /** recv(2) returned 0: the peer has sent everything it ever will. */
+  /**
+   * recv(2) returned 0: the peer has sent everything it ever will. Reported once; the row is no longer watched for
+   * reading, and a later {@link Poller.setInterest} brings it back.
+   */
   end: 2,
-  /** The socket failed; the entry's `length` field holds the positive errno. */
+  /**
+   * The socket failed; the entry's `length` field holds the positive errno. Reported once: nothing more is watched
+   * then, until the row is closed or {@link Poller.setInterest} is called. A row that is watched for writing only,
+   * as during connect(2), learns of failure by this as well, which takes SO_ERROR.
+   */
   error: 4,
   /** send(2) may be tried again. */
   writable: 8,
@@ -26,9 +33,13 @@ export const PollFlag = {
   hangup: 16,
   /** A paused row's peer has sent FIN; bytes before it may still be unread. */
   peerEnded: 32,
-  /** The entry belongs to {@link Poller.watchDescriptor}: its first field is the id given there. */
+  /** The entry belongs to {@link Poller.watchDescriptor}: its first field is the id given there, its second 0. */
   descriptor: 64,
-  /** A watched descriptor is readable (accept or receive may be tried). Never set for rows. */
+  /**
+   * A watched descriptor is readable (accept or receive may be tried). Never set for rows. When the other side is
+   * gone, a watched descriptor reports `readable` and `writable` at once, again and again: the next call on it says
+   * what happened, and whoever is told must unwatch it.
+   */
   readable: 128,
 } as const;
 
@@ -41,5 +52,5 @@ export const MAX_DESCRIPTORS_PER_MESSAGE = 253;
 /** Bytes of a peer address as {@link accept} writes it: 16 of IPv6 (IPv4 mapped) and the port, big endian. */
 export const ADDRESS_BYTES = 18;
 
-/** Written by {@link Poller.broadcast} for a row whose flags say that it must not be sent to directly. */
+/** Written by {@link Poller.broadcast} for a row whose flags say that it must not be sent to directly. No errno is so large. */
 export const BROADCAST_SKIPPED = -100_000;

@@ -3,7 +3,7 @@ import { native, type NativePoller } from './native.ts';
 
 /**
  * The columns of the caller's connection table that the addon reads, one element a slot, all of one length.
- * The addon keeps references to their memory: they must never be transferred or detached.
+ * The addon keeps references to their memory: they must never be transferred, detached or resized.
  */
 export interface PollerColumns {
   /** The descriptor of each slot; -1 when it has none. Written by the caller; {@link Poller.close} sets -1. */
@@ -16,13 +16,19 @@ export interface PollerColumns {
 
 export interface PollerOptions {
   readonly columns: PollerColumns;
-  /** Called once a wake-up with the number of entries in {@link Poller.events}. */
+  /**
+   * Called once a wake-up with the number of entries in {@link Poller.events}; microtasks and process.nextTick run
+   * before the next one. What it throws becomes an 'uncaughtException', and the rest of its batch is lost.
+   */
   readonly onEvents: (count: number) => void;
   /** Bytes received per wake-up, all rows together. Default 65,536; 4,096 to 16 Mi. */
   readonly slabBytes?: number;
-  /** Bytes received per row and wake-up while other rows wait. Default 4,096. A row that is busy alone gets the slab. */
+  /**
+   * Bytes received per row and wake-up while other rows wait. Default 4,096; 1 to slabBytes. When few rows are ready
+   * they share the slab equally, so that one which is busy alone gets all of it.
+   */
   readonly rowBytes?: number;
-  /** Descriptors asked of one epoll_wait(2). Default 1,024. */
+  /** Descriptors asked of one epoll_wait(2), and entries of a batch. Default 1,024; 2 to 65,536. */
   readonly maxEvents?: number;
   /** {@link Poller.broadcast} sends to a row when `(flags & sendableMask) === sendableValue`. Default 0 and 0: to all. */
   readonly sendableMask?: number;
@@ -34,13 +40,17 @@ export interface PollerOptions {
  *
  * A wake-up calls epoll_wait(2) once, recv(2) once for each ready row into the shared {@link slab}, and then
  * {@link PollerOptions.onEvents} once. It is bounded in bytes as well as in rows; ready rows that did not fit are
- * served first by the next wake-up. Entries of the batch stay valid until `onEvents` returns.
+ * kept and served first by the next wake-up, with half of the slab. The other half is for rows that send little: they
+ * need not wait until every busy row had its turn. A row has at most one entry with data in a batch, and perhaps one
+ * before it that says that it is writable. Entries stay valid until `onEvents` returns.
  *
  * The caller owns the descriptors in its columns: the poller closes only what it is told to close. Several pollers,
  * also in several threads, do not know of each other. While it is open a poller keeps the process alive.
  *
- * Calls that name a slot use the descriptor and generation that its columns hold at that moment. Calls that can fail
- * for reasons of the outside world answer with -errno (see `os.constants.errno`); wrong arguments throw a TypeError.
+ * Calls that name a slot use the descriptor and generation that its columns hold at that moment. A watched row whose
+ * generation is changed reports nothing more, but still wakes the loop: unwatch or close it first. Calls that can fail
+ * for reasons of the outside world answer with -errno (see `os.constants.errno`); wrong arguments throw a TypeError,
+ * and every call but destroy() throws an Error with the code POLLER_DESTROYED after destroy().
  */
 export class Poller {
   /** Received bytes, overwritten by every wake-up. */
@@ -66,7 +76,7 @@ export class Poller {
     );
   }
 
-  /** Adds a row to the set. `interest` as in Interest. 0 or -errno. */
+  /** Adds a row to the set. `interest` as in Interest. 0 or -errno (-EEXIST: it is watched already). */
   watch(slot: number, interest: number): number {
     return this.#native.watch(slot, interest);
   }
@@ -76,7 +86,10 @@ export class Poller {
     return this.#native.watchAll(slots, count);
   }
 
-  /** Changes what a watched row reports; with Interest.paused it pauses, and any other resumes. 0 or -errno. */
+  /**
+   * Changes what a watched row reports; with Interest.paused it pauses, and any other resumes, also after an end or an
+   * error was reported. 0 or -errno (-ENOENT: it is not watched).
+   */
   setInterest(slot: number, interest: number): number {
     return this.#native.setInterest(slot, interest);
   }
@@ -93,11 +106,13 @@ export class Poller {
 
   /**
    * Sends one frame to the rows of `slots[from … to)`, one send(2) each, until done, until `budgetMicros` have passed
-   * (the clock is read every 32 sends) or until `results` is full. Negative elements are holes and are passed over.
+   * (the clock is read every 32 sends, so that many are always sent) or until `results`, which needs 4 elements, is
+   * full. Negative elements are holes and are passed over.
    *
    * `results[0]` becomes the number of exceptions, `results[1]` the number of whole sends; each exception is a pair
    * from `results[2]` on: the slot, and what happened: bytes sent when fewer than the frame (0: the kernel was full),
-   * -errno, or BROADCAST_SKIPPED. Answers the index at which to go on: `to` when done.
+   * -errno (-EBADF: no descriptor, or no such slot), or BROADCAST_SKIPPED. Answers the index at which to go on: `to`
+   * when done.
    */
   broadcast(
     slots: Int32Array,
@@ -120,7 +135,10 @@ export class Poller {
     return this.#native.shutdownWrite(slot);
   }
 
-  /** Watches a listener or a descriptor channel; entries carry `id` and PollFlag.descriptor. 0 or -errno. */
+  /**
+   * Watches a listener or a descriptor channel; entries carry `id` (any int32) and PollFlag.descriptor. For one that is
+   * watched already it changes id and interest, which is not 0. 0 or -errno.
+   */
   watchDescriptor(fd: number, id: number, interest: number): number {
     return this.#native.watchDescriptor(fd, id, interest);
   }
@@ -143,7 +161,7 @@ export interface ListenOptions {
   readonly port: number;
   /** Length of the kernel's accept queue, which somaxconn cuts. Default 4,096. */
   readonly backlog?: number;
-  /** Seconds of silence before TCP keepalive probes; 0 turns them off. Inherited by accepted sockets. Default 60. */
+  /** Seconds of silence before TCP keepalive probes, then one every 10 seconds; 0 turns them off. Default 60. */
   readonly keepAliveSeconds?: number;
   /** TCP_USER_TIMEOUT: milliseconds that sent bytes may stay unacknowledged. 0 leaves the system's. Default 30,000. */
   readonly userTimeoutMs?: number;
@@ -179,9 +197,10 @@ export function localAddress(fd: number): { readonly address: string; readonly p
 
 /**
  * accept4(2) until nothing waits or the arrays are full. Descriptors are non-blocking and close-on-exec; each peer's
- * address is written as {@link ADDRESS_BYTES} bytes. ECONNABORTED and EINTR are passed over. Answers how many were
- * accepted; -errno only when the first one failed (-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM: pause the listener for a
- * while; 0 or -EAGAIN never spin).
+ * address is written as {@link ADDRESS_BYTES} bytes. Errors of single connections (EINTR, ECONNABORTED, EPERM and
+ * those of the network, accept(2)) are passed over. Answers how many were accepted, 0 when nothing waits; -errno only
+ * when none was (-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM: the connection waits and the listener stays readable, so pause
+ * it with {@link Poller.unwatchDescriptor} for a while).
  */
 export function accept(listener: number, fds: Int32Array, addresses: Uint8Array): number {
   if (addresses.length < fds.length * ADDRESS_BYTES) {
@@ -197,24 +216,28 @@ export interface ConnectOptions {
   readonly sourceAddress?: string;
 }
 
-/** Starts a non-blocking connect(2). The descriptor becomes writable when it is done: then {@link socketError}. -errno on failure. */
+/**
+ * Starts a non-blocking connect(2), with TCP_NODELAY, and answers its descriptor, the caller's, or -errno. It becomes
+ * writable when the connection stands; a row that is watched for writing reports PollFlag.error when it failed.
+ * Watched with {@link Poller.watchDescriptor} it becomes writable either way: then ask {@link socketError}.
+ */
 export function connect(options: ConnectOptions): number {
   return native().connect(options.host, options.port, options.sourceAddress ?? '');
 }
 
-/** SO_ERROR: 0 when all is well, else the positive errno; reading it clears it. */
+/** SO_ERROR: 0 when all is well, else the positive errno (EBADF, ENOTSOCK too); reading it clears it. */
 export function socketError(fd: number): number {
   return native().socketError(fd);
 }
 
-/** A pair of SOCK_SEQPACKET descriptors (record boundaries are kept), non-blocking and close-on-exec. */
+/** A pair of SOCK_SEQPACKET descriptors (record boundaries are kept), non-blocking and close-on-exec. Throws a system error. */
 export function descriptorPair(): [number, number] {
   return native().descriptorPair();
 }
 
 /**
- * Sends one record with the first `count` of `fds` attached (0 to MAX_DESCRIPTORS_PER_MESSAGE). The sender's copies
- * stay open and remain the sender's. 0, or -errno: -EAGAIN and -ETOOMANYREFS mean wait.
+ * Sends one record, at least 1 byte, with the first `count` of `fds` attached (0 to MAX_DESCRIPTORS_PER_MESSAGE). The
+ * sender's copies stay open and remain the sender's. 0, or -errno: -EAGAIN and -ETOOMANYREFS mean wait.
  */
 export function sendDescriptors(channel: number, fds: Int32Array, count: number, record: Uint8Array): number {
   return native().sendDescriptors(channel, fds, count, record);
@@ -226,7 +249,10 @@ export interface ReceivedRecord {
   bytes: number;
   /** Descriptors that arrived, close-on-exec, now the caller's. */
   count: number;
-  /** MSG_CTRUNC or MSG_TRUNC: some descriptors were lost by the kernel (this process is at its limit). */
+  /**
+   * MSG_CTRUNC or MSG_TRUNC: descriptors beyond `count` were closed by the kernel (this process is at its limit, or
+   * `fds` is too short), or bytes beyond `bytes` were dropped (`record` is too short).
+   */
   truncated: boolean;
 }
 
@@ -265,7 +291,11 @@ export function pinThread(cpu: number): number {
   return native().pinThread(cpu);
 }
 
-/** PR_SET_PDEATHSIG: the kernel sends `signal` to this process when its parent dies, even while its loop is blocked. */
+/**
+ * PR_SET_PDEATHSIG: the kernel sends `signal` to this process when its parent dies, even while its loop is blocked; 0
+ * turns it off. The parent is the thread that started us. One that is dead already sends nothing: compare
+ * `process.ppid` afterwards. 0 or -errno.
+ */
 export function signalOnParentDeath(signal: number): number {
   return native().signalOnParentDeath(signal);
 }

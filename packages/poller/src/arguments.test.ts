@@ -1,0 +1,122 @@
+import { createRequire } from 'node:module';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Rig } from './fixtures/rig.ts';
+import { Poller, receiveDescriptors, sendDescriptors, type PollerOptions } from './index.ts';
+
+describe('wrong arguments', () => {
+  let rig: Rig;
+  const bytes = Buffer.from('hello');
+  beforeEach(() => {
+    rig = new Rig();
+  });
+  afterEach(() => rig.dispose());
+
+  it.each([-1, 8, 1.5, NaN, Infinity, 2 ** 32])('are refused: the slot %d', (slot) => {
+    expect(() => rig.poller.send(slot, bytes, 0, 1)).toThrow(TypeError);
+    expect(() => rig.poller.watch(slot, 1)).toThrow(TypeError);
+    expect(() => rig.poller.close(slot)).toThrow(TypeError);
+    expect(() => rig.poller.unwatch(slot)).toThrow(TypeError);
+    expect(() => rig.poller.setInterest(slot, 1)).toThrow(TypeError);
+    expect(() => rig.poller.watchAll(Int32Array.of(0, slot), 3)).toThrow(TypeError);
+  });
+
+  it('are named with what was received and what is allowed', () => {
+    expect(() => rig.poller.watch(8, 1)).toThrow('slot must be an integer from 0 to 7, got 8');
+    expect(() => rig.poller.watch(0, 4)).toThrow('interest must be an integer from 0 to 3, got 4');
+    expect(() => rig.poller.watchAll(Int32Array.of(0, 9), 2)).toThrow('slots[1] must be from 0 to 7, got 9');
+  });
+
+  it.each([
+    [6, 0],
+    [0, 6],
+    [3, 3],
+    [-1, 1],
+    [1, -1],
+    [2 ** 31, 1],
+  ])('are refused: the range from %d of length %d', (offset, length) => {
+    expect(() => rig.poller.send(0, bytes, offset, length)).toThrow(TypeError);
+  });
+
+  it('are refused: detached bytes', () => {
+    const detached = new Uint8Array(16);
+    structuredClone(detached.buffer, { transfer: [detached.buffer] });
+    expect(() => rig.poller.send(0, detached, 0, 1)).toThrow(TypeError);
+    expect(() => rig.poller.broadcast(Int32Array.of(0), 0, 1, detached, 1, new Int32Array(1))).toThrow(
+      TypeError,
+    );
+    expect(() =>
+      receiveDescriptors(0, new Int32Array(1), detached, { bytes: 0, count: 0, truncated: false }),
+    ).toThrow(TypeError);
+  });
+
+  it('are refused by broadcast', () => {
+    const slots = new Int32Array(4);
+    const results = new Int32Array(8);
+    expect(() => rig.poller.broadcast(slots, 0, 5, bytes, 1, results)).toThrow(TypeError);
+    expect(() => rig.poller.broadcast(slots, 3, 2, bytes, 1, results)).toThrow(TypeError);
+    expect(() => rig.poller.broadcast(slots, 0, 4, bytes, -1, results)).toThrow(TypeError);
+    expect(() => rig.poller.broadcast(slots, 0, 4, bytes, 1, new Int32Array(3))).toThrow(TypeError);
+  });
+
+  it('are refused by the calls on descriptors', () => {
+    const none = new Int32Array(1);
+    expect(() => sendDescriptors(0, none, 2, bytes)).toThrow(TypeError);
+    expect(() => sendDescriptors(0, none, 0, Buffer.alloc(0))).toThrow('record must have at least 1 byte');
+    expect(() => sendDescriptors(-1, none, 0, bytes)).toThrow(TypeError);
+    expect(() => rig.poller.watchDescriptor(rig.listener, 0, 0)).toThrow(TypeError);
+  });
+
+  it.each<[string, Partial<PollerOptions>]>([
+    ['slabBytes', { slabBytes: 4095 }],
+    ['slabBytes', { slabBytes: 16 * 1024 * 1024 + 1 }],
+    ['rowBytes', { rowBytes: 0 }],
+    ['rowBytes', { slabBytes: 4096, rowBytes: 4097 }],
+    ['maxEvents', { maxEvents: 1 }],
+    ['maxEvents', { maxEvents: 65_537 }],
+    ['sendableMask', { sendableMask: 256 }],
+    ['sendableValue', { sendableValue: -1 }],
+    [
+      'fds, generations and flags',
+      {
+        columns: { fds: new Int32Array(2), generations: new Int32Array(3), flags: new Uint8Array(2) },
+      },
+    ],
+  ])('are refused at creation: %s %o', (name, options) => {
+    expect(() => new Poller({ columns: rig, onEvents: () => {}, ...options })).toThrow(
+      expect.objectContaining({ name: 'TypeError', message: expect.stringContaining(`${name} must`) }),
+    );
+  });
+
+  it('never crash the process, whatever they are', () => {
+    const addon: Record<string, (...values: unknown[]) => unknown> = createRequire(import.meta.url)(
+      '../build/poller.node',
+    );
+    const [fds, generations, events] = [new Int32Array(2), new Int32Array(2), new Int32Array(10)];
+    const instance = addon['createPoller']?.(
+      fds,
+      generations,
+      new Uint8Array(2),
+      new Uint8Array(4096),
+      events,
+      1,
+      0,
+      0,
+      () => {},
+    );
+    const odd = [undefined, null, {}, 'text', Symbol('s'), 10n, NaN, -1, new DataView(new ArrayBuffer(8))];
+    const calls = Object.entries(addon);
+    for (const [name, method] of Object.entries(Object(instance))) {
+      if (typeof method === 'function')
+        calls.push([name, (...values) => Reflect.apply(method, undefined, values)]);
+    }
+    expect(calls.length).toBeGreaterThan(25);
+    for (const [name, call] of calls) {
+      if (name === 'descriptorPair' || name === 'destroy') continue;
+      for (const value of odd) {
+        expect(() => call(...Array.from({ length: 9 }, () => value)), name).toThrow(TypeError);
+      }
+      expect(() => call(), name).toThrow(TypeError);
+    }
+    Object(instance).destroy();
+  });
+});

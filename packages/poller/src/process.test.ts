@@ -1,0 +1,53 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { createInterface } from 'node:readline';
+import { describe, expect, it } from 'vitest';
+import { program, run } from './fixtures/child.ts';
+import { pinThread, signalOnParentDeath } from './index.ts';
+
+/** The letter of proc_pid_stat(5); Z where nobody has reaped it yet. */
+function stateOf(pid: number): string {
+  try {
+    return /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1] ?? '';
+  } catch {
+    return 'gone';
+  }
+}
+
+describe('pinThread', () => {
+  it('pins the calling thread and no other', async () => {
+    const ending = await run(process.execPath, [program('pin.mjs')]);
+    expect(ending).toMatchObject({ code: 0, signal: null });
+    const { allowed, answer, main, others } = JSON.parse(ending.output);
+    expect(answer).toBe(0);
+    expect(main).toBe(allowed.split(/[,-]/)[0]);
+    expect(others.length).toBeGreaterThan(0);
+    for (const other of others) expect(other).toBe(allowed);
+  });
+
+  it('answers -EINVAL for a CPU that is not allowed to us', () => {
+    expect(pinThread(16_000)).toBe(-constants.errno.EINVAL);
+  });
+});
+
+describe('signalOnParentDeath', () => {
+  it('ends a process whose loop is blocked when its parent dies', async () => {
+    const parent = spawn(process.execPath, [program('orphan.mjs'), 'parent'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const lines = createInterface(parent.stdout);
+    const [pid] = (await once(lines, 'line')).map(Number);
+    expect(pid).toBeGreaterThan(0);
+    parent.kill('SIGKILL');
+    // The grandchild holds the pipe as well, and is blocked for ever: it closes when both are dead.
+    await once(parent.stdout, 'close');
+    expect(stateOf(pid ?? 0)).toMatch(/^(gone|Z)$/);
+  });
+
+  it('refuses what is no signal', () => {
+    expect(() => signalOnParentDeath(65)).toThrow(TypeError);
+    expect(signalOnParentDeath(0)).toBe(0);
+  });
+});
