@@ -6,8 +6,6 @@ export const MAX_CHANNEL_BYTES = 255;
 /** A character of UTF-8 has at most 3 bytes per UTF-16 unit, so short names need no measuring. */
 const SURELY_SHORT_UNITS = MAX_CHANNEL_BYTES / 3;
 
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
 /**
  * Why the name cannot be a channel, or undefined when it can: 1 to {@link MAX_CHANNEL_BYTES} bytes of UTF-8.
  * A lone surrogate has no UTF-8 form: two different names would become the same bytes.
@@ -28,7 +26,7 @@ export function invalidChannel(channel: string): BrokerError | undefined {
       );
     }
   }
-  if (LONE_SURROGATE.test(channel)) {
+  if (!channel.isWellFormed()) {
     return new BrokerError(
       'BROKER_INVALID_CHANNEL',
       `A channel name must be valid UTF-8, got ${JSON.stringify(channel)} with half of a surrogate pair.`,

@@ -18,8 +18,8 @@ const RETRY_SEND_MS = 20;
 export interface SubscriptionWire {
   readonly maxNames: number;
   /**
-   * False: not now; it will be tried again. Each request taken is answered once with `confirm` or `refuse`,
-   * in a later turn of the event loop.
+   * False: not now; it will be tried again. Each request taken leads to `confirm` or `refuse` for each of its
+   * channels and one `answered`, in a later turn of the event loop.
    */
   requestSubscribe(channels: readonly string[]): boolean;
   /** False: not now; it will be tried again. Has no answer. Ordered with the requests to subscribe. */
@@ -61,7 +61,7 @@ interface Entry {
  * Which channels are wanted and which are confirmed, for one broker.
  *
  * The owner's calls (`subscribe`, `unsubscribe`) say what is wanted; the wire's (`up`, `down`, `confirm`,
- * `refuse`) say what is. Requests of one tick travel together, and at most a few are under way at once, so
+ * `refuse`, `answered`) say what is. Requests of one tick travel together, and at most a few are under way at once, so
  * that restoring 100,000 channels neither blocks the loop nor makes one giant request. There is at most one
  * unanswered request per channel.
  *
@@ -173,9 +173,8 @@ export class SubscriptionTable {
     }
   }
 
-  /** A request to subscribe succeeded. */
+  /** These channels are subscribed. */
   confirm(channels: readonly string[]): void {
-    this.#answered();
     for (const channel of channels) {
       const entry = this.#entries.get(channel);
       if (entry === undefined || entry.state !== 'asked') continue;
@@ -188,20 +187,22 @@ export class SubscriptionTable {
   }
 
   /**
-   * A request to subscribe was refused for good: who waits is told why, and the channel is forgotten.
-   * Returns how many channels of it had been subscribed before, so that somebody counts on them.
+   * This channel is refused for good: who waits is told why, and the channel is forgotten. Returns whether
+   * it had been subscribed before, so that somebody counts on it.
    */
-  refuse(channels: readonly string[], error: BrokerError): number {
-    this.#answered();
-    let lostCount = 0;
-    for (const channel of channels) {
-      const entry = this.#entries.get(channel);
-      if (entry === undefined || entry.state !== 'asked') continue;
-      if (entry.held) lostCount += 1;
-      this.#settle(entry, error);
-      this.#forget(entry);
-    }
-    return lostCount;
+  refuse(channel: string, error: BrokerError): boolean {
+    const entry = this.#entries.get(channel);
+    if (entry === undefined || entry.state !== 'asked') return false;
+    const wasHeld = entry.held;
+    this.#settle(entry, error);
+    this.#forget(entry);
+    return wasHeld;
+  }
+
+  /** A request to subscribe has been answered in full. */
+  answered(): void {
+    this.#outstandingRequestCount -= 1;
+    if (this.#queued.size > 0) this.#flushSoon();
   }
 
   /** Refuses whatever waits and everything after. */
@@ -270,11 +271,6 @@ export class SubscriptionTable {
     }
     this.#settle(entry, new BrokerError('BROKER_UNAVAILABLE', unsubscribedMeanwhile(entry.channel)));
     this.#forget(entry);
-  }
-
-  #answered(): void {
-    if (this.#outstandingRequestCount > 0) this.#outstandingRequestCount -= 1;
-    if (this.#queued.size > 0) this.#flushSoon();
   }
 
   #restore(entry: Entry, restoredCount: 0 | 1): void {

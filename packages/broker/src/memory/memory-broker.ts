@@ -112,6 +112,7 @@ export class MemoryBroker implements Broker {
         return;
       case 'subscribed':
         this.#table.confirm(message.channels);
+        this.#table.answered();
         return;
       case 'control':
         this.#handlers.brokerOnControl(ownedCopy(message.payload));

@@ -1,0 +1,188 @@
+import { eventually } from '@roost/testing';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describeBrokerContract, Recorder } from '../broker.contract.ts';
+import { MemoryBrokerHub } from './hub.ts';
+import { InProcessLink } from './in-process-link.ts';
+import { MemoryBroker } from './memory-broker.ts';
+
+let hub: MemoryBrokerHub;
+let links: InProcessLink[];
+
+beforeEach(() => {
+  hub = new MemoryBrokerHub();
+  links = [];
+});
+
+afterEach(() => {
+  hub.stop();
+  for (const link of links) link.close();
+});
+
+interface Worker {
+  readonly broker: MemoryBroker;
+  readonly link: InProcessLink;
+  readonly seen: Recorder;
+}
+
+interface AttachOptions {
+  readonly maxBytes?: number;
+  readonly subscribeTimeoutMs?: number;
+  readonly unsubscribeLingerMs?: number;
+}
+
+async function start(options: AttachOptions = {}): Promise<Worker> {
+  const { maxBytes = 16 * 1024 * 1024, ...brokerOptions } = options;
+  const seen = new Recorder();
+  const link: InProcessLink = new InProcessLink(hub, {
+    workerId: links.length,
+    maxBytes,
+    onMessage: (message) => broker.onMessage(message),
+  });
+  const broker = new MemoryBroker({ handlers: seen, link, ...brokerOptions });
+  links.push(link);
+  await broker.start();
+  return { broker, link, seen };
+}
+
+describe('the embedded broker', () => {
+  describeBrokerContract({
+    create: (handlers, options) => {
+      const link: InProcessLink = new InProcessLink(hub, {
+        workerId: links.length,
+        onMessage: (message) => broker.onMessage(message),
+      });
+      const broker = new MemoryBroker({ handlers, link, ...options });
+      links.push(link);
+      return broker;
+    },
+    control: (message) => {
+      hub.control(message);
+      return Promise.resolve();
+    },
+  });
+
+  it('refuses a publication that the link does not take, and takes the next one that fits', async () => {
+    const { broker, seen } = await start({ maxBytes: 1_000 });
+    await broker.subscribe('news');
+    await expect(broker.publish('news', Buffer.alloc(1_000))).rejects.toMatchObject({
+      code: 'BROKER_OVERLOADED',
+    });
+    await broker.publish('news', Buffer.from('small'));
+    await eventually(() => seen.texts('news').includes('small'));
+    expect(seen.publications).toHaveLength(1);
+  });
+
+  it('subscribes later when the link has no room at first', async () => {
+    const { broker } = await start({ maxBytes: 200 });
+    const published = broker.publish('fill', Buffer.alloc(130));
+    expect(await broker.subscribe('news')).toBe('confirmed');
+    await published;
+  });
+
+  it('rejects a subscribe that the hub does not answer in time, and leaves nothing behind', async () => {
+    const { broker, link } = await start({ subscribeTimeoutMs: 40, unsubscribeLingerMs: 10 });
+    link.setReading(false);
+    await expect(broker.subscribe('news')).rejects.toMatchObject({ code: 'BROKER_SUBSCRIBE_TIMEOUT' });
+    link.setReading(true);
+    expect(await broker.subscribe('other')).toBe('confirmed');
+    expect(broker.isConfirmed('news')).toBe(false);
+    await eventually(() => hub.channelCount === 1, { what: 'the hub forgets the channel, too' });
+  });
+});
+
+describe('MemoryBrokerHub', () => {
+  it('gives all workers the publications of all workers in one order', async () => {
+    const workers = await Promise.all([start(), start(), start()]);
+    for (const { broker } of workers) await broker.subscribe('a');
+    for (const { broker } of workers) await broker.subscribe('b');
+    for (let index = 0; index < 300; index += 1) {
+      await workers[index % 3]?.broker.publish(index % 2 === 0 ? 'a' : 'b', Buffer.from(String(index)));
+    }
+    for (const { seen } of workers) await eventually(() => seen.publications.length === 300);
+    const orders = workers.map(({ seen }) => seen.publications.map(({ payload }) => String(payload)));
+    expect(orders[1]).toEqual(orders[0]);
+    expect(orders[2]).toEqual(orders[0]);
+  });
+
+  it('sends a worker only what it subscribed', async () => {
+    const [one, other] = [await start(), await start()];
+    await one.broker.subscribe('mine');
+    await other.broker.publish('mine', Buffer.from('x'));
+    await other.broker.publish('nobody', Buffer.from('x'));
+    await eventually(() => one.seen.publications.length === 1);
+    expect(hub.counters).toMatchObject({ publicationCount: 2, deliveryCount: 1, droppedCount: 0 });
+  });
+
+  it('drops publications for a worker that does not read, and tells it of the gap before anything new', async () => {
+    const [slow, quick] = [await start({ maxBytes: 1_000 }), await start()];
+    for (const { broker } of [slow, quick]) {
+      await broker.subscribe('one');
+      await broker.subscribe('two');
+    }
+    slow.link.setReading(false);
+    for (let index = 0; index < 20; index += 1) {
+      await quick.broker.publish(index % 2 === 0 ? 'one' : 'two', Buffer.alloc(100, index));
+    }
+    await eventually(() => quick.seen.publications.length === 20);
+    const dropped = hub.counters.droppedCount;
+    expect(dropped).toBeGreaterThan(10);
+    expect(slow.seen.publications).toEqual([]);
+
+    slow.link.setReading(true);
+    await eventually(() => slow.seen.gaps.length === 1, { what: 'the worker is told without new traffic' });
+    expect(slow.seen.publications).toHaveLength(20 - dropped);
+    expect(slow.seen.gaps[0]).toMatchObject({ channelCount: 2 });
+    expect(slow.seen.gaps[0]?.reason).toContain(`dropped ${dropped} publications`);
+    await quick.broker.publish('one', Buffer.from('new'));
+    await eventually(() => slow.seen.texts('one').includes('new'));
+    expect(hub.counters).toMatchObject({ droppedCount: dropped, gapCount: 1 });
+    expect(quick.seen.gaps).toEqual([]);
+  });
+
+  it('answers subscriptions that it could not answer at once', async () => {
+    const slow = await start({ maxBytes: 200 });
+    const other = await start();
+    await slow.broker.subscribe('filled');
+    slow.link.setReading(false);
+    await other.broker.subscribe('filled');
+    await other.broker.publish('filled', Buffer.alloc(130));
+    await eventually(() => other.seen.publications.length === 1);
+    const subscribed = slow.broker.subscribe('late');
+    await eventually(() => hub.channelCount === 2, { what: 'the hub knows the subscription' });
+    slow.link.setReading(true);
+    expect(await subscribed).toBe('confirmed');
+  });
+
+  it('forgets a channel when its last worker has left it for longer than the linger', async () => {
+    const { broker } = await start({ unsubscribeLingerMs: 20 });
+    for (let index = 0; index < 300; index += 1) await broker.subscribe(String(index));
+    for (let index = 0; index < 300; index += 1) broker.unsubscribe(String(index));
+    expect(hub.channelCount).toBe(300);
+    await broker.subscribe('7');
+    await eventually(() => hub.channelCount === 1);
+    expect(broker.isConfirmed('7')).toBe(true);
+  });
+
+  it('forgets what a worker subscribed when it is detached', async () => {
+    const [one, other] = [await start(), await start()];
+    await one.broker.subscribe('both');
+    await other.broker.subscribe('both');
+    await one.broker.subscribe('mine');
+    expect(hub.channelCount).toBe(2);
+    one.link.close();
+    expect(hub.channelCount).toBe(1);
+    one.link.close();
+    await other.broker.publish('both', Buffer.from('x'));
+    await eventually(() => other.seen.publications.length === 1);
+    expect(hub.counters.deliveryCount).toBe(1);
+    other.link.close();
+    expect(hub.channelCount).toBe(0);
+  });
+
+  it('detaches the former worker when its id is attached again', async () => {
+    const former = await start();
+    await former.broker.subscribe('news');
+    hub.attach(0, () => true);
+    expect(hub.channelCount).toBe(0);
+  });
+});

@@ -1,0 +1,3 @@
+export { RedisBroker } from './redis-broker.ts';
+export type { RedisBrokerCounters } from './redis-broker.ts';
+export type { RedisBrokerOptions } from './options.ts';

@@ -1,0 +1,137 @@
+import type { PublishResult } from '../broker.ts';
+import { BrokerError } from '../errors.ts';
+import type { RedisConnection } from './connection.ts';
+import { explainFailure, isNeverSent, isReplyError } from './failure.ts';
+import type { RedisBrokerConfig } from './options.ts';
+
+/** What a publish under way costs beside its payload, in bytes: ioredis keeps a Command and a promise. */
+const PUBLISH_OVERHEAD_BYTES = 512;
+
+/** How long `drain` waits for publishes under way, in ms. */
+const DRAIN_MS = 1_000;
+
+const PUBLISHED: PublishResult = Object.freeze({});
+
+/**
+ * Sends publications, knows how many bytes are under way, and gives a connection up on which nothing is
+ * answered any more. A publication is sent once: whether one that was under way when the connection broke
+ * was received is not known, and sending it again could deliver it twice.
+ */
+export class Publisher {
+  readonly #connection: RedisConnection;
+  readonly #config: RedisBrokerConfig;
+  readonly #drained = new Set<() => void>();
+  #inFlightBytes = 0;
+  #inFlightCount = 0;
+  #progressAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(connection: RedisConnection, config: RedisBrokerConfig) {
+    this.#connection = connection;
+    this.#config = config;
+  }
+
+  /** Payload and overhead of what Redis has not answered. */
+  get inFlightBytes(): number {
+    return this.#inFlightBytes;
+  }
+
+  /** See Broker.publish. `channel` is for messages, `key` is where it goes. */
+  async publish(channel: string, key: string, payload: Uint8Array): Promise<PublishResult> {
+    const { client } = this.#connection;
+    if (client === undefined) throw this.#unavailable(channel, this.#connection.reason);
+    const bytes = payload.byteLength + PUBLISH_OVERHEAD_BYTES;
+    if (this.#inFlightBytes + bytes > this.#config.maxInFlightBytes) {
+      throw new BrokerError(
+        'BROKER_OVERLOADED',
+        `Publishing ${payload.byteLength} bytes to channel ${JSON.stringify(channel)} failed, nothing was sent: ${this.#inFlightBytes} bytes are under way to Redis and ${this.#config.maxInFlightBytes} may be, so publish more slowly or raise maxInFlightBytes.`,
+      );
+    }
+    this.#begin(bytes);
+    try {
+      // ioredis copies the payload into the command before this returns to the caller.
+      await client.publish(key, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength));
+      return PUBLISHED;
+    } catch (error) {
+      throw this.#explain(channel, error);
+    } finally {
+      this.#end(bytes);
+    }
+  }
+
+  /** Resolves when nothing is under way any more, at the latest after a second. */
+  async drain(): Promise<void> {
+    if (this.#inFlightCount === 0 || this.#connection.client === undefined) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, DRAIN_MS);
+      this.#drained.add(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** Ends the watch over publishes under way. */
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #begin(bytes: number): void {
+    this.#inFlightBytes += bytes;
+    this.#inFlightCount += 1;
+    if (this.#inFlightCount > 1) return;
+    this.#progressAt = performance.now();
+    // The timer outlives a burst: it looks again only when it fires, so publishing costs no timer each.
+    if (this.#timer === undefined) this.#lookIn(this.#config.publishTimeoutMs);
+  }
+
+  #end(bytes: number): void {
+    this.#inFlightBytes -= bytes;
+    this.#inFlightCount -= 1;
+    this.#progressAt = performance.now();
+    if (this.#inFlightCount > 0) return;
+    for (const drained of this.#drained) drained();
+    this.#drained.clear();
+  }
+
+  #lookIn(delayMs: number): void {
+    // Decides after the event loop has read what had arrived, like SilenceProbe.
+    this.#timer = setTimeout(() => setImmediate(() => this.#look()), delayMs);
+    this.#timer.unref();
+  }
+
+  #look(): void {
+    this.#timer = undefined;
+    if (this.#inFlightCount === 0) return;
+    const { publishTimeoutMs, shownUrl } = this.#config;
+    const waitedMs = performance.now() - this.#progressAt;
+    if (waitedMs >= publishTimeoutMs) {
+      this.#connection.reset(`Redis at ${shownUrl} did not answer a publish within ${publishTimeoutMs} ms.`);
+    }
+    this.#lookIn(Math.max(1, publishTimeoutMs - waitedMs));
+  }
+
+  #unavailable(channel: string, reason: string): BrokerError {
+    return new BrokerError(
+      'BROKER_UNAVAILABLE',
+      `Publishing to channel ${JSON.stringify(channel)} failed, nothing was sent: ${reason}`,
+    );
+  }
+
+  #explain(channel: string, error: unknown): BrokerError {
+    const { shownUrl } = this.#config;
+    if (isReplyError(error)) {
+      return new BrokerError(
+        'BROKER_REFUSED',
+        `Publishing to channel ${JSON.stringify(channel)} failed: ${explainFailure(shownUrl, error)}`,
+      );
+    }
+    if (isNeverSent(error)) {
+      return this.#unavailable(channel, `Redis at ${shownUrl} is closing the connection.`);
+    }
+    return new BrokerError(
+      'BROKER_OUTCOME_UNKNOWN',
+      `Publishing to channel ${JSON.stringify(channel)} was under way when the connection to Redis at ${shownUrl} ended, so it may or may not have been delivered; publish it again only if twice is better than never.`,
+    );
+  }
+}

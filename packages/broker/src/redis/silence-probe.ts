@@ -1,0 +1,79 @@
+export interface SilenceProbeOptions {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Sends something that makes the other side speak. False: it cannot be sent now. */
+  readonly send: () => boolean;
+  /** The probe has not been answered. The watch is over. */
+  readonly onSilent: (silentMs: number) => void;
+}
+
+/**
+ * Watches a connection on which silence is normal. After `intervalMs` without a sign of life it asks for
+ * one, and after `timeoutMs` more it gives up.
+ *
+ * It decides only after the event loop has read what had arrived, so a process that was stopped or starved
+ * does not blame the other side.
+ */
+export class SilenceProbe {
+  readonly #options: SilenceProbeOptions;
+  #heardAt = 0;
+  #askedAt: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #turn: NodeJS.Immediate | undefined;
+
+  constructor(options: SilenceProbeOptions) {
+    this.#options = options;
+  }
+
+  /** When the last sign of life came, on the clock of `performance.now()`. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /** A sign of life. */
+  heard(): void {
+    this.#heardAt = performance.now();
+  }
+
+  /** Begins to watch, with a first sign of life now. */
+  start(): void {
+    this.stop();
+    this.heard();
+    this.#lookIn(this.#options.intervalMs);
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    clearImmediate(this.#turn);
+    this.#askedAt = undefined;
+  }
+
+  #lookIn(delayMs: number): void {
+    this.#timer = setTimeout(
+      () => {
+        this.#turn = setImmediate(() => this.#look());
+      },
+      Math.max(1, delayMs),
+    );
+    this.#timer.unref();
+  }
+
+  #look(): void {
+    const { intervalMs, timeoutMs, send, onSilent } = this.#options;
+    const now = performance.now();
+    const silentMs = now - this.#heardAt;
+    if (this.#askedAt !== undefined && this.#heardAt < this.#askedAt) {
+      const waitedMs = now - this.#askedAt;
+      if (waitedMs >= timeoutMs) onSilent(silentMs);
+      else this.#lookIn(timeoutMs - waitedMs);
+      return;
+    }
+    this.#askedAt = undefined;
+    if (silentMs < intervalMs) {
+      this.#lookIn(intervalMs - silentMs);
+      return;
+    }
+    if (send()) this.#askedAt = now;
+    this.#lookIn(timeoutMs);
+  }
+}
