@@ -1,0 +1,177 @@
+import { describe, expect, it } from 'vitest';
+
+import { WebSocketArgumentError } from './errors.ts';
+import { FrameKind, SimpleFrameReader } from './frame-reader.ts';
+
+const MASK = [0x37, 0xfa, 0x21, 0x3d];
+
+function bytesOf(hex: string): Buffer {
+  return Buffer.from(hex.replaceAll(' ', ''), 'hex');
+}
+
+/** A client's frame; `lengthForm` forces an encoding of the length that need not be the shortest. */
+function frameOf(first: number, payload: Buffer, lengthForm = 0): Buffer {
+  const form = lengthForm || (payload.length < 126 ? 7 : payload.length < 65_536 ? 16 : 64);
+  const header =
+    form === 7 ? [payload.length] : form === 16 ? [126, payload.length >> 8, payload.length & 0xff] : [127];
+  const length64 = Buffer.alloc(form === 64 ? 8 : 0);
+  if (form === 64) length64.writeBigUInt64BE(BigInt(payload.length));
+  header[0]! |= 0x80;
+  const masked = payload.map((byte, index) => byte ^ MASK[index & 3]!);
+  return Buffer.concat([Buffer.from([first, ...header]), length64, Buffer.from(MASK), masked]);
+}
+
+function payloadOf(reader: SimpleFrameReader, bytes: Buffer): Buffer {
+  return bytes.subarray(reader.payloadStart, reader.payloadEnd);
+}
+
+describe('SimpleFrameReader', () => {
+  it('reads the masked text frame of RFC 6455 §5.7', () => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 100 });
+    const bytes = bytesOf('81 85 37fa213d 7f9f4d5158');
+    expect(reader.next(bytes, 0, bytes.length)).toBe(FrameKind.text);
+    expect(payloadOf(reader, bytes).toString()).toBe('Hello');
+    expect([reader.opcode, reader.payloadStart, reader.payloadEnd, reader.frameEnd]).toEqual([1, 6, 11, 11]);
+  });
+
+  it.each([
+    ['binary', '82 83 01020304 000000', FrameKind.binary, 2, '010203'],
+    ['ping', '89 82 01020304 6b6b', FrameKind.ping, 9, '6a69'],
+    ['pong', '8a 80 01020304', FrameKind.pong, 10, ''],
+    ['empty text', '81 80 01020304', FrameKind.text, 1, ''],
+    ['text with a zero mask', '81 82 00000000 6869', FrameKind.text, 1, '6869'],
+    ['text of two bytes a character', '81 82 01020304 c2ab', FrameKind.text, 1, 'c3a9'],
+  ])('reads %s', (_name, hex, kind, opcode, payload) => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 100 });
+    const bytes = bytesOf(hex);
+    expect(reader.next(bytes, 0, bytes.length)).toBe(kind);
+    expect(reader.opcode).toBe(opcode);
+    expect(reader.frameEnd).toBe(bytes.length);
+    expect(payloadOf(reader, bytes).toString('hex')).toBe(payload);
+  });
+
+  it('reads payloads of every length around the borders of encodings and of the native unmasking', () => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 70_000 });
+    for (const length of [1, 2, 3, 4, 5, 47, 48, 49, 50, 51, 125, 126, 127, 65_535, 65_536, 70_000]) {
+      const payload = Buffer.from(Array.from({ length }, (_, index) => (index * 7) & 0xff));
+      const sent = frameOf(0x82, payload);
+      // At an odd place, with other bytes around it that must not change.
+      const bytes = Buffer.concat([Buffer.from('eeee', 'hex'), sent, Buffer.from('dd', 'hex')]);
+      expect(reader.next(bytes, 2, bytes.length)).toBe(FrameKind.binary);
+      expect(payloadOf(reader, bytes).equals(payload)).toBe(true);
+      expect(reader.frameEnd).toBe(bytes.length - 1);
+      expect([bytes[0], bytes[1], bytes.at(-1)]).toEqual([0xee, 0xee, 0xdd]);
+      reader.remask(bytes);
+      expect(bytes.subarray(2, -1).equals(sent)).toBe(true);
+    }
+  });
+
+  it('accepts a length in more bytes than it needs, as ws does', () => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 100 });
+    for (const form of [16, 64]) {
+      const bytes = frameOf(0x81, Buffer.from('Hello'), form);
+      expect(reader.next(bytes, 0, bytes.length)).toBe(FrameKind.text);
+      expect(payloadOf(reader, bytes).toString()).toBe('Hello');
+    }
+  });
+
+  it('reads frame after frame', () => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 100 });
+    const bytes = bytesOf('81 81 00000000 61  89 80 00000000  82 81 00000000 62');
+    const seen: unknown[] = [];
+    for (let at = 0; at < bytes.length; at = reader.frameEnd) {
+      seen.push([reader.next(bytes, at, bytes.length), payloadOf(reader, bytes).toString()]);
+    }
+    expect(seen).toEqual([
+      [FrameKind.text, 'a'],
+      [FrameKind.ping, ''],
+      [FrameKind.binary, 'b'],
+    ]);
+  });
+
+  it.each([5, 60, 130, 66_000])('waits for every missing byte of a frame with %i payload bytes', (length) => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 100_000 });
+    const bytes = frameOf(0x81, Buffer.alloc(length, 'a'));
+    const before = Buffer.from(bytes);
+    const lengthEnd = bytes.length - length - 4;
+    const step = Math.max(1, Math.floor(length / 100));
+    for (let end = 0; end < bytes.length; end += end < 20 ? 1 : step) {
+      expect(reader.next(bytes, 0, end)).toBe(FrameKind.incomplete);
+      expect(reader.requiredBytes).toBe(end < lengthEnd ? 0 : bytes.length);
+    }
+    expect(reader.next(bytes, 0, bytes.length - 1)).toBe(FrameKind.incomplete);
+    expect(bytes.equals(before)).toBe(true);
+    expect(reader.next(bytes, 0, bytes.length)).toBe(FrameKind.text);
+    expect(reader.requiredBytes).toBe(0);
+  });
+
+  // Each with as few bytes as show it: the rest is not waited for.
+  it.each([
+    ['a text frame that is not final', '01'],
+    ['a binary frame that is not final', '02'],
+    ['a continuation', '00'],
+    ['a final continuation', '80'],
+    ['a close frame', '88'],
+    ['RSV1', 'c1'],
+    ['RSV2', 'a1'],
+    ['RSV3', '91'],
+    ['a reserved data opcode', '83'],
+    ['the last reserved data opcode', '87'],
+    ['a reserved control opcode', '8b'],
+    ['the last reserved control opcode', '8f'],
+    ['a ping that is not final', '09'],
+    ['an unmasked text frame', '8105'],
+    ['an unmasked ping', '8900'],
+    ['a ping with an extended length', '89fe'],
+    ['a pong with a 64-bit length', '8aff'],
+    ['a 16-bit length above the limit', '81fe0065'],
+    ['a 64-bit length above the limit', '82ff0000000000000065'],
+    ['a 64-bit length above 2^53', '82ffffffffffffffffff'],
+    ['a 7-bit length above the limit', '82e5', 100],
+  ])('calls %s complex at once', (_name, hex, limit = 100) => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: limit });
+    const bytes = bytesOf(hex);
+    expect(reader.next(bytes, 0, bytes.length)).toBe(FrameKind.complex);
+    expect(bytes.equals(bytesOf(hex))).toBe(true);
+  });
+
+  it.each([
+    ['short', Buffer.from('61c3', 'hex')],
+    ['overlong', Buffer.from('c080', 'hex')],
+    ['surrogate', Buffer.from('eda080', 'hex')],
+    ['long', Buffer.concat([Buffer.alloc(80, 'a'), Buffer.from('ff', 'hex')])],
+  ])('leaves a %s text in invalid UTF-8 complex and as it was sent', (_name, payload) => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 100 });
+    const bytes = frameOf(0x81, payload);
+    const before = Buffer.from(bytes);
+    expect(reader.next(bytes, 0, bytes.length)).toBe(FrameKind.complex);
+    expect(bytes.equals(before)).toBe(true);
+    reader.remask(bytes);
+    expect(bytes.equals(before)).toBe(true);
+    bytes[0] = 0x82;
+    expect(reader.next(bytes, 0, bytes.length)).toBe(FrameKind.binary);
+  });
+
+  it('takes messages of exactly maxMessageBytes, and control frames whatever the limit', () => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 3 });
+    const fits = frameOf(0x82, Buffer.alloc(3));
+    const tooLarge = frameOf(0x82, Buffer.alloc(4));
+    const ping = frameOf(0x89, Buffer.alloc(125));
+    expect(reader.next(fits, 0, fits.length)).toBe(FrameKind.binary);
+    expect(reader.next(tooLarge, 0, tooLarge.length)).toBe(FrameKind.complex);
+    expect(reader.next(ping, 0, ping.length)).toBe(FrameKind.ping);
+  });
+
+  it('remasks once', () => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 100 });
+    const bytes = bytesOf('81 85 37fa213d 7f9f4d5158');
+    reader.next(bytes, 0, bytes.length);
+    reader.remask(bytes);
+    reader.remask(bytes);
+    expect(bytes.equals(bytesOf('81 85 37fa213d 7f9f4d5158'))).toBe(true);
+  });
+
+  it.each([0, -1, 1.5, 2 ** 31, Number.POSITIVE_INFINITY])('refuses %d as maxMessageBytes', (limit) => {
+    expect(() => new SimpleFrameReader({ maxMessageBytes: limit })).toThrow(WebSocketArgumentError);
+  });
+});

@@ -1,0 +1,169 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocketServer } from 'ws';
+
+import { WebSocketArgumentError } from './errors.ts';
+import { parseRequestHead, type RequestHead } from './request-head.ts';
+import { looksLikeHandshake, Upgrader } from './upgrader.ts';
+
+setFlagsFromString('--expose-gc');
+// A new context has `gc`, as the flag says.
+const collectGarbage = runInNewContext('gc') as () => void;
+
+const GOOD: Readonly<Record<string, string>> = {
+  Host: 'example.com',
+  Upgrade: 'websocket',
+  Connection: 'Upgrade',
+  'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  'Sec-WebSocket-Version': '13',
+};
+
+/** A handshake with some headers replaced, or removed by `undefined`. */
+function handshake(changes: Readonly<Record<string, string | undefined>> = {}, method = 'GET'): string {
+  const lines = Object.entries({ ...GOOD, ...changes })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}: ${value}`);
+  return `${[`${method} / HTTP/1.1`, ...lines].join('\r\n')}\r\n\r\n`;
+}
+
+function headOf(text: string): RequestHead {
+  const bytes = Buffer.from(text, 'latin1');
+  const result = parseRequestHead(bytes, 0, bytes.length, { maxHeadBytes: 8192 });
+  if (result.kind !== 'complete') throw new Error(`not complete: ${JSON.stringify(result)}`);
+  return result.head;
+}
+
+const HANDSHAKES: [string, string][] = [
+  ['the example of RFC 6455', handshake()],
+  ['version 8', handshake({ 'Sec-WebSocket-Version': '8' })],
+  ['Upgrade in other letters', handshake({ Upgrade: 'WebSocket' })],
+  ['extensions', handshake({ 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' })],
+  ['broken extensions', handshake({ 'Sec-WebSocket-Extensions': 'a;;' })],
+  ['subprotocols', handshake({ 'Sec-WebSocket-Protocol': 'a, b' })],
+  ['an odd version that is the number 13', handshake({ 'Sec-WebSocket-Version': '0xd' })],
+  ['another method', handshake({}, 'POST')],
+  ['no key', handshake({ 'Sec-WebSocket-Key': undefined })],
+  ['an empty key', handshake({ 'Sec-WebSocket-Key': '' })],
+  ['a short key', handshake({ 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZQ==' })],
+  ['a key with another character', handshake({ 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZ!==' })],
+  ['no version', handshake({ 'Sec-WebSocket-Version': undefined })],
+  ['version 12', handshake({ 'Sec-WebSocket-Version': '12' })],
+  ['a version that is no number', handshake({ 'Sec-WebSocket-Version': '13a' })],
+  ['a list of protocols to upgrade to', handshake({ Upgrade: 'h2c, websocket' })],
+  ['a repeated subprotocol', handshake({ 'Sec-WebSocket-Protocol': 'a, a' })],
+  ['an empty subprotocol', handshake({ 'Sec-WebSocket-Protocol': 'a,,b' })],
+  ['a subprotocol that is no token', handshake({ 'Sec-WebSocket-Protocol': 'a b' })],
+];
+
+describe('Upgrader beside a server of ws', () => {
+  const server = createServer();
+  let port = 0;
+
+  beforeAll(async () => {
+    // As the Upgrader without a protocol: none is selected.
+    const webSockets = new WebSocketServer({ noServer: true, handleProtocols: () => false });
+    server.on('upgrade', (request, socket, head) => {
+      webSockets.handleUpgrade(request, socket, head, (webSocket) => webSocket.terminate());
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    // The server listens on TCP, so that its address is no path.
+    port = (server.address() as AddressInfo).port;
+  });
+
+  afterAll(async () => {
+    server.close();
+    await once(server, 'close');
+  });
+
+  async function askServer(text: string): Promise<string> {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    let answer = '';
+    socket.setEncoding('latin1').on('data', (piece: string) => (answer += piece));
+    socket.write(text, 'latin1');
+    await once(socket, 'close');
+    return answer;
+  }
+
+  it.each(HANDSHAKES)('answers %s with the same bytes', async (_name, text) => {
+    const upgrader = new Upgrader({ maxMessageBytes: 1024 });
+    const head = headOf(text);
+    const result = upgrader.upgrade(head);
+    expect(result.response).toBe(await askServer(text));
+    expect(result.response).toMatch(/^HTTP\/1\.1 (101|400|405) /);
+    expect(result.accepted).toBe(result.response.startsWith('HTTP/1.1 101 '));
+    expect(looksLikeHandshake(head)).toBe(result.accepted);
+  });
+});
+
+describe('Upgrader', () => {
+  it('answers the example of RFC 6455 §1.3', () => {
+    const upgrader = new Upgrader({ maxMessageBytes: 1024 });
+    expect(upgrader.upgrade(headOf(handshake()))).toEqual({
+      accepted: true,
+      response:
+        'HTTP/1.1 101 Switching Protocols\r\n' +
+        'Upgrade: websocket\r\n' +
+        'Connection: Upgrade\r\n' +
+        'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n' +
+        '\r\n',
+    });
+  });
+
+  it('selects the wanted subprotocol when it was offered, and none otherwise', () => {
+    const upgrader = new Upgrader({ maxMessageBytes: 1024 });
+    const head = headOf(handshake({ 'Sec-WebSocket-Protocol': 'a, b' }));
+    expect(upgrader.upgrade(head, { protocol: 'b' }).response).toContain('\r\nSec-WebSocket-Protocol: b\r\n');
+    for (const protocol of ['c', '', undefined]) {
+      const { accepted, response } = upgrader.upgrade(head, { protocol });
+      expect(accepted).toBe(true);
+      expect(response).not.toContain('Sec-WebSocket-Protocol');
+    }
+    expect(upgrader.upgrade(headOf(handshake()), { protocol: 'a' }).response).not.toContain('Protocol:');
+  });
+
+  it('adds headers to the answer that they were given for, and to no other', () => {
+    const upgrader = new Upgrader({ maxMessageBytes: 1024 });
+    const head = headOf(handshake());
+    expect(upgrader.upgrade(head, { headers: { 'Set-Cookie': 'a=b', 'X-Node': '1' } }).response).toMatch(
+      /\r\nSet-Cookie: a=b\r\nX-Node: 1\r\n\r\n$/,
+    );
+    expect(upgrader.upgrade(head).response).not.toContain('Set-Cookie');
+    const refused = upgrader.upgrade(headOf(handshake({}, 'POST')), { headers: { A: 'b' } });
+    expect(refused.response).not.toContain('A: b');
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ['that forges lines', { A: 'b\r\nC: d' }],
+    ['of the handshake', { 'sec-websocket-accept': 'a' }],
+    ['that selects an extension', { 'Sec-WebSocket-Extensions': 'permessage-deflate' }],
+    ['that frames a body', { 'Content-Length': '0' }],
+  ])('refuses a header %s, and serves the next handshake', (_name, headers) => {
+    const upgrader = new Upgrader({ maxMessageBytes: 1024 });
+    const head = headOf(handshake());
+    expect(() => upgrader.upgrade(head, { headers })).toThrow(WebSocketArgumentError);
+    expect(upgrader.upgrade(head).response.match(/HTTP\/1\.1 101/g)).toHaveLength(1);
+  });
+
+  it('keeps no request alive', async () => {
+    const upgrader = new Upgrader({ maxMessageBytes: 1024 });
+    // In a function of its own, whose frame is gone when the garbage is collected.
+    const references = (() =>
+      [handshake({}, 'POST'), handshake()].map((text) => {
+        const head = headOf(text);
+        upgrader.upgrade(head, { headers: { A: 'b' } });
+        return new WeakRef(head);
+      }))();
+    // A WeakRef holds its target until the end of the turn that made it.
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    expect(references.map((reference) => reference.deref())).toEqual([undefined, undefined]);
+    expect(upgrader.upgrade(headOf(handshake())).accepted).toBe(true);
+  });
+});
