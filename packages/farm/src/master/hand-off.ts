@@ -1,0 +1,174 @@
+import { ADDRESS_BYTES, closeDescriptor, receiveDescriptors, sendDescriptors, terminateDescriptor } from '@roost/poller';
+import { ACKNOWLEDGEMENT_BYTES, HandOffRecord, MAX_BATCH } from '../channel/hand-off-record.ts';
+
+/** A socket on its way to a worker, owned by the master until that worker has acknowledged it. */
+export interface AcceptedSocket {
+  readonly fd: number;
+  readonly number: number;
+  /** Peer address and port, ADDRESS_BYTES. */
+  readonly address: Uint8Array;
+  readonly flags: number;
+}
+
+interface Batch {
+  readonly id: number;
+  readonly record: HandOffRecord;
+  readonly fds: Int32Array;
+  sentAt: number;
+}
+
+const RETRY_MS = 5;
+const NO_DESCRIPTORS = new Int32Array(0);
+const BATCH_RECORD_BYTES = 8 + MAX_BATCH * 32;
+
+/**
+ * The master's side of the hand-off to one worker: a question with an answer. Sockets are collected into batches, sent
+ * with a record, and kept open here until the worker has acknowledged the batch, before it reads a byte of any of them.
+ *
+ *     open ─► waiting (the channel is full) ─► sent ─► acknowledged: our copies are closed
+ *                                                  └─► returned: the worker died, or had no descriptor left
+ *
+ * After the worker's death {@link end} reads its last acknowledgements to EOF; what is left then was never read by
+ * anybody and may be given to another worker.
+ */
+export class HandOff {
+  readonly #channel: number;
+  readonly #maxUnacknowledged: number;
+  readonly #onAcknowledged: (count: number) => void;
+  readonly #onReturned: (sockets: readonly AcceptedSocket[]) => void;
+  readonly #waiting: Batch[] = [];
+  /** In the order of sending. */
+  readonly #sent = new Map<number, Batch>();
+  readonly #acknowledgement = Buffer.alloc(ACKNOWLEDGEMENT_BYTES);
+  #open: Batch | undefined;
+  #lastId = 0;
+  #unacknowledged = 0;
+  #retryTimer: NodeJS.Timeout | undefined;
+
+  /** `channel` is the master's end of the descriptor pair. */
+  constructor(
+    channel: number,
+    maxUnacknowledged: number,
+    onAcknowledged: (count: number) => void,
+    onReturned: (sockets: readonly AcceptedSocket[]) => void,
+  ) {
+    this.#channel = channel;
+    this.#maxUnacknowledged = maxUnacknowledged;
+    this.#onAcknowledged = onAcknowledged;
+    this.#onReturned = onReturned;
+  }
+
+  /** Sockets that it may still be given now. */
+  get room(): number {
+    return this.#maxUnacknowledged - this.#unacknowledged;
+  }
+
+  get unacknowledged(): number {
+    return this.#unacknowledged;
+  }
+
+  /** When the oldest unanswered batch was sent, by performance.now(); undefined when none is. */
+  get oldestSentAt(): number | undefined {
+    for (const batch of this.#sent.values()) return batch.sentAt;
+    return undefined;
+  }
+
+  /** Takes the socket over. It travels with the next {@link flush}, or when the batch is full. */
+  add(socket: AcceptedSocket, address: Uint8Array = socket.address, addressOffset = 0): void {
+    this.#open ??= this.#newBatch();
+    const { record, fds } = this.#open;
+    fds[record.count] = socket.fd;
+    record.add(socket.number, address, addressOffset, socket.flags);
+    this.#unacknowledged++;
+    if (record.count === MAX_BATCH) this.flush();
+  }
+
+  flush(): void {
+    if (this.#open !== undefined) {
+      this.#waiting.push(this.#open);
+      this.#open = undefined;
+    }
+    if (this.#retryTimer === undefined) this.#send();
+  }
+
+  /** The channel is readable. */
+  readAcknowledgements(): void {
+    for (;;) {
+      const result = receiveDescriptors(this.#channel, NO_DESCRIPTORS, this.#acknowledgement, {
+        bytes: 0,
+        count: 0,
+        truncated: false,
+      });
+      if (result.bytes !== ACKNOWLEDGEMENT_BYTES) return;
+      this.#acknowledged(this.#acknowledgement.readUInt32LE(0), this.#acknowledgement.readUInt32LE(4));
+    }
+  }
+
+  /** The worker has been reaped. Answers the sockets that it never acknowledged; the channel is closed. */
+  end(): AcceptedSocket[] {
+    this.readAcknowledgements();
+    clearTimeout(this.#retryTimer);
+    if (this.#open !== undefined) this.#waiting.push(this.#open);
+    this.#open = undefined;
+    const returned = [...this.#sent.values(), ...this.#waiting].flatMap((batch) => socketsOf(batch, 0));
+    this.#sent.clear();
+    this.#waiting.length = 0;
+    this.#unacknowledged = 0;
+    closeDescriptor(this.#channel);
+    return returned;
+  }
+
+  /** Ends the sockets that nobody will take. */
+  static drop(sockets: readonly AcceptedSocket[]): void {
+    for (const { fd } of sockets) terminateDescriptor(fd);
+  }
+
+  #newBatch(): Batch {
+    this.#lastId = (this.#lastId + 1) >>> 0;
+    const record = new HandOffRecord(Buffer.alloc(BATCH_RECORD_BYTES));
+    record.begin(this.#lastId);
+    return { id: this.#lastId, record, fds: new Int32Array(MAX_BATCH), sentAt: 0 };
+  }
+
+  #send(): void {
+    this.#retryTimer = undefined;
+    for (let batch = this.#waiting[0]; batch !== undefined; batch = this.#waiting[0]) {
+      const outcome = sendDescriptors(this.#channel, batch.fds, batch.record.count, batch.record.bytes);
+      if (outcome < 0) {
+        // EAGAIN: the worker does not read. ETOOMANYREFS: too many are in flight, of which poll(2) tells nothing.
+        // Anything else: it is dying, and its end will return them.
+        this.#retryTimer = setTimeout(() => this.#send(), RETRY_MS);
+        batch.sentAt ||= performance.now();
+        return;
+      }
+      this.#waiting.shift();
+      batch.sentAt = performance.now();
+      this.#sent.set(batch.id, batch);
+    }
+  }
+
+  #acknowledged(id: number, arrived: number): void {
+    const batch = this.#sent.get(id);
+    if (batch === undefined) return;
+    this.#sent.delete(id);
+    const { count } = batch.record;
+    this.#unacknowledged -= count;
+    for (let index = 0; index < Math.min(arrived, count); index++) closeDescriptor(batch.fds[index] ?? -1);
+    this.#onAcknowledged(Math.min(arrived, count));
+    if (arrived < count) this.#onReturned(socketsOf(batch, arrived));
+  }
+}
+
+/** The sockets of a batch from an index on. */
+function socketsOf({ record, fds }: Batch, from: number): AcceptedSocket[] {
+  return Array.from({ length: record.count - from }, (_, offset) => {
+    const index = from + offset;
+    const at = record.addressOffset(index);
+    return {
+      fd: fds[index] ?? -1,
+      number: record.connectionNumber(index),
+      address: record.buffer.subarray(at, at + ADDRESS_BYTES),
+      flags: record.flags(index),
+    };
+  });
+}

@@ -1,0 +1,31 @@
+import { listen } from '@roost/poller';
+import { FarmError } from '../errors.ts';
+import type { FarmConfig } from '../options.ts';
+
+/** The farm's listening socket. Throws a FarmError that says what to do. */
+export function openListener({ host, port, backlog }: FarmConfig): number {
+  try {
+    return listen({ host, port, backlog });
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    if (code === 'EADDRINUSE') {
+      throw new FarmError(
+        'FARM_ERR_PORT_IN_USE',
+        `Port ${port} on ${host} is in use by another process; stop it or choose another port.`,
+        { option: 'port', cause },
+      );
+    }
+    if (code === 'EACCES') {
+      throw new FarmError(
+        'FARM_ERR_LISTEN',
+        `Port ${port} needs privileges that this process lacks; choose one above 1023.`,
+        { option: 'port', cause },
+      );
+    }
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new FarmError('FARM_ERR_LISTEN', `Cannot listen on ${host} port ${port}: ${reason}.`, {
+      option: 'host',
+      cause,
+    });
+  }
+}

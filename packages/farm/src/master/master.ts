@@ -1,0 +1,321 @@
+import { MemoryBrokerHub, type HubPort } from '@roost/broker';
+import { ADDRESS_BYTES, EVENT_FIELDS, Interest, localAddress, Poller } from '@roost/poller';
+import type { QueryAnswer, WorkerMessage } from '../channel/messages.ts';
+import { addCounts, Counters } from '../counters.ts';
+import { FarmError } from '../errors.ts';
+import type { Farm } from '../farm.ts';
+import { FLAG_RESERVED } from '../channel/hand-off-record.ts';
+import type { ChannelInfo, FarmInfo, Readiness } from '../info.ts';
+import type { Log } from '../log.ts';
+import type { FarmConfig } from '../options.ts';
+import { Acceptor, type AcceptorHooks } from './acceptor.ts';
+import { admit, type Admitted } from './admission.ts';
+import { HandOff, type AcceptedSocket } from './hand-off.ts';
+import { openListener } from './listener.ts';
+import { readinessOf } from './readiness.ts';
+import { SupervisedWorker, type SupervisionHooks } from './supervised-worker.ts';
+
+const LISTENER_ID = 0;
+const WORKER_IDS = 1;
+const LIVENESS_MS = 250;
+
+/**
+ * The master: accepts, decides who may come in and where, hands off, and looks after the workers. It never reads a byte
+ * from a client's socket.
+ *
+ *     starting ─► running ─► draining ─► stopped
+ */
+export class Master implements Farm, AcceptorHooks, SupervisionHooks {
+  readonly port: number;
+  readonly stopped: Promise<void>;
+  readonly #config: FarmConfig;
+  readonly #log: Log;
+  readonly #counters = new Counters();
+  /** Last counts of workers that are gone. */
+  readonly #retiredCounts: Record<string, number> = {};
+  readonly #poller: Poller;
+  readonly #acceptor: Acceptor;
+  readonly #workers: readonly SupervisedWorker[];
+  readonly #hub = new MemoryBrokerHub();
+  readonly #ports = new Map<number, HubPort>();
+  readonly #startedAt = performance.now();
+  readonly #maxUnacknowledged: number;
+  readonly #livenessTimer: NodeJS.Timeout;
+  /** Sockets that came back from a worker and wait for another. Bounded by what workers may leave unacknowledged. */
+  #returned: AcceptedSocket[] = [];
+  #state: 'starting' | 'running' | 'draining' | 'stopped' = 'starting';
+  #readiness: Readiness = { ready: false, reasons: ['the farm is starting'] };
+  #lastConnectionNumber = 0;
+  #lastLivenessCheck = performance.now();
+  #onStarted: ((error?: FarmError) => void) | undefined;
+  #onStopped: () => void = () => undefined;
+  #forceTimer: NodeJS.Timeout | undefined;
+
+  /** Opens the listener and forks the workers. Throws a FarmError when it cannot listen. */
+  constructor(config: FarmConfig, cpus: readonly number[], descriptorLimit: number, log: Log) {
+    this.#config = config;
+    this.#log = log;
+    // Copies of sockets that are not acknowledged are descriptors of ours.
+    this.#maxUnacknowledged = Math.floor(descriptorLimit / 4);
+    const listener = openListener(config);
+    this.port = localAddress(listener).port;
+    this.#poller = new Poller({
+      columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint8Array(1) },
+      onEvents: (count) => this.#handle(count),
+    });
+    this.#acceptor = new Acceptor(this.#poller, listener, LISTENER_ID, this, this.#counters, log);
+    this.#workers = Array.from({ length: config.workers }, (_, index) => {
+      const cpu = cpus[index % cpus.length] ?? null;
+      return new SupervisedWorker(index, cpu, config, log, this.#counters, this);
+    });
+    this.#livenessTimer = setInterval(() => this.#checkLiveness(), LIVENESS_MS);
+    this.stopped = new Promise((resolve) => {
+      this.#onStopped = resolve;
+    });
+  }
+
+  /** Resolves when every worker is ready; rejects, with everything stopped, when one cannot start. */
+  async start(): Promise<void> {
+    const started = new Promise<void>((resolve, reject) => {
+      this.#onStarted = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    for (const worker of this.#workers) worker.start();
+    try {
+      await started;
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    this.#state = 'running';
+    this.#updateReadiness();
+    this.#acceptor.resume();
+  }
+
+  readiness(): Readiness {
+    return this.#readiness;
+  }
+
+  async info(): Promise<FarmInfo> {
+    await Promise.all(this.#workers.map((worker) => worker.ask('report', '')));
+    const workers = this.#workers.map((worker) => worker.info);
+    const counters = this.#counters.snapshot();
+    addCounts(counters, this.#retiredCounts);
+    for (const { report } of this.#workers) if (report !== undefined) addCounts(counters, report.counters);
+    const states = this.#workers.map(({ report }) => report?.broker.state ?? 'connecting');
+    return {
+      version: this.#config.version,
+      uptimeMs: Math.round(performance.now() - this.#startedAt),
+      connections: workers.reduce((sum, worker) => sum + worker.connections, 0),
+      subscriptions: workers.reduce((sum, worker) => sum + worker.subscriptions, 0),
+      workers,
+      broker: {
+        kind: this.#config.redisUrl === null ? 'memory' : 'redis',
+        state: states.find((state) => state !== 'ready') ?? 'ready',
+      },
+      readiness: this.#readiness,
+      counters,
+    };
+  }
+
+  async drain(): Promise<void> {
+    if (this.#state === 'draining' || this.#state === 'stopped') return this.stopped;
+    const { drainMs, stopTimeoutMs } = this.#config;
+    this.#state = 'draining';
+    this.#updateReadiness();
+    this.#acceptor.close();
+    this.#log.info({ drainMs }, 'farm draining');
+    for (const worker of this.#workers) worker.drain(drainMs);
+    // Each worker bounds its own drain and its own stop; one that does not keep to it is ended.
+    this.#forceTimer = setTimeout(() => this.stop(), drainMs + 4 * stopTimeoutMs);
+    this.#stopIfDone();
+    return this.stopped;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#state === 'stopped') return this.stopped;
+    this.#state = 'draining';
+    this.#acceptor.close();
+    for (const worker of this.#workers) worker.stop();
+    this.#stopIfDone();
+    return this.stopped;
+  }
+
+  // Acceptor
+
+  room(): number {
+    const unacknowledged = this.#workers.reduce((sum, worker) => sum + worker.unacknowledged, 0);
+    const room = this.#workers.reduce((sum, worker) => sum + this.#roomOf(worker), 0);
+    const connections = this.#workers.reduce((sum, worker) => sum + worker.connections, 0);
+    const { maxConnections, reservedConnections, workers } = this.#config;
+    return Math.min(
+      room,
+      this.#maxUnacknowledged - unacknowledged - this.#returned.length,
+      maxConnections + reservedConnections * workers - connections,
+    );
+  }
+
+  accepted(fd: number, addresses: Uint8Array, offset: number): void {
+    const number = ++this.#lastConnectionNumber;
+    const admitted = this.#admit();
+    const socket = { fd, number, address: NO_ADDRESS, flags: admitted?.isReserved === true ? FLAG_RESERVED : 0 };
+    const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
+    if (worker === undefined) {
+      this.#returned.push({ ...socket, address: addresses.slice(offset, offset + ADDRESS_BYTES) });
+    } else {
+      worker.give(socket, addresses, offset);
+    }
+  }
+
+  acceptedAll(): void {
+    for (const worker of this.#workers) worker.flush();
+  }
+
+  // Supervision
+
+  workerReady(worker: SupervisedWorker): void {
+    worker.send({ type: 'readiness', readiness: this.#readiness });
+    this.#updateReadiness();
+    this.workerHasRoom();
+    if (this.#workers.every(({ state }) => state === 'ready')) this.#onStarted?.();
+  }
+
+  workerFailed(worker: SupervisedWorker, reason: string): void {
+    this.#log.error({ worker: worker.index, reason }, 'worker could not start');
+    this.#onStarted?.(bootstrapError(worker.index, reason));
+  }
+
+  workerHasRoom(): void {
+    if (this.#returned.length > 0) this.#placeReturned();
+    this.#acceptor.resume();
+  }
+
+  workerReturned(sockets: readonly AcceptedSocket[]): void {
+    this.#returned.push(...sockets);
+    this.#placeReturned();
+  }
+
+  workerReported(): void {
+    this.#updateReadiness();
+  }
+
+  workerEnded(worker: SupervisedWorker): void {
+    this.#ports.get(worker.index)?.detach();
+    this.#ports.delete(worker.index);
+    if (worker.report !== undefined) addCounts(this.#retiredCounts, worker.report.counters);
+    if (this.#state === 'starting') {
+      this.#onStarted?.(bootstrapError(worker.index, 'it exited before it was ready; see its output'));
+      return;
+    }
+    this.#updateReadiness();
+    this.#stopIfDone();
+  }
+
+  workerSaid(worker: SupervisedWorker, message: Extract<WorkerMessage, { type: 'query' | 'broker' }>): void {
+    if (message.type === 'broker') this.#ports.get(worker.index)?.receive(message.message);
+    else void this.#answer(worker, message);
+  }
+
+  async #answer(worker: SupervisedWorker, query: Extract<WorkerMessage, { type: 'query' }>): Promise<void> {
+    const answer: QueryAnswer =
+      query.question === 'info'
+        ? { kind: 'info', info: await this.info() }
+        : { kind: 'channels', channels: await this.#channels(query.pattern) };
+    worker.send({ type: 'answer', id: query.id, answer });
+  }
+
+  async #channels(pattern: string): Promise<ChannelInfo[]> {
+    const answers = await Promise.all(this.#workers.map((worker) => worker.ask('channels', pattern)));
+    const subscribers = new Map<string, number>();
+    for (const answer of answers) {
+      if (answer?.kind !== 'channels') continue;
+      for (const { channel, subscribers: count } of answer.channels) {
+        subscribers.set(channel, (subscribers.get(channel) ?? 0) + count);
+      }
+    }
+    return Array.from(subscribers, ([channel, count]) => ({ channel, subscribers: count }));
+  }
+
+  /** A worker has a process: its acknowledgements and its broker are heard. */
+  workerStarted(worker: SupervisedWorker): void {
+    const { descriptors } = worker;
+    if (descriptors === undefined) return;
+    this.#poller.watchDescriptor(descriptors, WORKER_IDS + worker.index, Interest.readable);
+    const port = this.#hub.attach(worker.index, (message) => worker.sendPublication({ type: 'broker', message }));
+    this.#ports.set(worker.index, port);
+  }
+
+  #handle(count: number): void {
+    const { events } = this.#poller;
+    for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
+      const id = events[at] ?? 0;
+      if (id === LISTENER_ID) this.#acceptor.run();
+      else this.#workers[id - WORKER_IDS]?.readAcknowledgements();
+    }
+  }
+
+  #admit(): Admitted | undefined {
+    return admit(this.#workers, this.#config);
+  }
+
+  #roomOf(worker: SupervisedWorker): number {
+    if (worker.room <= 0) return 0;
+    return Math.min(worker.room, worker.capacity + this.#config.reservedConnections - worker.connections);
+  }
+
+  /** Gives sockets that came back to whoever has room; the others wait for it. */
+  #placeReturned(): void {
+    const waiting = this.#returned;
+    this.#returned = [];
+    for (const socket of waiting) {
+      const admitted = this.#state === 'stopped' ? undefined : this.#admit();
+      const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
+      if (worker === undefined) {
+        this.#returned.push(socket);
+      } else {
+        this.#counters.add('handoffs_placed_again');
+        worker.give(socket);
+      }
+    }
+    this.acceptedAll();
+  }
+
+  #updateReadiness(): void {
+    const readiness = readinessOf(this.#state, this.#workers);
+    if (JSON.stringify(readiness) === JSON.stringify(this.#readiness)) return;
+    this.#readiness = readiness;
+    if (this.#state === 'running') this.#log.info({ ...readiness }, 'readiness changed');
+    for (const worker of this.#workers) {
+      if (worker.state === 'ready' || worker.state === 'draining') worker.send({ type: 'readiness', readiness });
+    }
+  }
+
+  #checkLiveness(): void {
+    const now = performance.now();
+    const pause = now - this.#lastLivenessCheck;
+    this.#lastLivenessCheck = now;
+    for (const worker of this.#workers) {
+      // A check that comes this late means that we were stopped ourselves, and what workers said has not been read yet.
+      if (pause > 4 * LIVENESS_MS) worker.forgiveSilence(now);
+      worker.checkLiveness(now);
+    }
+  }
+
+  #stopIfDone(): void {
+    if (this.#state !== 'draining' || this.#workers.some(({ state }) => state !== 'stopped')) return;
+    this.#state = 'stopped';
+    clearInterval(this.#livenessTimer);
+    clearTimeout(this.#forceTimer);
+    this.#counters.add('handoffs_lost', this.#returned.length);
+    HandOff.drop(this.#returned);
+    this.#returned = [];
+    this.#hub.stop();
+    this.#poller.destroy();
+    this.#onStopped();
+  }
+}
+
+const NO_ADDRESS = new Uint8Array(ADDRESS_BYTES);
+
+function bootstrapError(worker: number, reason: string): FarmError {
+  return new FarmError('FARM_ERR_WORKER_BOOTSTRAP', `Worker ${worker} could not start: ${reason}`);
+}

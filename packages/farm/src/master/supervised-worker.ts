@@ -1,0 +1,329 @@
+import type { ChannelHandlers } from '../channel/channel.ts';
+import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
+import type { Counters } from '../counters.ts';
+import type { WorkerInfo } from '../info.ts';
+import type { Log } from '../log.ts';
+import type { FarmConfig } from '../options.ts';
+import { Backoff } from './backoff.ts';
+import { HandOff, type AcceptedSocket } from './hand-off.ts';
+import type { WorkerLoad } from './placement.ts';
+import { spawnWorker, type WorkerProcess } from './worker-process.ts';
+
+export interface SupervisionHooks {
+  /** It has a process, and `descriptors`. */
+  workerStarted(worker: SupervisedWorker): void;
+  /** It takes hand-offs now. */
+  workerReady(worker: SupervisedWorker): void;
+  /** It cannot start; `reason` is what its app threw, most often. It is not started again by itself. */
+  workerFailed(worker: SupervisedWorker, reason: string): void;
+  /** It has room again, or its connections have become fewer. */
+  workerHasRoom(): void;
+  /** Sockets that it will not serve. */
+  workerReturned(sockets: readonly AcceptedSocket[]): void;
+  /** What it reports has changed. */
+  workerReported(): void;
+  /** It is gone, for good or until it is started again. */
+  workerEnded(worker: SupervisedWorker): void;
+  /** Everything else it says. */
+  workerSaid(worker: SupervisedWorker, message: Extract<WorkerMessage, { type: 'query' | 'broker' }>): void;
+}
+
+const ASK_TIMEOUT_MS = 1000;
+const START_TIMEOUT_MS = 60_000;
+
+/**
+ * One place in the farm for a worker, over all its lives.
+ *
+ *     starting ─► ready ─► draining ─► stopped
+ *        └─► failed ◄┘        (failed ─► starting after a delay, unless the farm stops)
+ *
+ * starting: forked, its apps are being loaded. ready: it takes sockets. draining: it closes its connections and takes
+ * none. failed: it died without being asked; what it had not acknowledged has been given back. A worker that is silent,
+ * to hand-offs or altogether, is killed first and never bypassed: it might have read what another is given.
+ */
+export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessage> {
+  readonly index: number;
+  readonly cpu: number | null;
+  readonly #config: FarmConfig;
+  readonly #log: Log;
+  readonly #counters: Counters;
+  readonly #hooks: SupervisionHooks;
+  readonly #backoff = new Backoff();
+  readonly #asks = new Map<number, (answer: AskAnswer | undefined) => void>();
+  #state: WorkerInfo['state'] = 'starting';
+  #process: WorkerProcess | undefined;
+  #handOff: HandOff | undefined;
+  #handed = 0;
+  #released = 0;
+  #capacity = 0;
+  #pinnedTo: number | null = null;
+  #report: WorkerReport | undefined;
+  #startedAt = 0;
+  #readyAt: number | undefined;
+  #heardAt = 0;
+  #restarts = 0;
+  #restartTimer: NodeJS.Timeout | undefined;
+  #lastAsk = 0;
+  #isStopping = false;
+
+  constructor(
+    index: number,
+    cpu: number | null,
+    config: FarmConfig,
+    log: Log,
+    counters: Counters,
+    hooks: SupervisionHooks,
+  ) {
+    this.index = index;
+    this.cpu = cpu;
+    this.#config = config;
+    this.#log = log;
+    this.#counters = counters;
+    this.#hooks = hooks;
+  }
+
+  get state(): WorkerInfo['state'] {
+    return this.#state;
+  }
+
+  get connections(): number {
+    return this.#handed - this.#released;
+  }
+
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  get room(): number {
+    return this.#state === 'ready' ? (this.#handOff?.room ?? 0) : 0;
+  }
+
+  get unacknowledged(): number {
+    return this.#handOff?.unacknowledged ?? 0;
+  }
+
+  get report(): WorkerReport | undefined {
+    return this.#report;
+  }
+
+  /** Our end of its descriptor pair; undefined while it has no process. */
+  get descriptors(): number | undefined {
+    return this.#process?.descriptors;
+  }
+
+  get info(): WorkerInfo {
+    return {
+      worker: this.index,
+      pid: this.#process?.child.pid ?? 0,
+      cpu: this.#pinnedTo,
+      state: this.#state,
+      connections: this.#report?.connections ?? 0,
+      capacity: this.#capacity,
+      subscriptions: this.#report?.subscriptions ?? 0,
+      restarts: this.#restarts,
+    };
+  }
+
+  start(): void {
+    this.#state = 'starting';
+    this.#startedAt = this.#heardAt = performance.now();
+    this.#readyAt = undefined;
+    this.#report = undefined;
+    const process = spawnWorker(this.#config);
+    this.#process = process;
+    this.#handOff = new HandOff(
+      process.descriptors,
+      this.#config.maxUnacknowledgedHandoffs,
+      (count) => {
+        this.#counters.add('handoffs', count);
+        this.#hooks.workerHasRoom();
+      },
+      (sockets) => {
+        // Truncated: the worker has no descriptors left. It never had these.
+        this.#handed -= sockets.length;
+        this.#hooks.workerReturned(sockets);
+      },
+    );
+    process.child.once('error', (error) => this.#ended(null, error.message));
+    process.child.once('exit', (code, signal) => this.#ended(code, signal));
+    this.#hooks.workerStarted(this);
+    process.channel.open(this);
+    this.send({ type: 'start', worker: this.index, cpu: this.cpu, config: this.#config });
+  }
+
+  /** Urgent, and bounded: a worker that takes not even these is as good as dead. */
+  send(message: MasterMessage): void {
+    if (this.#process?.channel.send(message, true) === 'overflow') this.kill('it does not take control messages');
+  }
+
+  /** A publication; false when too many bytes wait. */
+  sendPublication(message: MasterMessage): boolean {
+    return this.#process?.channel.send(message) === 'sent';
+  }
+
+  /** Gives it a socket; {@link flush} sends them. */
+  give(socket: AcceptedSocket, address?: Uint8Array, addressOffset?: number): void {
+    this.#handed++;
+    this.#handOff?.add(socket, address, addressOffset);
+  }
+
+  flush(): void {
+    this.#handOff?.flush();
+  }
+
+  readAcknowledgements(): void {
+    this.#handOff?.readAcknowledgements();
+  }
+
+  /** Kills it when it has left a hand-off, or everything, unanswered for too long. */
+  checkLiveness(now: number): void {
+    if (this.#process === undefined) return;
+    const sentAt = this.#handOff?.oldestSentAt ?? now;
+    if (now - sentAt > this.#config.handOffTimeoutMs) {
+      this.kill('it left a hand-off unacknowledged');
+    } else if (this.#state === 'starting' && now - this.#startedAt > START_TIMEOUT_MS) {
+      this.kill('it did not start in time');
+    } else if (this.#state === 'ready' && now - this.#heardAt > this.#config.workerTimeoutMs) {
+      this.kill('it was silent');
+    }
+  }
+
+  /** The master itself was not running for a while: silence of that time says nothing. */
+  forgiveSilence(now: number): void {
+    this.#heardAt = now;
+  }
+
+  kill(reason: string): void {
+    const child = this.#process?.child;
+    if (child === undefined || child.killed) return;
+    this.#counters.add('worker_kills');
+    this.#log.error({ worker: this.index, pid: child.pid, reason }, 'killing worker');
+    child.kill('SIGKILL');
+  }
+
+  /** What it knows now; undefined when it does not answer in time. */
+  ask(question: 'report' | 'channels', pattern: string): Promise<AskAnswer | undefined> {
+    if (this.#state !== 'ready' && this.#state !== 'draining') return Promise.resolve(undefined);
+    const id = ++this.#lastAsk;
+    return new Promise((resolve) => {
+      const answered = (answer: AskAnswer | undefined): void => {
+        clearTimeout(timer);
+        this.#asks.delete(id);
+        resolve(answer);
+      };
+      const timer = setTimeout(answered, ASK_TIMEOUT_MS, undefined);
+      this.#asks.set(id, answered);
+      this.send({ type: 'ask', id, question, pattern });
+    });
+  }
+
+  /** Graceful: it exits when its connections have ended. */
+  drain(drainMs: number): void {
+    this.#isStopping = true;
+    clearTimeout(this.#restartTimer);
+    if (this.#process === undefined) this.#state = 'stopped';
+    else if (this.#state === 'ready') {
+      this.#state = 'draining';
+      this.send({ type: 'drain', drainMs });
+    } else {
+      this.#process.child.kill('SIGKILL');
+    }
+  }
+
+  /** Forceful. */
+  stop(): void {
+    this.#isStopping = true;
+    clearTimeout(this.#restartTimer);
+    if (this.#process === undefined) this.#state = 'stopped';
+    else this.#process.child.kill('SIGKILL');
+  }
+
+  channelOnMessage(message: WorkerMessage): void {
+    this.#heardAt = performance.now();
+    switch (message.type) {
+      case 'ready':
+        this.#becameReady(message.capacity, message.cpu);
+        return;
+      case 'failed':
+        this.#hooks.workerFailed(this, message.reason);
+        return;
+      case 'report':
+        this.#report = message.report;
+        this.#hooks.workerReported();
+        return;
+      case 'released':
+        this.#released = message.total;
+        this.#hooks.workerHasRoom();
+        return;
+      case 'log':
+        this.#log[message.level]({ worker: this.index, ...message.fields }, message.message);
+        return;
+      case 'answer':
+        if (message.answer.kind === 'report') this.#report = message.answer.report;
+        this.#asks.get(message.id)?.(message.answer);
+        return;
+      case 'drained':
+        this.#log.info({ worker: this.index, closed: message.closed }, 'worker drained');
+        return;
+      case 'query':
+      case 'broker':
+        this.#hooks.workerSaid(this, message);
+        return;
+      default:
+        assertNever(message);
+    }
+  }
+
+  channelOnClose(reason: string): void {
+    // It exits by itself when the stream ends; one that lives on without it could not be reached any more.
+    if (this.#process !== undefined && !this.#isStopping && this.#state === 'ready') {
+      this.kill(`its control channel ended: ${reason}`);
+    }
+  }
+
+  #becameReady(capacity: number, cpu: number | null): void {
+    this.#capacity = capacity;
+    this.#pinnedTo = cpu;
+    this.#readyAt = performance.now();
+    if (this.#isStopping) return;
+    this.#state = 'ready';
+    this.#log.info({ worker: this.index, pid: this.#process?.child.pid, cpu, capacity }, 'worker ready');
+    this.#hooks.workerReady(this);
+  }
+
+  /** Its process has been reaped: its counts are taken back, and what it had not acknowledged. */
+  #ended(code: number | null, signal: string | null): void {
+    const process = this.#process;
+    if (process === undefined) return;
+    const readyMs = this.#readyAt === undefined ? 0 : performance.now() - this.#readyAt;
+    const returned = this.#handOff?.end() ?? [];
+    const lost = this.connections - returned.length;
+    this.#process = undefined;
+    this.#handOff = undefined;
+    this.#handed = this.#released = 0;
+    for (const answered of this.#asks.values()) answered(undefined);
+    const facts = { worker: this.index, pid: process.child.pid, code, signal };
+    if (this.#isStopping) {
+      this.#state = 'stopped';
+      this.#log.info(facts, 'worker stopped');
+    } else {
+      this.#state = 'failed';
+      this.#log.error({ ...facts, connections: lost, placedAgain: returned.length }, 'worker died');
+    }
+    this.#hooks.workerEnded(this);
+    if (returned.length > 0) this.#hooks.workerReturned(returned);
+    if (!this.#isStopping) this.#restart(readyMs);
+  }
+
+  #restart(readyMs: number): void {
+    const delayMs = this.#backoff.next(readyMs);
+    this.#restarts++;
+    this.#counters.add('worker_restarts');
+    this.#log.info({ worker: this.index, delayMs }, 'starting worker again');
+    this.#restartTimer = setTimeout(() => this.start(), delayMs);
+  }
+}
+
+function assertNever(message: never): never {
+  throw new Error(`unknown message ${JSON.stringify(message)}`);
+}
