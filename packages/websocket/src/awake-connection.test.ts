@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
@@ -33,7 +33,7 @@ interface Awake {
   readonly awake: AwakeConnection;
   /** What the handlers were told, as words. */
   readonly seen: string[];
-  receive(hex: string): void;
+  readonly receive: (hex: string) => void;
 }
 
 function wake(hex = '', changes: Partial<AwakeHandlers> = {}, options = OPTIONS): Awake {
@@ -354,6 +354,34 @@ describe('destroy of an AwakeConnection', () => {
   });
 });
 
+/** The bytes that a server of ws with the same limits writes after its 101, and the messages it saw. */
+async function askServer(bytes: Buffer): Promise<{ written: string; messages: string[] }> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', maxPayload: 100 });
+  const messages: string[] = [];
+  server.on('connection', (webSocket) => {
+    webSocket.on('error', () => undefined);
+    webSocket.on('message', (data: Buffer, isBinary) => {
+      messages.push(`${isBinary ? 'binary' : 'text'} ${data.toString()}`);
+    });
+  });
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  const socket = connect(port, '127.0.0.1');
+  socket.write(
+    'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+  );
+  let answer = Buffer.alloc(0);
+  socket.on('data', (piece) => (answer = Buffer.concat([answer, piece])));
+  await once(socket, 'data');
+  socket.write(bytes);
+  await once(socket, 'close');
+  server.close();
+  await once(server, 'close');
+  return { written: answer.subarray(answer.indexOf('\r\n\r\n') + 4).toString('hex'), messages };
+}
+
 describe('AwakeConnection beside a server of ws', () => {
   const streams = [
     '01 81 00000000 61  89 82 00000000 7879  80 81 00000000 62  88 82 00000000 03e8',
@@ -365,34 +393,6 @@ describe('AwakeConnection beside a server of ws', () => {
     '88 83 00000000 03e8 ff',
     '81 05',
   ];
-
-  /** The bytes that a server of ws with the same limits writes after its 101, and the messages it saw. */
-  async function askServer(bytes: Buffer): Promise<{ written: string; messages: string[] }> {
-    const server = new WebSocketServer({ port: 0, host: '127.0.0.1', maxPayload: 100 });
-    const messages: string[] = [];
-    server.on('connection', (webSocket) => {
-      webSocket.on('error', () => undefined);
-      webSocket.on('message', (data: Buffer, isBinary) => {
-        messages.push(`${isBinary ? 'binary' : 'text'} ${data.toString()}`);
-      });
-    });
-    await once(server, 'listening');
-    // The server listens on TCP, so that its address is no path.
-    const { port } = server.address() as AddressInfo;
-    const socket = connect(port, '127.0.0.1');
-    socket.write(
-      'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
-    );
-    let answer = Buffer.alloc(0);
-    socket.on('data', (piece) => (answer = Buffer.concat([answer, piece])));
-    await once(socket, 'data');
-    socket.write(bytes);
-    await once(socket, 'close');
-    server.close();
-    await once(server, 'close');
-    return { written: answer.subarray(answer.indexOf('\r\n\r\n') + 4).toString('hex'), messages };
-  }
 
   it.each(streams)('gives the same answer to %s in one piece and in single bytes', async (hex) => {
     const expected = await askServer(bytesOf(hex));

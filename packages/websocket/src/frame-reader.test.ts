@@ -16,8 +16,8 @@ function frameOf(first: number, payload: Buffer, lengthForm = 0): Buffer {
     form === 7 ? [payload.length] : form === 16 ? [126, payload.length >> 8, payload.length & 0xff] : [127];
   const length64 = Buffer.alloc(form === 64 ? 8 : 0);
   if (form === 64) length64.writeBigUInt64BE(BigInt(payload.length));
-  header[0]! |= 0x80;
-  const masked = payload.map((byte, index) => byte ^ MASK[index & 3]!);
+  header[0] = 0x80 | (header[0] ?? 0);
+  const masked = payload.map((byte, index) => byte ^ (MASK[index & 3] ?? 0));
   return Buffer.concat([Buffer.from([first, ...header]), length64, Buffer.from(MASK), masked]);
 }
 

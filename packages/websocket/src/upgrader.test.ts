@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -13,6 +13,7 @@ import { looksLikeHandshake, Upgrader } from './upgrader.ts';
 
 setFlagsFromString('--expose-gc');
 // A new context has `gc`, as the flag says.
+// oxlint-disable-next-line no-unsafe-type-assertion
 const collectGarbage = runInNewContext('gc') as () => void;
 
 const GOOD: Readonly<Record<string, string>> = {
@@ -72,8 +73,8 @@ describe('Upgrader beside a server of ws', () => {
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    // The server listens on TCP, so that its address is no path.
-    port = (server.address() as AddressInfo).port;
+    const address = server.address();
+    port = typeof address === 'object' ? (address?.port ?? 0) : 0;
   });
 
   afterAll(async () => {

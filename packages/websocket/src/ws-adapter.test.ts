@@ -41,7 +41,7 @@ interface Rig {
   readonly seen: string[];
   readonly socket: AwakeSocket<string[]>;
   readonly webSocket: ServerSideWebSocket<string[]>;
-  receive(hex: string): void;
+  readonly receive: (hex: string) => void;
 }
 
 function openServerSide(): Rig {
