@@ -1,0 +1,54 @@
+import { fileURLToPath } from 'node:url';
+import { ChildProgram } from './child-program.mjs';
+
+const LOAD = fileURLToPath(new URL('../../apps/load/bin/roost-load.js', import.meta.url));
+
+/** roost-load under our control; see apps/load/src/control.ts for the commands. */
+export async function startLoad(url, { connections, channels = [], inFlight = 256 }) {
+  const program = new ChildProgram('roost-load', [
+    LOAD,
+    url,
+    '--control',
+    `--connections=${connections}`,
+    `--in-flight=${inFlight}`,
+    // Two processes keep both CPUs busy in the same way for every server.
+    '--processes=2',
+    '--source-addresses=127.0.0.2-127.0.0.9',
+    ...channels.flatMap((channel) => ['--channel', channel]),
+  ]);
+  const ask = async (command) => {
+    program.write(JSON.stringify(command));
+    return checked(await program.nextLine());
+  };
+  try {
+    checked(await program.nextLine());
+  } catch (error) {
+    await program.stop();
+    throw error;
+  }
+  return {
+    ask,
+    /** Opens `count` more, and insists on all of them. */
+    async open(count) {
+      const report = await ask({ do: 'open', count });
+      const failed = Object.entries(report.failed);
+      if (failed.length > 0) throw new Error(`connections failed to open: ${JSON.stringify(report.failed)}`);
+      return report;
+    },
+    /** Insists that nobody was disconnected. */
+    async assertAllOpen(count) {
+      const report = await ask({ do: 'report' });
+      if (report.open !== count) {
+        throw new Error(
+          `${report.open} of ${count} connections are open; closes: ${JSON.stringify(report.closes)}`,
+        );
+      }
+    },
+    stop: () => program.stop(),
+  };
+}
+
+function checked(answer) {
+  if (answer.error !== undefined) throw new Error(`roost-load: ${answer.error}`);
+  return answer;
+}

@@ -1,0 +1,71 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** USER_HZ, which Linux fixes at 100 for what /proc shows, whatever the kernel's own tick is. */
+const MS_PER_TICK = 10;
+const QUIET_WINDOW_MS = 500;
+/** A farm reports every second; a garbage collection takes longer than this. */
+const QUIET_CPU_MS = 20;
+
+/** Fields of /proc/<pid>/stat from the third on (proc(5)): the second, the name, may contain anything. */
+function readStat(pid) {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return text.slice(text.lastIndexOf(')') + 2).split(' ');
+}
+
+/** A process and all its descendants. */
+export function processTree(root) {
+  const children = new Map();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const parent = Number(readStat(name)[1]);
+      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  const tree = [root];
+  for (const pid of tree) tree.push(...(children.get(pid) ?? []));
+  return tree;
+}
+
+/** User and system time of all threads of all these processes, in ms; resolution 10 ms a process. */
+export function cpuMs(pids) {
+  let ticks = 0;
+  for (const pid of pids) {
+    const stat = readStat(pid);
+    ticks += Number(stat[11]) + Number(stat[12]);
+  }
+  return ticks * MS_PER_TICK;
+}
+
+/**
+ * Memory of these processes together, in bytes. `pss` is their proportional set size: pages shared with other processes
+ * count in part. `own` is the part of it that is no file's (anonymous and shared memory): the rest is mostly Node's own
+ * code, whose share moves whenever any other Node on the machine starts or ends.
+ */
+export function memoryOf(pids) {
+  const memory = { pss: 0, own: 0 };
+  for (const pid of pids) {
+    const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+    const bytes = (field) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(rollup)[1]) * 1024;
+    memory.pss += bytes('Pss');
+    memory.own += bytes('Pss_Anon') + bytes('Pss_Shmem');
+  }
+  return memory;
+}
+
+/** Resolves when the processes have used next to no CPU for two windows of half a second. Throws after 60 s. */
+export async function waitUntilQuiet(pids) {
+  const deadline = performance.now() + 60_000;
+  let quietWindows = 0;
+  let before = cpuMs(pids);
+  while (quietWindows < 2) {
+    if (performance.now() > deadline) throw new Error(`processes ${pids.join(', ')} do not become quiet`);
+    await delay(QUIET_WINDOW_MS);
+    const now = cpuMs(pids);
+    quietWindows = now - before <= QUIET_CPU_MS ? quietWindows + 1 : 0;
+    before = now;
+  }
+}

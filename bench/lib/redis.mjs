@@ -1,0 +1,38 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { Redis } from 'ioredis';
+import { ChildProgram } from './child-program.mjs';
+
+/** A real redis-server of our own on loopback, without persistence. */
+export async function startRedis() {
+  const port = await findFreePort();
+  const program = new ChildProgram(
+    'redis-server',
+    ['--port', String(port), '--bind', '127.0.0.1', '--save', ''],
+    {
+      command: 'redis-server',
+    },
+  );
+  program.discardOutput();
+  const client = new Redis({ port, host: '127.0.0.1' });
+  // Refused connections until the server listens are expected; ioredis tries again.
+  client.on('error', () => {});
+  await client.ping();
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    publish: (channel, payload) => client.publish(channel, payload),
+    async stop() {
+      client.disconnect();
+      await program.stop();
+    },
+  };
+}
+
+async function findFreePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}

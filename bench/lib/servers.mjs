@@ -1,0 +1,53 @@
+import { fileURLToPath } from 'node:url';
+import { ChildProgram } from './child-program.mjs';
+import { processTree } from './processes.mjs';
+
+const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+
+/** Every server that is measured, by the name that the table shows; each gives Node's arguments. */
+const SERVERS = {
+  Roost: ({ app, workers = 2, connections, redisUrl }) => [
+    path('../../apps/roost/bin/roost.js'),
+    'start',
+    ...(app === 'echo' ? [path('../servers/roost-echo-app.mjs')] : []),
+    '--host=127.0.0.1',
+    '--port=0',
+    `--workers=${workers}`,
+    '--log-level=info',
+    // Least connections keeps workers even, but hand-offs under way may make one a little fuller.
+    ...(connections === undefined
+      ? []
+      : ['--max-connections-per-worker', String(Math.ceil((connections / workers) * 1.05) + 100)]),
+    ...(redisUrl === undefined ? [] : ['--redis-url', redisUrl]),
+  ],
+  'ws cluster': () => [path('../servers/ws-cluster.mjs')],
+  ws: () => [path('../servers/ws.mjs')],
+  'bare poller': () => [path('../servers/bare-poller.mjs')],
+};
+
+export const SERVER_NAMES = Object.keys(SERVERS);
+
+/**
+ * Starts a server and waits until it serves. `app` is `echo`, or left out for the plain dialect; `connections` sizes
+ * Roost's tables; with `redisUrl` broadcasts come from there.
+ */
+export async function startServer(name, options = {}) {
+  const env = options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl };
+  const program = new ChildProgram(name, SERVERS[name](options), { env });
+  try {
+    const { port, workers } = await program.nextLine((line) => line.msg === 'farm ready');
+    program.discardOutput();
+    const isPlain = name === 'Roost' && options.app === undefined;
+    return {
+      name,
+      url: `ws://127.0.0.1:${port}${isPlain ? '/plain' : '/'}`,
+      /** Of the whole tree: a server is charged for every process that it runs. */
+      pids: processTree(program.pid),
+      workerPids: workers.map((worker) => worker.pid),
+      stop: () => program.stop(),
+    };
+  } catch (error) {
+    await program.stop();
+    throw error;
+  }
+}

@@ -1,0 +1,81 @@
+import { startLoad } from '../lib/load.mjs';
+import { cpuMs, waitUntilQuiet } from '../lib/processes.mjs';
+import { startRedis } from '../lib/redis.mjs';
+import { startServer } from '../lib/servers.mjs';
+import { summarise } from '../lib/statistics.mjs';
+
+const WARM_UP = 3;
+const PUBLICATIONS = 20;
+const PAYLOAD = 'broadcast '.repeat(13).slice(0, 128);
+/** What one process can hold. */
+const MAX_IN_ONE_PROCESS = 18_000;
+
+/** Server CPU of one delivery: one PUBLISH of 128 bytes in Redis to all subscribers, one publication after the other. */
+export const broadcast = {
+  name: 'broadcast',
+  servers: ['Roost', 'ws cluster', 'ws'],
+  figures: [
+    {
+      key: 'cpu',
+      title: 'server CPU per broadcast delivery',
+      unit: 'µs',
+      digits: 2,
+      targets: [
+        { peer: 'ws cluster', maxRatio: 0.75 },
+        { peer: 'ws', maxRatio: 0.75 },
+      ],
+    },
+    { key: 'spreadMs', title: 'from PUBLISH to the last of them', unit: 'ms', digits: 0, targets: [] },
+  ],
+
+  async measure(serverName, settings) {
+    const connections =
+      serverName === 'ws' ? Math.min(settings.connections, MAX_IN_ONE_PROCESS) : settings.connections;
+    const redis = await startRedis();
+    let server;
+    let load;
+    try {
+      server = await startServer(serverName, { connections, redisUrl: redis.url });
+      load = await startLoad(server.url, { connections, channels: ['news'] });
+      await load.open(connections);
+      await publishAll(redis, load, WARM_UP);
+      await load.ask({ do: 'reset' });
+      await waitUntilQuiet(server.pids);
+      const before = cpuMs(server.pids);
+      const spreads = await publishAll(redis, load, PUBLICATIONS);
+      await waitUntilQuiet(server.pids);
+      const cpu = cpuMs(server.pids) - before;
+      await assertExactlyOnce(load, connections);
+      return {
+        cpu: (cpu * 1000) / (PUBLICATIONS * connections),
+        spreadMs: summarise(spreads).median,
+        details: { connections, deliveries: PUBLICATIONS * connections },
+      };
+    } finally {
+      await load?.stop();
+      await server?.stop();
+      await redis.stop();
+    }
+  },
+};
+
+/** Answers, for each publication, the milliseconds until the last subscriber had it. */
+async function publishAll(redis, load, count) {
+  const spreads = [];
+  for (let i = 1; i <= count; i++) {
+    const publishedAt = performance.timeOrigin + performance.now();
+    await redis.publish('roost:channel:news', PAYLOAD);
+    const report = await load.ask({ do: 'await', messages: i, timeoutSeconds: 30 });
+    if (!report.complete)
+      throw new Error(`${report.open - report.satisfied} subscribers missed publication ${i}`);
+    spreads.push(report.lastMessageAt - publishedAt);
+  }
+  return spreads;
+}
+
+async function assertExactlyOnce(load, connections) {
+  const { open, fewest, most } = await load.ask({ do: 'report' });
+  if (open !== connections || fewest !== PUBLICATIONS || most !== PUBLICATIONS) {
+    throw new Error(`${open} subscribers received from ${fewest} to ${most} of ${PUBLICATIONS} publications`);
+  }
+}

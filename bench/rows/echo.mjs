@@ -1,0 +1,49 @@
+import { startLoad } from '../lib/load.mjs';
+import { cpuMs, waitUntilQuiet } from '../lib/processes.mjs';
+import { startServer } from '../lib/servers.mjs';
+
+const CONNECTIONS = 1000;
+const PAYLOAD_BYTES = 64;
+const WARM_UP_SECONDS = 1;
+const SECONDS = 5;
+
+/** Server CPU of one text message received and sent back, 1,000 connections in a closed loop. */
+export const echo = {
+  name: 'echo',
+  servers: ['Roost', 'ws', 'ws cluster', 'bare poller'],
+  figures: [
+    {
+      key: 'cpu',
+      title: `server CPU per ${PAYLOAD_BYTES}-byte echo`,
+      unit: 'µs',
+      digits: 2,
+      targets: [
+        { peer: 'ws', maxRatio: 0.55 },
+        { peer: 'ws cluster', maxRatio: 0.55 },
+      ],
+    },
+  ],
+
+  async measure(serverName) {
+    const server = await startServer(serverName, { app: 'echo', connections: CONNECTIONS });
+    let load;
+    try {
+      load = await startLoad(server.url, { connections: CONNECTIONS });
+      await load.open(CONNECTIONS);
+      const command = { do: 'echo', connections: CONNECTIONS, payloadBytes: PAYLOAD_BYTES };
+      await load.ask({ ...command, seconds: WARM_UP_SECONDS });
+      await waitUntilQuiet(server.pids);
+      const before = cpuMs(server.pids);
+      const result = await load.ask({ ...command, seconds: SECONDS });
+      const cpu = cpuMs(server.pids) - before;
+      if (result.wrong > 0 || result.unanswered > 0) {
+        throw new Error(`${result.wrong} echoes were wrong, ${result.unanswered} messages were not answered`);
+      }
+      const { echoes, echoesPerSecond, latencyMs } = result;
+      return { cpu: (cpu * 1000) / echoes, details: { echoes, echoesPerSecond, latencyMs } };
+    } finally {
+      await load?.stop();
+      await server.stop();
+    }
+  },
+};

@@ -1,0 +1,45 @@
+import { memoryOf, waitUntilQuiet } from '../lib/processes.mjs';
+import { startRedis } from '../lib/redis.mjs';
+import { startServer } from '../lib/servers.mjs';
+
+/** Memory of a worker that has no connection yet, the larger of two. */
+export const emptyWorker = {
+  name: 'empty-worker',
+  servers: ['Roost', 'ws cluster'],
+  figures: [
+    { key: 'embedded', title: 'PSS of an empty worker', unit: 'MB', digits: 1, targets: [{ max: 25 }] },
+    {
+      key: 'redis',
+      title: 'PSS of an empty worker with Redis',
+      unit: 'MB',
+      digits: 1,
+      targets: [{ max: 25 }],
+    },
+  ],
+
+  async measure(serverName) {
+    const embedded = await measureWorkers(serverName, {});
+    const redis = await startRedis();
+    try {
+      const withRedis = await measureWorkers(serverName, { redisUrl: redis.url });
+      return { embedded: embedded.pss, own: embedded.own, redis: withRedis.pss, redisOwn: withRedis.own };
+    } finally {
+      await redis.stop();
+    }
+  },
+};
+
+/** MB of the larger worker. */
+async function measureWorkers(serverName, options) {
+  const server = await startServer(serverName, options);
+  try {
+    await waitUntilQuiet(server.pids);
+    const memories = server.workerPids.map((pid) => memoryOf([pid]));
+    return {
+      pss: Math.max(...memories.map(({ pss }) => pss)) / 1e6,
+      own: Math.max(...memories.map(({ own }) => own)) / 1e6,
+    };
+  } finally {
+    await server.stop();
+  }
+}

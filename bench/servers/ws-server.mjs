@@ -1,0 +1,26 @@
+import { createServer } from 'node:http';
+import { Redis } from 'ioredis';
+import { WebSocketServer } from 'ws';
+
+/**
+ * The peer: `ws` as its documentation shows it. It echoes; with REDIS_URL it also sends every publication of
+ * `roost:channel:news` to all its clients with a loop of `send`. Resolves with the port when it listens.
+ */
+export async function serveWithWs() {
+  const server = createServer();
+  const wss = new WebSocketServer({ server, perMessageDeflate: false });
+  wss.on('connection', (connection) => {
+    connection.on('message', (data, isBinary) => connection.send(data, { binary: isBinary }));
+  });
+  if (process.env.REDIS_URL !== undefined) await broadcastFromRedis(wss, process.env.REDIS_URL);
+  await new Promise((resolve) => server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, resolve));
+  return server.address().port;
+}
+
+async function broadcastFromRedis(wss, url) {
+  const redis = new Redis(url);
+  redis.on('message', (_channel, payload) => {
+    for (const client of wss.clients) client.send(payload);
+  });
+  await redis.subscribe('roost:channel:news');
+}
