@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Rig } from './fixtures/rig.ts';
+import { busyShare, Rig } from './fixtures/rig.ts';
 import {
   closeDescriptor,
   duplicateDescriptor,
@@ -37,6 +37,8 @@ describe('closing', () => {
     client.write('to nobody');
     await rig.settle();
     expect(rig.of(slot)).toEqual([]);
+    // An entry left in the epoll set would be reported to nobody, and wake the loop for ever.
+    expect(await busyShare()).toBeLessThan(0.5);
     closeDescriptor(copy);
   });
 

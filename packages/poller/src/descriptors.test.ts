@@ -1,15 +1,19 @@
-import { spawnSync } from 'node:child_process';
-import { readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { once } from 'node:events';
 import { program, run } from './fixtures/child.ts';
 import { Rig } from './fixtures/rig.ts';
 import {
+  accept,
+  ADDRESS_BYTES,
   closeDescriptor,
+  connect,
   descriptorPair,
   duplicateDescriptor,
   Interest,
+  listen,
+  localAddress,
   MAX_DESCRIPTORS_PER_MESSAGE,
   PollFlag,
   receiveDescriptors,
@@ -19,7 +23,8 @@ import {
 
 const { EAGAIN, EBADF, EPIPE } = constants.errno;
 const NONE = new Int32Array(0);
-const ACCESS_MODE_AND_CLOEXEC = /^flags:\s+0?(\d+)$/m;
+const FLAGS = /^flags:\s+(\d+)$/m;
+const O_CLOEXEC = 0o2000000;
 
 /** What the kernel knows a descriptor by, which copies share. */
 function identity(fd: number): string {
@@ -143,14 +148,36 @@ describe('a descriptor pair', () => {
 });
 
 describe('a descriptor', () => {
-  it.each([
-    ['duplicated', () => duplicateDescriptor(1)],
-    ['of a pair', () => descriptorPair()[0]],
+  it.each<[string, () => number[]]>([
+    ['duplicated', () => [duplicateDescriptor(1)]],
+    ['of a pair', () => descriptorPair()],
+    ['listening', () => [listen({ host: '127.0.0.1', port: 0 })]],
+    [
+      'connected and accepted',
+      () => {
+        const listener = listen({ host: '127.0.0.1', port: 0 });
+        const client = connect({ host: '127.0.0.1', port: localAddress(listener).port });
+        const accepted = new Int32Array(1);
+        expect(accept(listener, accepted, new Uint8Array(ADDRESS_BYTES))).toBe(1);
+        return [listener, client, ...accepted];
+      },
+    ],
+    [
+      'received',
+      () => {
+        const [left, right] = descriptorPair();
+        const received = new Int32Array(1);
+        sendDescriptors(left, Int32Array.of(0), 1, Buffer.from('x'));
+        receiveDescriptors(right, received, Buffer.alloc(1), { bytes: 0, count: 0, truncated: false });
+        return [left, right, ...received];
+      },
+    ],
   ])('is close-on-exec: %s', (_, open) => {
-    const fd = open();
-    const { stdout } = spawnSync('cat', [`/proc/${process.pid}/fdinfo/${fd}`], { encoding: 'utf8' });
-    expect(parseInt(ACCESS_MODE_AND_CLOEXEC.exec(stdout)?.[1] ?? '', 8) & 0o2000000).toBe(0o2000000);
-    closeDescriptor(fd);
+    for (const fd of open()) {
+      const octal = FLAGS.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '';
+      expect(parseInt(octal, 8) & O_CLOEXEC).toBe(O_CLOEXEC);
+      closeDescriptor(fd);
+    }
   });
 
   it('can be made close-on-exec', () => {
