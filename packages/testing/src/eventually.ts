@@ -23,30 +23,53 @@ export async function eventually<Result>(
   claim: () => Result | Promise<Result>,
   options: EventuallyOptions = {},
 ): Promise<Exclude<Result, false>> {
-  const deadlineMs = options.deadlineMs ?? DEADLINE_MS;
+  const { deadlineMs = DEADLINE_MS, what = 'the claim holds' } = options;
   const deadlineAt = performance.now() + deadlineMs;
   let pauseMs = FIRST_PAUSE_MS;
-  let lastFailure: unknown;
+  let lastFailure: unknown = 'it never settled';
   for (;;) {
-    try {
-      const result: Result = await within<Result>(Promise.resolve(claim()), {
-        deadlineMs: Math.max(1, deadlineAt - performance.now()),
-        what: options.what ?? 'the claim settles',
-      });
-      if (isHeld(result)) return result;
-      lastFailure = 'it was false';
-    } catch (error) {
-      lastFailure = error;
-    }
+    const attempt = await settleBy(deadlineAt, claim);
+    if (attempt.kind === 'result' && isHeld(attempt.result)) return attempt.result;
+    if (attempt.kind === 'result') lastFailure = 'it was false';
+    if (attempt.kind === 'failure') lastFailure = attempt.failure;
     if (performance.now() >= deadlineAt) {
       throw new TestingError(
         'TESTING_DEADLINE',
-        `Within ${deadlineMs} ms it did not come true that ${options.what ?? 'the claim holds'}: ${describe(lastFailure)}`,
+        `Within ${deadlineMs} ms it did not come true that ${what}: ${describe(lastFailure)}`,
         { cause: lastFailure },
       );
     }
     await pause(pauseMs);
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+  }
+}
+
+type Attempt<Result> =
+  | { readonly kind: 'result'; readonly result: Result }
+  | { readonly kind: 'failure'; readonly failure: unknown }
+  | { readonly kind: 'late' };
+
+/** Tries the claim once; an attempt that does not settle by the deadline tells nothing. */
+async function settleBy<Result>(
+  deadlineAt: number,
+  claim: () => Result | Promise<Result>,
+): Promise<Attempt<Result>> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Attempt<Result>>((resolve) => {
+    timer = setTimeout(() => resolve({ kind: 'late' }), Math.max(1, deadlineAt - performance.now()));
+    timer.unref();
+  });
+  const attempt = async (): Promise<Attempt<Result>> => {
+    try {
+      return { kind: 'result', result: await claim() };
+    } catch (failure) {
+      return { kind: 'failure', failure };
+    }
+  };
+  try {
+    return await Promise.race([attempt(), late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

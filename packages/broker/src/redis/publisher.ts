@@ -105,10 +105,14 @@ export class Publisher {
     if (this.#inFlightCount === 0) return;
     const { publishTimeoutMs, shownUrl } = this.#config;
     const waitedMs = performance.now() - this.#progressAt;
-    if (waitedMs >= publishTimeoutMs) {
-      this.#connection.reset(`Redis at ${shownUrl} did not answer a publish within ${publishTimeoutMs} ms.`);
+    if (waitedMs < publishTimeoutMs) {
+      this.#lookIn(Math.max(1, publishTimeoutMs - waitedMs));
+      return;
     }
-    this.#lookIn(Math.max(1, publishTimeoutMs - waitedMs));
+    this.#connection.reset(`Redis at ${shownUrl} did not answer a publish within ${publishTimeoutMs} ms.`);
+    // What was under way is rejected in a moment; until then it must not count against the new connection.
+    this.#progressAt = performance.now();
+    this.#lookIn(publishTimeoutMs);
   }
 
   #unavailable(channel: string, reason: string): BrokerError {

@@ -65,7 +65,7 @@ export class SilenceProbe {
     if (this.#askedAt !== undefined && this.#heardAt < this.#askedAt) {
       const waitedMs = now - this.#askedAt;
       if (waitedMs >= timeoutMs) onSilent(silentMs);
-      else this.#lookIn(timeoutMs - waitedMs);
+      else this.#lookIn(Math.min(timeoutMs - waitedMs, intervalMs));
       return;
     }
     this.#askedAt = undefined;
@@ -74,6 +74,6 @@ export class SilenceProbe {
       return;
     }
     if (send()) this.#askedAt = now;
-    this.#lookIn(timeoutMs);
+    this.#lookIn(Math.min(timeoutMs, intervalMs));
   }
 }
