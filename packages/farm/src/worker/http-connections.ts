@@ -149,10 +149,15 @@ export class HttpConnections {
 
 const REQUEST_TIMEOUT = refusalResponse(408, 'the request did not arrive in time');
 
-/** The request head as it was received, but for the spaces around the values. */
+/**
+ * The request head as it was received, but for the spaces around the values. An upgrade to another protocol than
+ * WebSocket (h2c) is left out: a server may ignore it (RFC 9110 §7.8), but Node's would emit 'upgrade' again.
+ */
 function requestHeadOf(request: IncomingMessage): Buffer {
   const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`];
+  const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
   for (let index = 0; index < request.rawHeaders.length; index += 2) {
+    if (!isWebSocket && request.rawHeaders[index]?.toLowerCase() === 'upgrade') continue;
     lines.push(`${request.rawHeaders[index]}: ${request.rawHeaders[index + 1]}`);
   }
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
