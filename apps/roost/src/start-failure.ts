@@ -1,6 +1,7 @@
 import type { Settings } from './config/options.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
+import { UserAppError } from './worker/user-app-error.ts';
 
 /** Why a farm did not start: one line for stderr, and the exit code. */
 export interface StartFailure {
@@ -11,7 +12,9 @@ export interface StartFailure {
 /** Puts what startFarm() rejected with into one line. Returns undefined for what nobody foresaw: that needs its stack. */
 export function startFailure(error: unknown, settings: Settings): StartFailure | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
-  const sentence = error.message.replace(/\s*\n\s*/g, ' ');
+  // A worker's reason is the text of its error, with the stack below and, if it is ours, its name before.
+  const [line = ''] = error.message.split('\n');
+  const sentence = line.split(`${UserAppError.name}: `).at(-1) ?? line;
   switch (error.code) {
     case 'FARM_ERR_OPTION':
       return { sentence, exitCode: EXIT_CODES.misconfigured.code };

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { startFarm } from '@roost/farm';
+import { FarmError, startFarm } from '@roost/farm';
 import type { Farm } from '@roost/farm';
 import type { Logger } from 'pino';
 import type { Settings } from './config/options.ts';
@@ -31,7 +31,7 @@ export async function startServer(settings: Settings, version: string): Promise<
       return EXIT_CODES.stopped.code;
     }
     signals.govern(farm);
-    await announce(farm, { settings, apiKey, version, log });
+    await announce(farm, { settings, apiKey, version, log }).catch(unlessStopped);
     return await untilStopped(farm, signals, log);
   } catch (error) {
     const failure = startFailure(error, settings);
@@ -69,6 +69,11 @@ async function announce(
     },
     'farm ready',
   );
+}
+
+/** A signal may end the farm before it was announced: that is no failure. */
+function unlessStopped(error: unknown): void {
+  if (!(error instanceof FarmError && error.code === 'FARM_ERR_STOPPED')) throw error;
 }
 
 async function untilStopped(farm: Farm, signals: ShutdownSignals, log: Logger): Promise<ExitCode> {

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { App, WorkerContext } from '@roost/farm';
+import { UserAppError } from './user-app-error.ts';
 
 const HOOKS = [
   'upgrade',
@@ -11,15 +12,7 @@ const HOOKS = [
   'stop',
 ] as const satisfies readonly (keyof App)[];
 
-/** The user's module cannot be used. The message is what `roost start` prints. */
-export class UserAppError extends Error {
-  readonly code = 'USER_APP_UNUSABLE';
-
-  constructor(message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.name = 'UserAppError';
-  }
-}
+const CHECK_TIMEOUT_MS = 5000;
 
 /** Loads the module of `roost start app.js`: an app, an array of apps, or a function of the context that makes them. */
 export async function loadUserApps(url: string, context: WorkerContext): Promise<readonly App[]> {
@@ -29,7 +22,7 @@ export async function loadUserApps(url: string, context: WorkerContext): Promise
     const module: { readonly default?: unknown } = await import(url);
     exported = isFactory(module.default) ? await module.default(context) : module.default;
   } catch (error) {
-    throw new UserAppError(`The application ${path} cannot be loaded: ${describe(error)}`, error);
+    throw new UserAppError(`The application ${path} cannot be loaded: ${await describe(error, path)}`, error);
   }
   const candidates: readonly unknown[] = Array.isArray(exported) ? exported : [exported];
   const apps = candidates.filter(isApp);
@@ -58,6 +51,20 @@ function problemOf(candidate: unknown): string | undefined {
   return wrong === undefined ? undefined : `has a hook ${wrong} that is not a function`;
 }
 
-function describe(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+/** The error in one line. One of syntax does not say where it is; Node's own check does. */
+async function describe(error: unknown, path: string): Promise<string> {
+  if (!(error instanceof Error)) return String(error);
+  const [line = ''] = error.message.split('\n');
+  const place = error instanceof SyntaxError ? await syntaxErrorPlace(path) : undefined;
+  return `${error.name}: ${line}${place === undefined ? '' : ` (${place})`}`;
+}
+
+/** `/srv/app.js:3`, or undefined when the module itself is well-formed: then one of its imports is not. */
+async function syntaxErrorPlace(path: string): Promise<string | undefined> {
+  const { spawnSync } = await import('node:child_process');
+  const { stderr } = spawnSync(process.execPath, ['--check', path], {
+    encoding: 'utf8',
+    timeout: CHECK_TIMEOUT_MS,
+  });
+  return /^(?:file:\/\/)?(\/.*:\d+)$/m.exec(stderr)?.[1];
 }
