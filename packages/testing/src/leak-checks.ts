@@ -20,7 +20,8 @@ const GRACE_MS = 2_000;
  * after those of the test file, so a fixture stopped in `afterAll` is not taken for a leak.
  */
 export function installLeakChecks(afterAll: (check: () => Promise<void>) => void): void {
-  afterAll(assertNoLeaks);
+  // Not the function itself: vitest takes a first parameter for a request of fixtures.
+  afterAll(() => assertNoLeaks());
 }
 
 /** Rejects with `TESTING_LEAK` when a fixture or a child process of this package still runs. */

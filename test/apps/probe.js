@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process';
+
+/** Keep-alive requests that are half answered, until somebody asks for /release. */
+const halfAnswered = [];
+
+/**
+ * The application of the whole-system specs. /echo sends every message back. /where says first which process serves, then
+ * echoes. /news subscribes to the channels of the query; a message `channel text` is published there.
+ */
+export default (context) => ({
+  name: 'probe',
+  upgrade({ path, query }) {
+    if (path === '/echo' || path === '/where') return { kind: 'accept', attachment: path };
+    if (path === '/news') return { kind: 'accept', attachment: path, channels: query.getAll('channel') };
+    return undefined;
+  },
+  open(connection) {
+    if (connection.attachment === '/where') connection.send(String(process.pid));
+  },
+  message(connection, data, isBinary) {
+    if (connection.attachment !== '/news') {
+      connection.send(data, isBinary);
+      return undefined;
+    }
+    const space = data.indexOf(' ');
+    return connection.publish(data.toString('utf8', 0, space), data.subarray(space + 1));
+  },
+  http(request, response) {
+    switch (request.url) {
+      case '/half':
+        response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': 10 });
+        response.write('half,');
+        halfAnswered.push(response);
+        return true;
+      case '/release':
+        for (const half of halfAnswered.splice(0)) half.end('whole');
+        response.end('released');
+        return true;
+      case '/spawn': {
+        const child = spawn('sleep', ['600'], { stdio: 'ignore' });
+        response.end(String(child.pid));
+        return true;
+      }
+      case '/block':
+        response.end('blocked');
+        context.log.info({}, 'blocking');
+        setTimeout(() => {
+          for (;;);
+        }, 50);
+        return true;
+      default:
+        return false;
+    }
+  },
+});

@@ -1,0 +1,217 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** Which of our packages each may import. poller, websocket, broker → farm → apps. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  'packages/poller': [],
+  'packages/websocket': [],
+  'packages/broker': [],
+  'packages/testing': [],
+  'packages/farm': ['@roost/broker', '@roost/poller', '@roost/websocket'],
+  'apps/roost': ['@roost/farm'],
+  'apps/examples': ['@roost/farm'],
+  'apps/load': ['@roost/poller'],
+};
+
+/** Look twice at 300 lines, split before this. */
+const MAX_LINES = 400;
+
+/** Files that no build ships: specs, their fixtures and their helpers. */
+const OF_SPECS = /\.(?:test|contract)\.ts$|\/fixtures\/|\/system-test\.ts$/;
+
+interface Manifest {
+  readonly name: string;
+  readonly exports?: Readonly<Record<string, { readonly source: string }>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+}
+
+interface Source {
+  /** From the root: `packages/farm/src/index.ts`. */
+  readonly path: string;
+  readonly text: string;
+  readonly imports: readonly string[];
+  readonly isOfSpecs: boolean;
+}
+
+const manifests = new Map(
+  Object.keys(ARROWS).map((folder) => [folder, json(`${folder}/package.json`) as Manifest]),
+);
+const sources = new Map(Object.keys(ARROWS).map((folder) => [folder, sourcesOf(folder)]));
+const ourNames = new Set([...manifests.values()].map(({ name }) => name));
+
+function json(path: string): unknown {
+  return JSON.parse(readFileSync(join(ROOT, path), 'utf8'));
+}
+
+function sourcesOf(folder: string): Source[] {
+  return readdirSync(join(ROOT, folder, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+    .map((name) => {
+      const path = `${folder}/src/${name}`;
+      const text = readFileSync(join(ROOT, path), 'utf8');
+      return { path, text, imports: importsOf(text), isOfSpecs: OF_SPECS.test(path) };
+    });
+}
+
+/** Static and dynamic imports, and re-exports. */
+function importsOf(text: string): string[] {
+  const statements = text.matchAll(/^(?:import|export)\b[^'"`;]*?\bfrom\s*'([^']+)'|^import\s*'([^']+)'/gm);
+  const calls = text.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g);
+  return [...statements, ...calls].map((match) => match[1] ?? match[2] ?? '');
+}
+
+/** `@roost/broker/redis` is of `@roost/broker`. */
+function packageOf(specifier: string): string {
+  const parts = specifier.split('/');
+  return specifier.startsWith('@') ? parts.slice(0, 2).join('/') : (parts[0] ?? '');
+}
+
+function dependenciesOf(manifest: Manifest | undefined): string[] {
+  return Object.keys(manifest?.dependencies ?? {});
+}
+
+/** Every import that some rule forbids, as `file: specifier`. */
+function importsThat(isForbidden: (specifier: string, source: Source, folder: string) => boolean): string[] {
+  return [...sources].flatMap(([folder, files]) =>
+    files.flatMap((source) =>
+      source.imports
+        .filter((specifier) => isForbidden(specifier, source, folder))
+        .map((specifier) => `${source.path}: ${specifier}`),
+    ),
+  );
+}
+
+describe('the repository', () => {
+  it('has the packages and apps of the table above, and no drawer for everything else', () => {
+    const folders = ['packages', 'apps'].flatMap((parent) =>
+      readdirSync(join(ROOT, parent)).map((name) => `${parent}/${name}`),
+    );
+    expect(folders.toSorted()).toEqual(Object.keys(ARROWS).toSorted());
+    const drawers = Object.keys(ARROWS).flatMap((folder) =>
+      readdirSync(join(ROOT, folder, 'src'), { recursive: true, encoding: 'utf8' })
+        .filter((name) => /(?:^|\/)(?:utils?|common|helpers?|types|lib|misc|shared)(?:$|\.ts$)/.test(name))
+        .map((name) => `${folder}/src/${name}`),
+    );
+    expect(drawers).toEqual([]);
+  });
+
+  it(`has no source of more than ${MAX_LINES} lines`, () => {
+    const long = [...sources.values()]
+      .flat()
+      .filter(({ isOfSpecs }) => !isOfSpecs)
+      .map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
+      .filter(({ lines }) => lines > MAX_LINES);
+    expect(long).toEqual([]);
+  });
+});
+
+describe('imports between packages', () => {
+  it.each(Object.entries(ARROWS))('%s depends on nothing of ours but %j', (folder, allowed) => {
+    const ours = dependenciesOf(manifests.get(folder)).filter((name) => ourNames.has(name));
+    expect(ours.toSorted()).toEqual([...allowed].toSorted());
+  });
+
+  it('follow the package.json files: nobody imports one of ours that it does not depend on', () => {
+    expect(sources.get('packages/farm')?.flatMap(({ imports }) => imports)).toContain('@roost/broker/redis');
+    expect(
+      importsThat((specifier, source, folder) => {
+        const name = packageOf(specifier);
+        const manifest = manifests.get(folder);
+        if (!ourNames.has(name) || name === manifest?.name) return false;
+        const isDeclared = dependenciesOf(manifest).includes(name);
+        const isDeclaredForSpecs = Object.hasOwn(manifest?.devDependencies ?? {}, name);
+        return !(isDeclared || (source.isOfSpecs && isDeclaredForSpecs));
+      }),
+    ).toEqual([]);
+  });
+
+  it('bring the harness into specs only', () => {
+    expect(
+      importsThat((specifier, { isOfSpecs }) => packageOf(specifier) === '@roost/testing' && !isOfSpecs),
+    ).toEqual([]);
+  });
+
+  it('go through a door: what the exports of the other package name', () => {
+    const doors = new Set(
+      [...manifests.values()].flatMap(({ name, exports = {} }) =>
+        Object.keys(exports).map((entry) => join(name, entry)),
+      ),
+    );
+    expect(importsThat((specifier) => ourNames.has(packageOf(specifier)) && !doors.has(specifier))).toEqual(
+      [],
+    );
+  });
+
+  it('do not leave the package by a relative path', () => {
+    expect(
+      importsThat((specifier, { path }, folder) => {
+        if (!specifier.startsWith('.')) return false;
+        const target = relative(join(ROOT, folder), resolve(ROOT, path, '..', specifier));
+        return target.startsWith('..');
+      }),
+    ).toEqual([]);
+  });
+
+  it('agree with the references by which the packages are built', () => {
+    for (const [folder, allowed] of Object.entries(ARROWS)) {
+      const { references = [] } = json(`${folder}/tsconfig.json`) as { references?: { path: string }[] };
+      const names = references.map(
+        ({ path }) => manifests.get(relative(ROOT, resolve(ROOT, folder, path)))?.name,
+      );
+      expect(names.toSorted(), folder).toEqual([...allowed].toSorted());
+    }
+  });
+});
+
+describe('the door of a package', () => {
+  const doors = [...manifests].flatMap(([folder, { exports = {} }]) =>
+    Object.values(exports).map(({ source }) => join(folder, source)),
+  );
+
+  it.each(doors)('%s only re-exports, by name', (door) => {
+    expect(statSync(join(ROOT, door)).isFile()).toBe(true);
+    const text = readFileSync(join(ROOT, door), 'utf8');
+    const rest = text.replaceAll(/^export (?:type )?\{[^}]*\} from '\.[^']*';$/gm, '').trim();
+    expect(rest).toBe('');
+  });
+
+  it('is not used by the package itself', () => {
+    expect(
+      importsThat((specifier, source) => {
+        if (source.isOfSpecs || !specifier.startsWith('.')) return false;
+        return doors.includes(relative(ROOT, resolve(ROOT, source.path, '..', specifier)));
+      }),
+    ).toEqual([]);
+  });
+});
+
+describe('the farm', () => {
+  const farm = sources.get('packages/farm') ?? [];
+  const from = (part: string): Source[] =>
+    farm.filter(({ path, isOfSpecs }) => path.startsWith(`packages/farm/src/${part}/`) && !isOfSpecs);
+
+  it('keeps master and worker apart: they share only what stands between them', () => {
+    expect(from('master').length).toBeGreaterThan(0);
+    expect(from('worker').length).toBeGreaterThan(0);
+    for (const { path, imports } of from('master')) expect(imports.join(' '), path).not.toMatch(/\/worker\//);
+    for (const { path, imports } of from('worker')) expect(imports.join(' '), path).not.toMatch(/\/master\//);
+    for (const { path, imports } of from('channel')) {
+      expect(imports.join(' '), path).not.toMatch(/\/(?:master|worker)\//);
+    }
+  });
+
+  it('has a master that cannot read what a client sent: it imports nothing that would', () => {
+    const readers = /^(?:@roost\/websocket|ws|(?:node:)?https?|(?:node:)?net)$/;
+    for (const { path, imports } of from('master')) {
+      expect(
+        imports.filter((specifier) => readers.test(specifier)),
+        path,
+      ).toEqual([]);
+    }
+  });
+});

@@ -1,0 +1,4 @@
+import { installLeakChecks } from '@roost/testing';
+import { afterAll } from 'vitest';
+
+installLeakChecks(afterAll);
