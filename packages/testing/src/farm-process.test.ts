@@ -14,11 +14,11 @@ if (args.includes('--broken')) {
   console.error('no such application: ' + process.env.APPLICATION);
   process.exit(78);
 }
+process.on('SIGTERM', () => { if (!args.includes('--deaf')) { log('draining'); process.exit(0); } });
+process.on('SIGHUP', () => log('reloaded'));
 const worker = spawn('sleep', ['600'], { stdio: 'inherit' });
 console.log('plain text');
 log('farm ready', { port: 4711, workers: [{ worker: 1, pid: worker.pid, cpu: 0 }], command, args });
-process.on('SIGTERM', () => { if (!args.includes('--deaf')) { log('draining'); process.exit(0); } });
-process.on('SIGHUP', () => log('reloaded'));
 `;
 
 let directory: string;

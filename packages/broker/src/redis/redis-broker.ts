@@ -47,8 +47,9 @@ export interface RedisBrokerCounters {
  * connections are made anew. Publishing needs the publisher connection only, so it may succeed while the
  * state is `away` because of the subscriber.
  *
- * RESP2 rather than RESP3: the same decoder took 3.4 µs of CPU a message instead of 3.9 (200 bytes, Node 20),
- * and the subscriber needs none of the commands that RESP3 would allow on it.
+ * RESP2 rather than RESP3: 2.2 µs of CPU a message instead of 2.3 (200 bytes, ioredis 6, Node 20, three runs
+ * each), no HELLO that an old server or a proxy may not know, and the subscriber needs none of the commands
+ * that RESP3 would allow on it.
  *
  * With ACLs the user needs `+@pubsub`, `+@connection`, `+info` and `&<prefix>*`.
  */
