@@ -33,7 +33,7 @@ export class Recorder implements BrokerHandlers {
   }
 }
 
-export interface ContractBrokerOptions {
+interface ContractBrokerOptions {
   readonly unsubscribeLingerMs?: number;
 }
 
