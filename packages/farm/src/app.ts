@@ -114,5 +114,7 @@ export function reject(
   reason: string,
   headers?: Readonly<Record<string, string>>,
 ): Rejection {
-  return headers === undefined ? { kind: 'reject', status, reason } : { kind: 'reject', status, reason, headers };
+  return headers === undefined
+    ? { kind: 'reject', status, reason }
+    : { kind: 'reject', status, reason, headers };
 }

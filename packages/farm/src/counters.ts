@@ -16,12 +16,15 @@ export const COUNTERS = {
   refused_bad_request: 'Request heads refused with 400, 405, 426, 431 or 505.',
   refused_by_app: 'Upgrades refused by an upgrade hook, or that no app took (404).',
   refused_app_error: 'Upgrades refused with 500 because an upgrade hook threw or rejected.',
-  refused_handshake_timeout: 'Connections ended because the request head did not arrive in handshakeTimeoutMs.',
-  refused_upgrade_timeout: 'Upgrades refused with 503 because the hook or its subscriptions took longer than upgradeTimeoutMs.',
+  refused_handshake_timeout:
+    'Connections ended because the request head did not arrive in handshakeTimeoutMs.',
+  refused_upgrade_timeout:
+    'Upgrades refused with 503 because the hook or its subscriptions took longer than upgradeTimeoutMs.',
   refused_subscribe: 'Upgrades refused with 503 because the broker did not confirm their channels.',
   refused_limit: 'Upgrades refused with 503 because the farm was at its connection limit.',
   refused_handshakes: 'Upgrades refused with 503 because maxHandshakes were waiting.',
-  refused_inbound_bytes: 'Heads refused with 503 and connections closed with 1013 because maxInboundBytesPerWorker was reached.',
+  refused_inbound_bytes:
+    'Heads refused with 503 and connections closed with 1013 because maxInboundBytesPerWorker was reached.',
   refused_draining: 'Upgrades refused with 503 because the farm is draining.',
   upgrades_abandoned: 'Clients that went away while their upgrade was being decided.',
   messages_received: 'Messages given to applications.',
@@ -32,10 +35,12 @@ export const COUNTERS = {
   wakes_refused: 'Connections closed with 1013 because maxAwakeConnections were awake.',
   closed: 'Connections that ended, however.',
   closed_abnormally: 'Connections that ended without a closing handshake (1006).',
-  closed_message_timeout: 'Connections closed with 1008 because a message did not arrive in messageTimeoutMs.',
+  closed_message_timeout:
+    'Connections closed with 1008 because a message did not arrive in messageTimeoutMs.',
   closed_heartbeat: 'Connections ended because nothing was heard after a ping.',
   closed_slow_consumer: 'Connections closed with 1008 because their outbound queue was full.',
-  close_timeouts: 'Connections ended because the client did not answer a close frame, or did not read a refusal.',
+  close_timeouts:
+    'Connections ended because the client did not answer a close frame, or did not read a refusal.',
   messages_dropped_slow_consumer: 'Messages skipped for slow consumers (policy drop).',
   pings_sent: 'Heartbeat pings.',
   publications: 'Publications received from the broker for channels with subscribers here.',
@@ -53,7 +58,9 @@ export type CounterName = keyof typeof COUNTERS;
 
 /** The counters of one process, plus those that applications declare by counting `app_…`. */
 export class Counters {
-  readonly #counts: Record<string, number> = Object.fromEntries(Object.keys(COUNTERS).map((name) => [name, 0]));
+  readonly #counts: Record<string, number> = Object.fromEntries(
+    Object.keys(COUNTERS).map((name) => [name, 0]),
+  );
 
   add(name: CounterName | `app_${string}`, count = 1): void {
     this.#counts[name] = (this.#counts[name] ?? 0) + count;

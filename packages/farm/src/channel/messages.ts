@@ -14,9 +14,19 @@ export interface WorkerReport {
 /** Master to worker. Descriptors do not travel here: see hand-off-record.ts. */
 export type MasterMessage =
   /** The first message: what to run on. */
-  | { readonly type: 'start'; readonly worker: number; readonly cpu: number | null; readonly config: FarmConfig }
+  | {
+      readonly type: 'start';
+      readonly worker: number;
+      readonly cpu: number | null;
+      readonly config: FarmConfig;
+    }
   | { readonly type: 'readiness'; readonly readiness: Readiness }
-  | { readonly type: 'ask'; readonly id: number; readonly question: 'report' | 'channels'; readonly pattern: string }
+  | {
+      readonly type: 'ask';
+      readonly id: number;
+      readonly question: 'report' | 'channels';
+      readonly pattern: string;
+    }
   | { readonly type: 'answer'; readonly id: number; readonly answer: QueryAnswer }
   | { readonly type: 'broker'; readonly message: BrokerLinkMessage }
   /** Close every connection with 1001, paced over `drainMs`, answer `drained`, and exit. */
@@ -31,7 +41,12 @@ export type WorkerMessage =
   /** Sockets that this worker has finished with since its start. Cumulative, so that none is counted twice. */
   | { readonly type: 'released'; readonly total: number }
   | { readonly type: 'log'; readonly level: LogLevel; readonly fields: LogFields; readonly message: string }
-  | { readonly type: 'query'; readonly id: number; readonly question: 'info' | 'channels'; readonly pattern: string }
+  | {
+      readonly type: 'query';
+      readonly id: number;
+      readonly question: 'info' | 'channels';
+      readonly pattern: string;
+    }
   | { readonly type: 'answer'; readonly id: number; readonly answer: AskAnswer }
   | { readonly type: 'broker'; readonly message: BrokerLinkMessage }
   | { readonly type: 'drained'; readonly closed: number };

@@ -34,7 +34,14 @@ export class Acceptor {
   #isClosed = false;
   #errorTimer: NodeJS.Timeout | undefined;
 
-  constructor(poller: Poller, listener: number, id: number, hooks: AcceptorHooks, counters: Counters, log: Log) {
+  constructor(
+    poller: Poller,
+    listener: number,
+    id: number,
+    hooks: AcceptorHooks,
+    counters: Counters,
+    log: Log,
+  ) {
     this.#poller = poller;
     this.#listener = listener;
     this.#id = id;
@@ -45,7 +52,8 @@ export class Acceptor {
 
   /** Starts accepting, or goes on when there is room. */
   resume(): void {
-    if (this.#isWatched || this.#isClosed || this.#errorTimer !== undefined || this.#hooks.room() <= 0) return;
+    if (this.#isWatched || this.#isClosed || this.#errorTimer !== undefined || this.#hooks.room() <= 0)
+      return;
     this.#isWatched = true;
     this.#poller.watchDescriptor(this.#listener, this.#id, Interest.readable);
   }

@@ -1,4 +1,10 @@
-import { ADDRESS_BYTES, closeDescriptor, receiveDescriptors, sendDescriptors, terminateDescriptor } from '@roost/poller';
+import {
+  ADDRESS_BYTES,
+  closeDescriptor,
+  receiveDescriptors,
+  sendDescriptors,
+  terminateDescriptor,
+} from '@roost/poller';
 import { ACKNOWLEDGEMENT_BYTES, HandOffRecord, MAX_BATCH } from '../channel/hand-off-record.ts';
 
 /** A socket on its way to a worker, owned by the master until that worker has acknowledged it. */

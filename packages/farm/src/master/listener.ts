@@ -3,9 +3,17 @@ import { FarmError } from '../errors.ts';
 import type { FarmConfig } from '../options.ts';
 
 /** The farm's listening socket. Throws a FarmError that says what to do. */
-export function openListener({ host, port, backlog }: FarmConfig): number {
+export function openListener(config: FarmConfig): number {
+  const { host, port, backlog } = config;
   try {
-    return listen({ host, port, backlog });
+    return listen({
+      host,
+      port,
+      backlog,
+      keepAliveSeconds: config.tcpKeepAliveSeconds,
+      userTimeoutMs: config.tcpUserTimeoutMs,
+      notSentLowatBytes: config.tcpNotSentLowatBytes,
+    });
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
     if (code === 'EADDRINUSE') {

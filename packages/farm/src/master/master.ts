@@ -157,7 +157,12 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
   accepted(fd: number, addresses: Uint8Array, offset: number): void {
     const number = ++this.#lastConnectionNumber;
     const admitted = this.#admit();
-    const socket = { fd, number, address: NO_ADDRESS, flags: admitted?.isReserved === true ? FLAG_RESERVED : 0 };
+    const socket = {
+      fd,
+      number,
+      address: NO_ADDRESS,
+      flags: admitted?.isReserved === true ? FLAG_RESERVED : 0,
+    };
     const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
     if (worker === undefined) {
       this.#returned.push({ ...socket, address: addresses.slice(offset, offset + ADDRESS_BYTES) });
@@ -240,7 +245,9 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     const { descriptors } = worker;
     if (descriptors === undefined) return;
     this.#poller.watchDescriptor(descriptors, WORKER_IDS + worker.index, Interest.readable);
-    const port = this.#hub.attach(worker.index, (message) => worker.sendPublication({ type: 'broker', message }));
+    const port = this.#hub.attach(worker.index, (message) =>
+      worker.sendPublication({ type: 'broker', message }),
+    );
     this.#ports.set(worker.index, port);
   }
 
@@ -285,7 +292,8 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     this.#readiness = readiness;
     if (this.#state === 'running') this.#log.info({ ...readiness }, 'readiness changed');
     for (const worker of this.#workers) {
-      if (worker.state === 'ready' || worker.state === 'draining') worker.send({ type: 'readiness', readiness });
+      if (worker.state === 'ready' || worker.state === 'draining')
+        worker.send({ type: 'readiness', readiness });
     }
   }
 

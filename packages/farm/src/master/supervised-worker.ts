@@ -153,7 +153,8 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
 
   /** Urgent, and bounded: a worker that takes not even these is as good as dead. */
   send(message: MasterMessage): void {
-    if (this.#process?.channel.send(message, true) === 'overflow') this.kill('it does not take control messages');
+    if (this.#process?.channel.send(message, true) === 'overflow')
+      this.kill('it does not take control messages');
   }
 
   /** A publication; false when too many bytes wait. */

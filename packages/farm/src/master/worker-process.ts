@@ -9,7 +9,10 @@ import type { FarmConfig } from '../options.ts';
 
 /** From the sources (in tests) the workers are started from the build all the same: Node 20 runs no TypeScript. */
 const WORKER_MAIN = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../dist/worker/main.js' : '../worker/main.js', import.meta.url),
+  new URL(
+    import.meta.url.endsWith('.ts') ? '../../dist/worker/main.js' : '../worker/main.js',
+    import.meta.url,
+  ),
 );
 
 /** A forked worker: its process, the control channel, and our end of the descriptor pair. */
@@ -23,10 +26,14 @@ export interface WorkerProcess {
 /** Forks a worker. The caller opens the channel, and sends `start` first. */
 export function spawnWorker(config: FarmConfig): WorkerProcess {
   const [ours, theirs] = descriptorPair();
-  const child = spawn(process.execPath, [...process.execArgv, WORKER_MAIN, String(config.maxChannelBufferBytes)], {
-    // Output of applications goes where ours goes; ours is written by the master alone.
-    stdio: ['ignore', 'inherit', 'inherit', theirs, 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    [...process.execArgv, WORKER_MAIN, String(config.maxChannelBufferBytes)],
+    {
+      // Output of applications goes where ours goes; ours is written by the master alone.
+      stdio: ['ignore', 'inherit', 'inherit', theirs, 'pipe'],
+    },
+  );
   // The child has its copy. Ours would keep the pair open after its death.
   closeDescriptor(theirs);
   // 'pipe' is a socket in both directions (child_process, options.stdio).

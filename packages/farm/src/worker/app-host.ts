@@ -3,7 +3,9 @@ import type { App, UpgradeDecision, UpgradeRequest } from '../app.ts';
 import type { Connection } from '../connection.ts';
 import { ClosedConnection, LiveConnection } from './connection-handle.ts';
 import type { Core } from './core.ts';
+import { checkDecision } from './decision.ts';
 import { CLOSE_INTERNAL_ERROR } from './lifecycle.ts';
+import { isPromise } from './promises.ts';
 
 /** What {@link AppHost.decide} answers beside the decision itself. */
 export interface Decided {
@@ -33,8 +35,9 @@ export class AppHost {
   /** Asks the apps in order who takes the request; the first that answers does. Throws what a hook throws. */
   decide(request: UpgradeRequest): Decided | Promise<Decided> {
     for (let index = 0; index < this.#apps.length; index++) {
-      const decision = this.#apps[index]?.upgrade?.(request);
-      if (decision instanceof Promise) return this.#decideFrom(request, index, decision);
+      const answer = this.#apps[index]?.upgrade?.(request);
+      if (isPromise(answer)) return this.#decideFrom(request, index, answer);
+      const decision = checkDecision(answer);
       if (decision !== undefined) return { decision, app: index };
     }
     return { decision: undefined, app: 0 };
@@ -45,11 +48,11 @@ export class AppHost {
     first: number,
     pending: Promise<UpgradeDecision>,
   ): Promise<Decided> {
-    let decision = await pending;
-    for (let index = first; ; ) {
+    let decision = checkDecision(await pending);
+    for (let index = first; ;) {
       if (decision !== undefined) return { decision, app: index };
       if (++index >= this.#apps.length) return { decision: undefined, app: 0 };
-      decision = await this.#apps[index]?.upgrade?.(request);
+      decision = checkDecision(await this.#apps[index]?.upgrade?.(request));
     }
   }
 
@@ -74,7 +77,7 @@ export class AppHost {
     const generation = this.#core.table.generation(slot);
     try {
       const result = app.message(new LiveConnection(this.#core, slot, generation), data, isBinary);
-      if (result instanceof Promise) result.catch((error) => this.#failed(slot, generation, 'message', error));
+      if (isPromise(result)) this.#guard(result, slot, generation, 'message');
     } catch (error) {
       this.#failed(slot, generation, 'message', error);
     }
@@ -122,7 +125,7 @@ export class AppHost {
       try {
         const taken = app.http(request, response);
         if (taken === false) continue;
-        if (taken instanceof Promise) taken.catch((error) => this.#httpFailed(response, error));
+        if (isPromise(taken)) this.#guardHttp(taken, response);
       } catch (error) {
         this.#httpFailed(response, error);
       }
@@ -155,10 +158,18 @@ export class AppHost {
     const generation = slot < 0 ? 0 : this.#core.table.generation(slot);
     try {
       const result = call();
-      if (result instanceof Promise) result.catch((error) => this.#failed(slot, generation, hook, error));
+      if (isPromise(result)) this.#guard(result, slot, generation, hook);
     } catch (error) {
       this.#failed(slot, generation, hook, error);
     }
+  }
+
+  #guard(result: Promise<void>, slot: number, generation: number, hook: string): void {
+    result.then(undefined, (error: unknown) => this.#failed(slot, generation, hook, error));
+  }
+
+  #guardHttp(taken: Promise<unknown>, response: ServerResponse): void {
+    taken.then(undefined, (error: unknown) => this.#httpFailed(response, error));
   }
 
   #failed(slot: number, generation: number, hook: string, error: unknown): void {

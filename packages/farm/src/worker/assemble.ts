@@ -2,6 +2,7 @@ import { InboundBuffer } from '@roost/websocket';
 import { AppHost } from './app-host.ts';
 import { AwakeConnections } from './awake-connections.ts';
 import { Broadcaster } from './broadcaster.ts';
+import { Clock } from './clock.ts';
 import type { Core } from './core.ts';
 import { Handshakes } from './handshakes.ts';
 import { HttpConnections } from './http-connections.ts';
@@ -18,7 +19,7 @@ type Foundation = Pick<Core, 'config' | 'log' | 'counters' | 'poller' | 'table' 
 /** Builds the parts of a worker upon what they all share. */
 export function assemble(foundation: Foundation): Core {
   const { config, table, broker } = foundation;
-  const parts: Partial<Mutable<Core>> & Foundation = { ...foundation, clock: { now: 0 }, isDraining: false };
+  const parts: Partial<Mutable<Core>> & Foundation = { ...foundation, clock: new Clock(), isDraining: false };
   // The parts only keep this object; none of them reads it before it is complete.
   const core = parts as Core;
   parts.timeouts = new Timeouts(

@@ -53,7 +53,10 @@ export class Broadcaster {
     if (channel === undefined || channel.length === 0) return;
     if (this.#queuedBytes + payload.length > config.maxBroadcastQueueBytes && this.#queuedBytes > 0) {
       counters.add('publications_dropped');
-      log.warn({ channel: name, queuedBytes: this.#queuedBytes }, 'publication dropped: broadcast queue is full');
+      log.warn(
+        { channel: name, queuedBytes: this.#queuedBytes },
+        'publication dropped: broadcast queue is full',
+      );
       return;
     }
     counters.add('publications');

@@ -7,6 +7,7 @@ import type { FarmConfig } from '../options.ts';
 import type { AppHost } from './app-host.ts';
 import type { AwakeConnections } from './awake-connections.ts';
 import type { Broadcaster } from './broadcaster.ts';
+import type { Clock } from './clock.ts';
 import type { ConnectionTable } from './connection-table.ts';
 import type { Handshakes } from './handshakes.ts';
 import type { HttpConnections } from './http-connections.ts';
@@ -41,12 +42,9 @@ export interface Core {
   readonly broadcaster: Broadcaster;
   readonly subscriptions: Subscriptions;
   readonly lifecycle: Lifecycle;
-  /** Ticks (see {@link TICKS_PER_SECOND}) since the worker started; moves once a batch. */
-  readonly clock: { now: number };
+  readonly clock: Clock;
   /** True from the moment the farm drains: upgrades are refused. */
   isDraining: boolean;
   /** A row has been given back: the master is to learn of it soon. */
   noteReleased(): void;
 }
-
-export const TICKS_PER_SECOND = 10;

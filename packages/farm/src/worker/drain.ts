@@ -27,10 +27,19 @@ export async function drainConnections(core: Core, drainMs: number): Promise<num
     await delay(STEP_MS);
     closeNext();
   }
+  endSilent(core);
   http.endIdle();
   const deadline = performance.now() + config.stopTimeoutMs;
   while (table.used > 0 && performance.now() < deadline) await delay(STEP_MS);
   return closed;
+}
+
+/** Sockets that have not said anything, as browsers open them in advance, have nothing to lose. */
+function endSilent({ table, inboundBuffer, lifecycle }: Core): void {
+  for (let slot = 0; slot < table.highWater; slot++) {
+    if (table.state(slot) !== RowState.handshake || inboundBuffer.length(slot) > 0) continue;
+    lifecycle.finish(slot, CLOSE_GOING_AWAY, '');
+  }
 }
 
 function delay(ms: number): Promise<void> {

@@ -1,10 +1,17 @@
 import { Interest } from '@roost/poller';
-import { looksLikeHandshake, parseRequestHead, Upgrader, type RequestHead } from '@roost/websocket';
-import type { Acceptance } from '../app.ts';
+import {
+  looksLikeHandshake,
+  parseRequestHead,
+  refusalResponse,
+  Upgrader,
+  type RequestHead,
+} from '@roost/websocket';
+import type { Acceptance, Rejection } from '../app.ts';
 import type { Decided } from './app-host.ts';
 import { describeError } from './app-host.ts';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
+import { isPromise } from './promises.ts';
 import { TimeoutKind } from './timeouts.ts';
 import { HeadUpgradeRequest } from './upgrade-request.ts';
 
@@ -81,7 +88,6 @@ export class Handshakes {
     const request = this.#pending.get(slot);
     if (request === undefined) return;
     this.#pending.delete(slot);
-    this.#core.counters.add('upgrades_abandoned');
     request.abort();
   }
 
@@ -116,7 +122,7 @@ export class Handshakes {
       this.#appFailed(slot, error);
       return;
     }
-    if (!(decided instanceof Promise)) {
+    if (!isPromise(decided)) {
       const { decision } = decided;
       const channels = decision?.kind === 'accept' ? (decision.channels ?? []) : [];
       if (channels.length === 0 || core.subscriptions.areConfirmed(channels)) {
@@ -126,6 +132,8 @@ export class Handshakes {
       }
     }
     if (this.#pending.size >= config.maxHandshakes) {
+      request.abort();
+      if (isPromise(decided)) decided.catch((error: unknown) => core.apps.report('upgrade', error));
       lifecycle.refuse(slot, 503, 'too many upgrades are waiting', 'refused_handshakes', RETRY_SOON);
       return;
     }
@@ -170,7 +178,13 @@ export class Handshakes {
         if (isStale()) return;
         this.#pending.delete(slot);
         log.warn({ error: describeError(error) }, 'subscriptions of an upgrade failed');
-        lifecycle.refuse(slot, 503, 'the broker did not confirm the channels', 'refused_subscribe', RETRY_SOON);
+        lifecycle.refuse(
+          slot,
+          503,
+          'the broker did not confirm the channels',
+          'refused_subscribe',
+          RETRY_SOON,
+        );
         return;
       }
     }
@@ -191,7 +205,7 @@ export class Handshakes {
       return false;
     }
     if (decision.kind === 'reject') {
-      lifecycle.refuse(slot, decision.status, decision.reason, 'refused_by_app', { ...decision.headers });
+      this.#reject(slot, decision);
       return false;
     }
     const problem = subscriptions.problem(decision.channels ?? []);
@@ -206,6 +220,18 @@ export class Handshakes {
     }
     this.#open(slot, app, decision, response, hasGap);
     return this.#core.table.state(slot) === RowState.open;
+  }
+
+  #reject(slot: number, { status, reason, headers }: Rejection): void {
+    let response: string;
+    try {
+      response = refusalResponse(status, reason, headers);
+    } catch (error) {
+      // A header of the application's that cannot be sent.
+      this.#appFailed(slot, error);
+      return;
+    }
+    this.#core.lifecycle.refuseWith(slot, response, 'refused_by_app');
   }
 
   #answer(head: RequestHead, decision: Acceptance): { accepted: boolean; response: string } {

@@ -1,6 +1,7 @@
 import { Opcode } from '@roost/websocket';
 import { RowFlag, RowState } from './connection-table.ts';
-import { TICKS_PER_SECOND, type Core } from './core.ts';
+import { TICKS_PER_SECOND } from './clock.ts';
+import type { Core } from './core.ts';
 import { CLOSE_ABNORMAL } from './lifecycle.ts';
 
 const STEP_MS = 1000;
@@ -34,7 +35,9 @@ export class Heartbeat {
   }
 
   #step(): void {
-    const { table } = this.#core;
+    const { table, clock } = this.#core;
+    // On an idle farm nothing else moves the clock.
+    clock.refresh();
     const count = Math.ceil(table.highWater / this.#stepsPerRound);
     for (let visited = 0; visited < count; visited++) {
       if (this.#nextSlot >= table.highWater) this.#nextSlot = 0;

@@ -43,7 +43,7 @@ export class HttpConnections {
     table.states[slot] = RowState.http;
     timeouts.set(slot, TimeoutKind.http);
     const place = { slot, generation: table.generation(slot) };
-    const socket = new Socket({ fd, readable: true, writable: true });
+    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     this.#sockets.set(slot, socket);
     this.#slots.set(socket, place);
     socket.on('close', () => {
@@ -82,8 +82,10 @@ export class HttpConnections {
   }
 
   #createServer(): Server {
-    const { apps } = this.#core;
-    const server = createServer({ keepAlive: true });
+    const { apps, config } = this.#core;
+    const server = createServer({ maxHeaderSize: config.maxRequestHeadBytes });
+    // The row's timeout ends idle connections, after httpRequestTimeoutMs.
+    server.keepAliveTimeout = 0;
     server.on('request', (request, response) => {
       const place = this.#slots.get(request.socket);
       if (place !== undefined) this.#watchRequest(request, place.slot, place.generation);

@@ -60,7 +60,13 @@ export class Lifecycle {
   }
 
   /** Answers a request head with an HTTP error, sends FIN, and waits for the client's. */
-  refuse(slot: number, status: number, reason: string, counter: CounterName, headers?: Record<string, string>): void {
+  refuse(
+    slot: number,
+    status: number,
+    reason: string,
+    counter: CounterName,
+    headers?: Record<string, string>,
+  ): void {
     this.refuseWith(slot, refusalResponse(status, reason, headers), counter);
   }
 
@@ -104,7 +110,10 @@ export class Lifecycle {
       awake.end(slot);
       return;
     }
-    if (state === RowState.upgrading) handshakes.abandon(slot);
+    if (state === RowState.upgrading) {
+      this.#core.counters.add('upgrades_abandoned');
+      handshakes.abandon(slot);
+    }
     this.finish(slot, CLOSE_ABNORMAL, '');
   }
 
@@ -147,7 +156,9 @@ export class Lifecycle {
         return;
       case TimeoutKind.upgrade:
         core.handshakes.abandon(slot);
-        this.refuse(slot, 503, 'the upgrade took too long', 'refused_upgrade_timeout', { 'Retry-After': '5' });
+        this.refuse(slot, 503, 'the upgrade took too long', 'refused_upgrade_timeout', {
+          'Retry-After': '5',
+        });
         return;
       case TimeoutKind.message:
         core.counters.add('closed_message_timeout');

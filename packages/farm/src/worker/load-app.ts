@@ -15,7 +15,11 @@ export async function loadApps(app: string, context: WorkerContext): Promise<rea
 }
 
 /** The apps of a default export: an app, several, or a function that makes them. */
-export async function appsOf(exported: unknown, origin: string, context: WorkerContext): Promise<readonly App[]> {
+export async function appsOf(
+  exported: unknown,
+  origin: string,
+  context: WorkerContext,
+): Promise<readonly App[]> {
   // Whatever it is, it is checked below.
   const made: unknown =
     typeof exported === 'function' ? await (exported as Extract<AppModule, Function>)(context) : exported;

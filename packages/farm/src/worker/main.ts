@@ -14,11 +14,18 @@ const DESCRIPTORS_FD = 3;
 const CONTROL_FD = 4;
 /** Descriptors kept for everything that is no client: files, Redis, libuv. */
 const DESCRIPTOR_RESERVE = 256;
+/** For the reason to reach the master. */
+const LAST_WORDS_MS = 200;
 
 // Ctrl-C reaches the whole process group: the master decides when a worker ends.
 process.on('SIGINT', () => undefined);
 process.on('SIGTERM', () => undefined);
 process.on('SIGHUP', () => undefined);
+// A promise that an app has forgotten must not disconnect everybody else on this worker.
+process.on('unhandledRejection', (error) => {
+  if (worker === undefined) throw error;
+  worker.appFailed('unhandled rejection', error);
+});
 signalOnParentDeath(constants.signals.SIGKILL);
 // spawn() hands descriptors down without it; a process that an app starts must not hold our channels open.
 setCloseOnExec(DESCRIPTORS_FD);
@@ -44,7 +51,11 @@ channel.open({
   },
 });
 
-async function begin({ worker: index, cpu, config }: Extract<MasterMessage, { type: 'start' }>): Promise<void> {
+async function begin({
+  worker: index,
+  cpu,
+  config,
+}: Extract<MasterMessage, { type: 'start' }>): Promise<void> {
   // The main thread only: V8's helpers stay on all the CPUs that we are allowed.
   const isPinned = cpu !== null && pinThread(cpu) === 0;
   try {
@@ -67,7 +78,8 @@ async function begin({ worker: index, cpu, config }: Extract<MasterMessage, { ty
   } catch (error) {
     channel.send({ type: 'failed', reason: describeError(error) }, true);
     channel.close();
-    process.exitCode = 1;
+    // What the app has opened must not keep a worker that will never serve.
+    setTimeout(() => process.exit(1), LAST_WORDS_MS);
   }
 }
 

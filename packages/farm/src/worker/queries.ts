@@ -56,7 +56,9 @@ export class MasterQueries {
       this.#pending.size < MAX_QUERIES &&
       this.#channel.send({ type: 'query', id, question, pattern }, true) === 'sent';
     if (!isSent) {
-      return Promise.reject(new FarmError('FARM_ERR_QUERY', 'The master takes no more questions; try again later.'));
+      return Promise.reject(
+        new FarmError('FARM_ERR_QUERY', 'The master takes no more questions; try again later.'),
+      );
     }
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {

@@ -1,7 +1,7 @@
 import { EVENT_FIELDS, Poller, PollFlag } from '@roost/poller';
 import { Adoption } from './adoption.ts';
 import { RowFlag, RowState, type ConnectionTable } from './connection-table.ts';
-import { TICKS_PER_SECOND, type Core } from './core.ts';
+import type { Core } from './core.ts';
 
 const ADOPTION_ID = 0;
 const POISON = 0xdb;
@@ -14,7 +14,6 @@ const GONE = PollFlag.error | PollFlag.hangup;
 export class WorkerEvents {
   readonly #core: () => Core;
   readonly #poisonSlab: boolean;
-  readonly #startedAt = performance.now();
   #poller: Poller | undefined;
   #adoption: Adoption | undefined;
 
@@ -46,7 +45,7 @@ export class WorkerEvents {
     const { events } = poller;
     // Slots freed before this batch may be given out again; those freed in it must wait for the next.
     table.settle();
-    clock.now = Math.floor(((performance.now() - this.#startedAt) * TICKS_PER_SECOND) / 1000);
+    clock.refresh();
     for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
       const slot = events[at] ?? 0;
       const flags = events[at + 2] ?? 0;

@@ -138,6 +138,11 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     }
   }
 
+  /** Something of an app failed outside of any hook. */
+  appFailed(where: string, error: unknown): void {
+    this.#core.apps.report(where, error);
+  }
+
   /** The master is gone: without it nobody would give us sockets, or end us. */
   channelOnClose(reason: string): void {
     if (this.#isStopping) return;
