@@ -274,6 +274,7 @@ export interface FarmConfig extends Limits {
 /** Checks options and fills in the defaults. Throws a FarmError with FARM_ERR_OPTION that names the option. */
 export function resolveOptions(options: FarmOptions, defaultWorkers: number, version: string): FarmConfig {
   const limits: { -readonly [Name in LimitName]?: number } = {};
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of a constant.
   for (const name of Object.keys(LIMITS) as LimitName[]) {
     const { default: fallback, min, max, unit } = LIMITS[name];
     const value: unknown = options[name] ?? fallback;
@@ -300,6 +301,7 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     throw optionError('slowConsumerPolicy', slowConsumerPolicy, '"close" or "drop"');
   }
   return Object.freeze({
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the loop above has set them all.
     ...(limits as Limits),
     app: options.app.toString(),
     appOptions: options.appOptions ?? null,

@@ -89,15 +89,17 @@ class MemoryChannel<In, Out extends object> implements Channel<In, Out> {
 
   #drain(): void {
     const handlers = this.#handlers;
-    while (handlers !== undefined && !this.#isClosed) {
+    if (handlers === undefined) return;
+    while (!this.#isClosed) {
       const envelope = this.#inbox.shift();
       if (envelope === undefined) break;
       this.#inboxBytes -= envelope.length;
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the other end sends only these.
       this.#decoder.write(envelope, (message) => handlers.channelOnMessage(message as In));
     }
     if (this.#otherHasClosed && !this.#isClosed) {
       this.#isClosed = true;
-      handlers?.channelOnClose('the other side ended');
+      handlers.channelOnClose('the other side ended');
     }
   }
 }

@@ -30,7 +30,7 @@ export class StreamChannel<In, Out extends object> implements Channel<In, Out> {
     this.#stream.on('data', (chunk: Buffer) => {
       if (this.#isClosed) return;
       try {
-        // The other side is our own code of the same version: its messages are of this type.
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the other side is our own code of the same version.
         this.#decoder.write(chunk, (message) => handlers.channelOnMessage(message as In));
       } catch (error) {
         end(error instanceof Error ? error.message : String(error));

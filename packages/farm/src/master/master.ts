@@ -126,7 +126,7 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     this.#log.info({ drainMs }, 'farm draining');
     for (const worker of this.#workers) worker.drain(drainMs);
     // Each worker bounds its own drain and its own stop; one that does not keep to it is ended.
-    this.#forceTimer = setTimeout(() => this.stop(), drainMs + 4 * stopTimeoutMs);
+    this.#forceTimer = setTimeout(() => void this.stop(), drainMs + 4 * stopTimeoutMs);
     this.#stopIfDone();
     return this.stopped;
   }

@@ -36,7 +36,7 @@ export function spawnWorker(config: FarmConfig): WorkerProcess {
   );
   // The child has its copy. Ours would keep the pair open after its death.
   closeDescriptor(theirs);
-  // 'pipe' is a socket in both directions (child_process, options.stdio).
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- 'pipe' is a socket in both directions (child_process, options.stdio).
   const control = child.stdio[4] as Duplex;
   const channel = new StreamChannel<WorkerMessage, MasterMessage>(control, config.maxChannelBufferBytes);
   return { child, channel, descriptors: ours };

@@ -20,7 +20,7 @@ type Foundation = Pick<Core, 'config' | 'log' | 'counters' | 'poller' | 'table' 
 export function assemble(foundation: Foundation): Core {
   const { config, table, broker } = foundation;
   const parts: Partial<Mutable<Core>> & Foundation = { ...foundation, clock: new Clock(), isDraining: false };
-  // The parts only keep this object; none of them reads it before it is complete.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parts only keep this object; none reads it before it is complete.
   const core = parts as Core;
   parts.timeouts = new Timeouts(
     table.capacity,

@@ -66,7 +66,7 @@ function parse(bytes: Buffer): DisconnectMessage | string {
     return 'it is not JSON';
   }
   if (typeof message !== 'object' || message === null) return 'it is not an object';
-  const { type, channel, code = CLOSE_NORMAL, reason = '' } = message as Record<string, unknown>;
+  const { type, channel, code = CLOSE_NORMAL, reason = '' }: Record<string, unknown> = { ...message };
   if (type !== 'disconnect') return 'its type must be "disconnect"';
   if (typeof channel !== 'string') return 'its channel must be a string';
   const problem = channelNameProblem(channel);

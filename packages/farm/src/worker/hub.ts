@@ -143,7 +143,7 @@ export class Hub {
       const channel = this.#channels[this.#nodes[node * NODE_FIELDS] ?? -1];
       if (channel !== undefined) names.push(channel.name);
     }
-    return names.reverse();
+    return names.toReversed();
   }
 
   /** How many channels the connection has, counted up to `limit`. */

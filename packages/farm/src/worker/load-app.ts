@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { App, AppModule, WorkerContext } from '../app.ts';
+import type { App, WorkerContext } from '../app.ts';
 
 /** The hooks by which an app is recognised: a typo in a module's only hook must not become a server that does nothing. */
 const HOOKS = ['upgrade', 'open', 'message', 'writable', 'close', 'http', 'stop', 'name'];
@@ -20,18 +20,18 @@ export async function appsOf(
   origin: string,
   context: WorkerContext,
 ): Promise<readonly App[]> {
-  // Whatever it is, it is checked below.
-  const made: unknown =
-    typeof exported === 'function' ? await (exported as Extract<AppModule, Function>)(context) : exported;
-  const apps: readonly unknown[] = Array.isArray(made) ? made : [made];
-  for (const app of apps) {
-    if (!isApp(app)) {
-      throw new TypeError(
-        `${origin} must have a default export made by defineApp({ upgrade, open, message, … }) with at least one hook.`,
-      );
-    }
-  }
-  return apps as readonly App[];
+  const made: unknown = isFactory(exported) ? await exported(context) : exported;
+  const candidates: readonly unknown[] = Array.isArray(made) ? made : [made];
+  const apps = candidates.filter(isApp);
+  if (apps.length === candidates.length) return apps;
+  throw new TypeError(
+    `${origin} must have a default export made by defineApp({ upgrade, open, message, … }) with at least one hook.`,
+  );
+}
+
+/** Whatever it makes is checked afterwards. */
+function isFactory(value: unknown): value is (context: WorkerContext) => unknown {
+  return typeof value === 'function';
 }
 
 function isApp(value: unknown): value is App {

@@ -8,7 +8,7 @@ const DELAY_MS = 10;
 export class ReleaseNotes {
   readonly #channel: Channel<MasterMessage, WorkerMessage>;
   readonly #total: () => number;
-  #timer: NodeJS.Timeout | undefined;
+  #isScheduled = false;
 
   constructor(channel: Channel<MasterMessage, WorkerMessage>, total: () => number) {
     this.#channel = channel;
@@ -16,8 +16,10 @@ export class ReleaseNotes {
   }
 
   note(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setTimeout(() => {
+      this.#isScheduled = false;
       this.#channel.send({ type: 'released', total: this.#total() }, true);
     }, DELAY_MS);
   }
