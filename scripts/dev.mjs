@@ -19,6 +19,7 @@ const COMPILED = 'Found 0 errors. Watching for file changes.';
 const STOP_MS = 5000;
 
 let server;
+let isStopping = false;
 let isEnding = false;
 let wantsServer = false;
 
@@ -67,14 +68,16 @@ function start() {
   });
   server.once('exit', () => {
     server = undefined;
+    isStopping = false;
     start();
   });
 }
 
-/** The server takes a SIGINT from us right after the terminal's for the same one. */
+/** A second signal would force the server, but it takes a SIGINT from us right after the terminal's for the same one. */
 function stopServer(signal) {
   const stopping = server;
-  if (stopping === undefined) return;
+  if (stopping === undefined || isStopping) return;
+  isStopping = true;
   stopping.kill(signal);
   const timer = setTimeout(() => stopping.kill('SIGKILL'), STOP_MS);
   stopping.once('exit', () => clearTimeout(timer));
