@@ -46,5 +46,6 @@ export function judge(figure, summaries) {
     if (peerName === 'Roost' || targeted.has(peerName)) continue;
     lines.push({ figure, roost, peerName, peer, ratio: roost && roost.median / peer.median });
   }
+  if (lines.length === 0 && roost !== undefined) lines.push({ figure, roost });
   return lines;
 }

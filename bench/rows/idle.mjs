@@ -29,7 +29,8 @@ export const idle = {
     const server = await startServer(serverName, { connections });
     let load;
     try {
-      load = await startLoad(server.url, { connections });
+      // Roost's plain dialect wants a channel; ws passes over the query.
+      load = await startLoad(server.url, { connections, channels: ['news'] });
       await waitUntilQuiet(server.pids);
       const empty = memoryOf(server.pids);
       await load.open(connections);
