@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { startServer, TestClient, UpgradeRefusedError } from '@roost/testing';
 import type { FarmProcess } from '@roost/testing';
@@ -25,6 +26,12 @@ async function connect(path: string): Promise<TestClient> {
 }
 
 describe('echo', () => {
+  it('is what the guide shows', () => {
+    const guide = new URL('../../../docs/guide/writing-an-app.md', import.meta.url);
+    const source = readFileSync(new URL('./echo.ts', import.meta.url), 'utf8');
+    expect(readFileSync(guide, 'utf8')).toContain(`\`\`\`ts\n${source}\`\`\`\n`);
+  });
+
   it('sends text back as text and bytes as bytes', async () => {
     await start('echo');
     const client = await connect('/echo');

@@ -10,7 +10,12 @@ it('shows time, level, message and fields', () => {
   );
 });
 
-it('gives a text with spaces a line of its own, as it is', () => {
+it('quotes a text with spaces', () => {
+  const json = JSON.stringify({ ...LINE, reason: "it's there" });
+  expect(readableLine(json)).toBe('10:20:30.456 INFO  farm ready reason="it\'s there"\n');
+});
+
+it('gives a text that quotes would alter a line of its own, as it is', () => {
   const json = JSON.stringify({ ...LINE, curl: `curl x -d $'{"a":1}'` });
   expect(readableLine(json)).toBe(`10:20:30.456 INFO  farm ready\n    curl:\n    curl x -d $'{"a":1}'\n`);
 });

@@ -2,7 +2,10 @@
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
 
-/** A log line of JSON as a person reads it: time, level, message, fields. Texts with spaces get a line of their own, ready to paste. */
+/**
+ * A log line of JSON as a person reads it: time, level, message, fields. A text that quotes would alter (a command with
+ * quotes of its own) gets a line to itself, ready to paste.
+ */
 export function readableLine(json: string): string {
   const line: Readonly<Record<string, unknown>> = JSON.parse(json);
   const { level, time, msg, ...fields } = line;
@@ -10,9 +13,11 @@ export function readableLine(json: string): string {
   const words = [clock, String(level).toUpperCase().padEnd(5), printable(String(msg))];
   const below: string[] = [];
   for (const [name, value] of Object.entries(fields)) {
-    const text = typeof value === 'string' ? value : JSON.stringify(value);
-    if (typeof value === 'string' && text.includes(' ')) below.push(`\n    ${name}:\n    ${printable(text)}`);
-    else words.push(`${name}=${printable(text)}`);
+    const quoted = JSON.stringify(value);
+    if (typeof value !== 'string') words.push(`${name}=${printable(quoted)}`);
+    else if (!value.includes(' ')) words.push(`${name}=${printable(value)}`);
+    else if (quoted === `"${value}"`) words.push(`${name}=${printable(quoted)}`);
+    else below.push(`\n    ${name}:\n    ${printable(value)}`);
   }
   return `${words.join(' ')}${below.join('')}\n`;
 }
