@@ -127,7 +127,7 @@ export class Handshakes {
       const channels = decision?.kind === 'accept' ? (decision.channels ?? []) : [];
       if (channels.length === 0 || core.subscriptions.areConfirmed(channels)) {
         if (!this.#settle(slot, head, decided, false)) return;
-        if (restStart < restEnd) core.inbound.receive(slot, bytes, restStart, restEnd);
+        this.#readRest(slot, bytes, restStart, restEnd);
         return;
       }
     }
@@ -197,7 +197,7 @@ export class Handshakes {
     }
   }
 
-  /** Answers the client. True when it is a connection now. */
+  /** Answers the client. True when it is a connection now, which the open hook may have begun to close. */
   #settle(slot: number, head: RequestHead, { decision, app }: Decided, hasGap: boolean): boolean {
     const { lifecycle, subscriptions } = this.#core;
     if (decision === undefined) {
@@ -219,7 +219,17 @@ export class Handshakes {
       return false;
     }
     this.#open(slot, app, decision, response, hasGap);
-    return this.#core.table.state(slot) === RowState.open;
+    const state = this.#core.table.state(slot);
+    return state === RowState.open || state === RowState.closing;
+  }
+
+  /** Frames that came with the request head. */
+  #readRest(slot: number, bytes: Buffer, start: number, end: number): void {
+    const { table, inbound } = this.#core;
+    if (start >= end) return;
+    // Even what is only discarded must be read: the client's close frame stands behind it.
+    if (table.state(slot) === RowState.closing) inbound.receiveClosing(slot, bytes, start, end);
+    else inbound.receive(slot, bytes, start, end);
   }
 
   #reject(slot: number, { status, reason, headers }: Rejection): void {
@@ -265,7 +275,8 @@ export class Handshakes {
     const generation = table.generation(slot);
     const isQueued = table.hasFlag(slot, RowFlag.queued);
     poller.setInterest(slot, isQueued ? Interest.readable | Interest.writable : Interest.readable);
-    if (inboundBuffer.length(slot) === 0) return;
+    // A close has taken what was kept.
+    if (table.state(slot) !== RowState.open || inboundBuffer.length(slot) === 0) return;
     const rest = inboundBuffer.take(slot, EMPTY, 0, 0);
     if (table.isCurrent(slot, generation)) inbound.receive(slot, rest, 0, rest.length);
   }

@@ -67,13 +67,13 @@ export class Outbound {
     return this.#enqueue(slot, chunk, sent, sent > 0);
   }
 
-  /** An HTTP head in Latin-1; built in the scratch buffer like any short frame. */
+  /** An HTTP response, whose body may be in any language; built in the scratch buffer like any short frame. */
   sendHead(slot: number, head: string): void {
-    if (head.length > SCRATCH_BYTES) {
-      this.sendChunk(slot, Buffer.from(head, 'latin1'));
+    if (head.length * MAX_UTF8_PER_UTF16 > SCRATCH_BYTES) {
+      this.sendChunk(slot, Buffer.from(head));
       return;
     }
-    const bytes = this.#scratch.write(head, 0, 'latin1');
+    const bytes = this.#scratch.write(head);
     const sent = this.#core.poller.send(slot, this.#scratch, 0, bytes);
     if (sent < 0 || sent === bytes) return;
     this.#enqueue(slot, Buffer.from(this.#scratch.subarray(sent, bytes)), 0, sent > 0);

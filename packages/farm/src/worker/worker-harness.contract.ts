@@ -1,0 +1,267 @@
+import { MemoryBrokerHub } from '@roost/broker';
+import {
+  ADDRESS_BYTES,
+  accept as acceptSockets,
+  closeDescriptor,
+  descriptorPair,
+  EVENT_FIELDS,
+  Interest,
+  listen,
+  localAddress,
+  Poller,
+} from '@roost/poller';
+import { eventually, RawClient, TestClient, within } from '@roost/testing';
+import type { App, WorkerContext } from '../app.ts';
+import type { Channel } from '../channel/channel.ts';
+import { FLAG_RESERVED } from '../channel/hand-off-record.ts';
+import { memoryChannelPair } from '../channel/memory-channel.ts';
+import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
+import type { CounterName } from '../counters.ts';
+import type { LogFields, LogLevel } from '../log.ts';
+import { HandOff } from '../master/hand-off.ts';
+import { resolveOptions, type FarmConfig, type FarmOptions } from '../options.ts';
+import { Worker } from './worker.ts';
+
+export interface HarnessOptions extends Partial<FarmOptions> {
+  /** Connections that the worker takes; `reservedConnections` come on top. Default 64. */
+  readonly capacity?: number;
+  /** Limits below what an operator may set, so that a spec need not send megabytes to reach them. */
+  readonly beyondLimits?: Partial<FarmConfig>;
+}
+
+interface LogLine {
+  readonly level: LogLevel;
+  readonly fields: LogFields;
+  readonly message: string;
+}
+
+const LISTENER_ID = 0;
+const WORKER_ID = 1;
+const MAX_ACCEPTS = 64;
+
+/** The head of a good handshake; the 101's Sec-WebSocket-Accept for it is `s3pPLMBiTxaQ9kYGzzhZRbK+xOo=`. */
+export function upgradeHead(path = '/', extraLines: readonly string[] = []): string {
+  return [
+    `GET ${path} HTTP/1.1`,
+    'Host: localhost',
+    'Upgrade: websocket',
+    'Connection: Upgrade',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    'Sec-WebSocket-Version: 13',
+    ...extraLines,
+    '',
+    '',
+  ].join('\r\n');
+}
+
+/** A masked frame as a client sends it. */
+export function clientFrame(firstByte: number, payload: string | Uint8Array, mask = 'a1b2c3d4'): Buffer {
+  const bytes = Buffer.from(payload);
+  const key = Buffer.from(mask, 'hex');
+  const header =
+    bytes.length < 126
+      ? Buffer.from([firstByte, 0x80 | bytes.length])
+      : bytes.length < 65_536
+        ? Buffer.from([firstByte, 0xfe, bytes.length >> 8, bytes.length & 0xff])
+        : Buffer.from([firstByte, 0xff, 0, 0, 0, 0, ...uint32(bytes.length)]);
+  return Buffer.concat([header, key, bytes.map((byte, index) => byte ^ (key[index % 4] ?? 0))]);
+}
+
+function uint32(value: number): number[] {
+  return [value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff];
+}
+
+/** A masked text frame. */
+export function textFrame(text: string): Buffer {
+  return clientFrame(0x81, text);
+}
+
+/** The frame that the server sends for a short text. */
+export function serverText(text: string): string {
+  const bytes = Buffer.from(text);
+  return Buffer.concat([Buffer.from([0x81, bytes.length]), bytes]).toString('hex');
+}
+
+/**
+ * A real worker in this process, on real sockets and the real poller, with received bytes poisoned after each batch. The
+ * harness is its master: it accepts, hands off through a descriptor pair, and answers its broker with a real hub.
+ */
+export class WorkerHarness {
+  readonly port: number;
+  readonly config: FarmConfig;
+  readonly hub = new MemoryBrokerHub();
+  readonly logs: LogLine[] = [];
+  /** What the worker has said, but for logs and broker messages. */
+  readonly said: WorkerMessage[] = [];
+  /** Exit codes; one at most. */
+  readonly exits: number[] = [];
+  /** The next sockets are handed over as reserved ones. */
+  isReserved = false;
+  context: WorkerContext | undefined;
+  readonly #worker: Worker;
+  readonly #channel: Channel<WorkerMessage, MasterMessage>;
+  readonly #poller: Poller;
+  readonly #listener: number;
+  readonly #handOff: HandOff;
+  readonly #workerEnd: number;
+  readonly #masterEnd: number;
+  readonly #fds = new Int32Array(MAX_ACCEPTS);
+  readonly #addresses = new Uint8Array(MAX_ACCEPTS * ADDRESS_BYTES);
+  readonly #asks = new Map<number, (answer: AskAnswer) => void>();
+  #lastAsk = 0;
+  #lastNumber = 0;
+  #isStopped = false;
+
+  private constructor(apps: App | readonly App[], options: HarnessOptions) {
+    const { capacity = 64, beyondLimits, ...farmOptions } = options;
+    this.config = { ...resolveOptions({ app: '/none', ...farmOptions }, 1, 'test'), ...beyondLimits };
+    const [ours, theirs] = memoryChannelPair<MasterMessage, WorkerMessage>(this.config.maxChannelBufferBytes);
+    this.#channel = ours;
+    [this.#masterEnd, this.#workerEnd] = descriptorPair();
+    this.#handOff = new HandOff(
+      this.#masterEnd,
+      1024,
+      () => undefined,
+      (sockets) => HandOff.drop(sockets),
+    );
+    this.#worker = new Worker(
+      {
+        worker: 0,
+        config: this.config,
+        channel: theirs,
+        descriptors: this.#workerEnd,
+        capacity,
+        cpu: null,
+        loadApps: (context) => {
+          this.context = context;
+          return Promise.resolve(Array.isArray(apps) ? apps : [apps]);
+        },
+        onStopped: (code) => this.exits.push(code),
+        poisonSlab: true,
+      },
+      undefined,
+    );
+    theirs.open(this.#worker);
+    const port = this.hub.attach(0, (message) => this.#channel.send({ type: 'broker', message }) === 'sent');
+    ours.open({
+      channelOnMessage: (message) => {
+        if (message.type === 'broker') port.receive(message.message);
+        else if (message.type === 'log') this.logs.push(message);
+        else if (message.type === 'answer') this.#asks.get(message.id)?.(message.answer);
+        else this.said.push(message);
+      },
+      channelOnClose: () => undefined,
+    });
+    this.#listener = listen({ host: '127.0.0.1', port: 0 });
+    this.port = localAddress(this.#listener).port;
+    this.#poller = new Poller({
+      columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint8Array(1) },
+      onEvents: (count) => this.#handle(count),
+    });
+    this.#poller.watchDescriptor(this.#listener, LISTENER_ID, Interest.readable);
+    this.#poller.watchDescriptor(this.#masterEnd, WORKER_ID, Interest.readable);
+  }
+
+  static async start(apps: App | readonly App[], options: HarnessOptions = {}): Promise<WorkerHarness> {
+    const harness = new WorkerHarness(apps, options);
+    await harness.#worker.start();
+    return harness;
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.port}`;
+  }
+
+  /** A TCP connection. */
+  connect(): Promise<RawClient> {
+    return RawClient.connect(this.port);
+  }
+
+  /** A TCP connection that has its 101, which is taken. */
+  async open(path = '/'): Promise<RawClient> {
+    const client = await this.connect();
+    client.writeText(upgradeHead(path));
+    const head = await client.readHead();
+    if (!head.startsWith('HTTP/1.1 101 ')) throw new Error(`the upgrade was answered with ${head}`);
+    return client;
+  }
+
+  /** A client of ws. */
+  client(path = '/'): Promise<TestClient> {
+    return TestClient.connect(`${this.url}${path}`);
+  }
+
+  send(message: MasterMessage): void {
+    this.#channel.send(message);
+  }
+
+  publish(channel: string, payload: string | Uint8Array): void {
+    this.hub.publish(channel, Buffer.from(payload));
+  }
+
+  control(message: unknown): void {
+    this.hub.control(Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)));
+  }
+
+  async ask(question: 'report' | 'channels', pattern = '*'): Promise<AskAnswer> {
+    const id = ++this.#lastAsk;
+    const answer = new Promise<AskAnswer>((resolve) => {
+      this.#asks.set(id, resolve);
+    });
+    this.send({ type: 'ask', id, question, pattern });
+    return within(answer, { what: `the worker answers ${question}` });
+  }
+
+  async report(): Promise<WorkerReport> {
+    const answer = await this.ask('report');
+    if (answer.kind !== 'report') throw new Error('the worker answered another question');
+    return answer.report;
+  }
+
+  async count(name: CounterName): Promise<number> {
+    return (await this.report()).counters[name] ?? Number.NaN;
+  }
+
+  /** Waits until a counter has this value. */
+  async counts(name: CounterName, value: number): Promise<void> {
+    await eventually(async () => (await this.count(name)) === value, { what: `${name} is ${value}` });
+  }
+
+  /** Sockets that the worker says it has finished with. */
+  get released(): number {
+    return this.said.reduce((total, message) => (message.type === 'released' ? message.total : total), 0);
+  }
+
+  /** Ends the worker as the death of its master would. */
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.hub.stop();
+    this.#channel.close();
+    await eventually(() => this.exits.length === 1, { what: 'the worker has stopped' });
+    this.#poller.destroy();
+    closeDescriptor(this.#listener);
+    HandOff.drop(this.#handOff.end());
+    closeDescriptor(this.#workerEnd);
+  }
+
+  #handle(count: number): void {
+    for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
+      if (this.#poller.events[at] === LISTENER_ID) this.#accept();
+      else this.#handOff.readAcknowledgements();
+    }
+  }
+
+  #accept(): void {
+    const count = acceptSockets(this.#listener, this.#fds, this.#addresses);
+    for (let index = 0; index < count; index++) {
+      this.#handOff.add({
+        fd: this.#fds[index] ?? -1,
+        number: ++this.#lastNumber,
+        address: this.#addresses.slice(index * ADDRESS_BYTES, (index + 1) * ADDRESS_BYTES),
+        flags: this.isReserved ? FLAG_RESERVED : 0,
+      });
+    }
+    this.#handOff.flush();
+  }
+}
