@@ -49,6 +49,21 @@ describe('wrong arguments', () => {
     ).toThrow(TypeError);
   });
 
+  it('cannot take the memory away that the poller writes to', () => {
+    for (const view of [rig.fds, rig.generations, rig.flags, rig.poller.slab, rig.poller.events]) {
+      const { buffer, length } = view;
+      if (!(buffer instanceof ArrayBuffer))
+        throw new TypeError('the test needs memory that could be taken away');
+      try {
+        structuredClone(buffer, { transfer: [buffer] });
+      } catch (error) {
+        // Node 21 and later refuse; earlier ones copy.
+        expect(error).toMatchObject({ name: 'DataCloneError' });
+      }
+      expect(view.length).toBe(length);
+    }
+  });
+
   it('are refused by broadcast', () => {
     const slots = new Int32Array(4);
     const results = new Int32Array(8);

@@ -1,9 +1,10 @@
+import { markAsUntransferable } from 'node:worker_threads';
 import { ADDRESS_BYTES, EVENT_FIELDS } from './constants.ts';
 import { native, type NativePoller } from './native.ts';
 
 /**
  * The columns of the caller's connection table that the addon reads, one element a slot, all of one length.
- * The addon keeps references to their memory: they must never be transferred, detached or resized.
+ * The addon keeps references to their memory: they must never be detached or resized. Transferring one copies it instead.
  */
 export interface PollerColumns {
   /** The descriptor of each slot; -1 when it has none. Written by the caller; {@link Poller.close} sets -1. */
@@ -63,6 +64,10 @@ export class Poller {
     const { columns, slabBytes = 64 * 1024, rowBytes = 4096, maxEvents = 1024 } = options;
     this.slab = Buffer.allocUnsafeSlow(slabBytes);
     this.events = new Int32Array(maxEvents * EVENT_FIELDS);
+    // The addon writes to this memory: postMessage() and structuredClone() must copy it rather than take it away.
+    for (const view of [columns.fds, columns.generations, columns.flags, this.slab, this.events]) {
+      markAsUntransferable(view.buffer);
+    }
     this.#native = native().createPoller(
       columns.fds,
       columns.generations,
