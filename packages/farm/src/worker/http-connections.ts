@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { Interest, closeDescriptor, duplicateDescriptor } from '@roost/poller';
 import { refusalResponse } from '@roost/websocket';
@@ -7,12 +7,22 @@ import type { Core } from './core.ts';
 import { CLOSE_ABNORMAL } from './lifecycle.ts';
 import { TimeoutKind } from './timeouts.ts';
 
+/** The row of a socket, and what happens on it. */
+interface Place {
+  readonly slot: number;
+  readonly generation: number;
+  /** Requests whose responses have not ended: several when they are pipelined. */
+  unanswered: number;
+  /** The last of them. */
+  latest: IncomingMessage | undefined;
+}
+
 /**
  * Connections that speak plain HTTP: health checks, the API, the page. The row's descriptor is given to a Node socket
  * and from then on libuv owns it; the worker's `http.Server`, made when the first of them comes, never listens.
  *
- * Such a server does not enforce its request timeouts, so the row's `http` timeout does: it runs while a request is
- * awaited or arriving, and rests while the application answers.
+ * Such a server does not enforce its request timeouts, so the row's `http` timeout does: it is for requests that are
+ * awaited or arriving; one that has arrived is the application's, however long it takes to answer.
  *
  * A WebSocket upgrade as a later request on a kept-alive connection (proxies do that) goes the same way as a first one:
  * the descriptor is taken back and the request head is read again, by the parser that reads all others.
@@ -20,7 +30,7 @@ import { TimeoutKind } from './timeouts.ts';
 export class HttpConnections {
   readonly #core: Core;
   readonly #sockets = new Map<number, Socket>();
-  readonly #slots = new WeakMap<object, { readonly slot: number; readonly generation: number }>();
+  readonly #places = new WeakMap<object, Place>();
   #server: Server | undefined;
 
   constructor(core: Core) {
@@ -42,10 +52,10 @@ export class HttpConnections {
     table.transports[slot] = Transport.stream;
     table.states[slot] = RowState.http;
     timeouts.set(slot, TimeoutKind.http);
-    const place = { slot, generation: table.generation(slot) };
+    const place: Place = { slot, generation: table.generation(slot), unanswered: 0, latest: undefined };
     const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     this.#sockets.set(slot, socket);
-    this.#slots.set(socket, place);
+    this.#places.set(socket, place);
     socket.on('close', () => {
       if (this.#sockets.get(slot) !== socket) return;
       this.#sockets.delete(slot);
@@ -64,8 +74,8 @@ export class HttpConnections {
 
   /** The farm drains: connections that wait for a next request end; the others end with their response. */
   endIdle(): void {
-    for (const [slot, socket] of this.#sockets) {
-      if (this.#core.timeouts.kind(slot) === TimeoutKind.http) socket.destroySoon();
+    for (const socket of this.#sockets.values()) {
+      if (this.#places.get(socket)?.unanswered === 0) socket.destroySoon();
     }
   }
 
@@ -73,9 +83,14 @@ export class HttpConnections {
   expired(slot: number): void {
     const socket = this.#sockets.get(slot);
     if (socket === undefined) return;
-    if (socket.bytesWritten === 0) socket.write(REQUEST_TIMEOUT);
+    const place = this.#places.get(socket);
+    // It has arrived: its answer starts the time of the next.
+    if (place !== undefined && place.unanswered > 0 && place.latest?.complete === true) return;
+    if (socket.bytesWritten === 0) {
+      this.#core.counters.add('refused_handshake_timeout');
+      socket.write(REQUEST_TIMEOUT);
+    }
     socket.destroySoon();
-    this.#core.counters.add('refused_handshake_timeout');
     // What the client does not read must not keep the row: the second time ends it.
     if (socket.destroyed) return;
     this.#core.timeouts.set(slot, TimeoutKind.closing);
@@ -87,12 +102,9 @@ export class HttpConnections {
     // The row's timeout ends idle connections, after httpRequestTimeoutMs.
     server.keepAliveTimeout = 0;
     server.on('request', (request, response) => {
-      const place = this.#slots.get(request.socket);
-      if (place !== undefined) this.#watchRequest(request, place.slot, place.generation);
+      const place = this.#places.get(request.socket);
+      if (place !== undefined) this.#time(place, request, response);
       if (this.#core.isDraining) response.setHeader('Connection', 'close');
-      response.on('finish', () => {
-        if (place !== undefined) this.#await(place.slot, place.generation);
-      });
       if (apps.http(request, response)) return;
       response.writeHead(404, { 'Content-Type': 'text/plain' }).end('nothing serves this path\n');
     });
@@ -100,27 +112,24 @@ export class HttpConnections {
     return server;
   }
 
-  /** While a request arrives its timeout runs; while it is being answered none does. */
-  #watchRequest(request: IncomingMessage, slot: number, generation: number): void {
+  /** A request has begun to arrive: its time runs, and that of the next from the end of the response. */
+  #time(place: Place, request: IncomingMessage, response: ServerResponse): void {
     const { timeouts, table } = this.#core;
-    const received = (): void => {
-      if (table.isCurrent(slot, generation) && timeouts.kind(slot) === TimeoutKind.http) timeouts.clear(slot);
-    };
-    if (request.complete) received();
-    else request.once('end', received);
-  }
-
-  /** The next request of a kept-alive connection is awaited. */
-  #await(slot: number, generation: number): void {
-    const { table, timeouts } = this.#core;
-    if (table.isCurrent(slot, generation) && table.state(slot) === RowState.http) {
-      timeouts.set(slot, TimeoutKind.http);
-    }
+    const { slot, generation } = place;
+    const isServed = (): boolean =>
+      table.isCurrent(slot, generation) && table.state(slot) === RowState.http && !request.socket.destroyed;
+    place.unanswered++;
+    place.latest = request;
+    if (isServed()) timeouts.set(slot, TimeoutKind.http);
+    response.once('close', () => {
+      place.unanswered--;
+      if (place.unanswered === 0 && isServed()) timeouts.set(slot, TimeoutKind.http);
+    });
   }
 
   #takeBack(request: IncomingMessage, stream: object, head: Buffer): void {
     const { table, poller, timeouts, handshakes, lifecycle } = this.#core;
-    const place = this.#slots.get(stream);
+    const place = this.#places.get(stream);
     const socket = place === undefined ? undefined : this.#sockets.get(place.slot);
     if (place === undefined || socket === undefined || !table.isCurrent(place.slot, place.generation)) return;
     const { slot } = place;
