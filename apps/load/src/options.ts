@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { MIN_ECHO_BYTES } from './echo-run.ts';
 import { integerBetween, parseAddresses, parseDurationMs, parsePerSecond } from './units.ts';
 
-export type LoadMode = 'hold' | 'echo' | 'churn';
+type LoadMode = 'hold' | 'echo' | 'churn';
 
 /** What the command line says, defaults filled in. */
 export interface LoadOptions {
