@@ -13,11 +13,11 @@ export const COUNTERS = {
   worker_kills: 'Workers killed by the master because they were silent.',
   upgrades: 'Connections opened: the client has its 101.',
   http_connections: 'Connections that turned out to be plain HTTP.',
-  refused_bad_request: 'Request heads refused with 400, 405, 426, 431 or 505.',
+  refused_bad_request: 'Request heads refused with 400, 405, 431, 501 or 505.',
   refused_by_app: 'Upgrades refused by an upgrade hook, or that no app took (404).',
   refused_app_error: 'Upgrades refused with 500 because an upgrade hook threw or rejected.',
   refused_handshake_timeout:
-    'Connections ended because the request head did not arrive in handshakeTimeoutMs.',
+    'Connections ended because the request head did not arrive in handshakeTimeoutMs, or the first HTTP request in httpRequestTimeoutMs.',
   refused_upgrade_timeout:
     'Upgrades refused with 503 because the hook or its subscriptions took longer than upgradeTimeoutMs.',
   refused_subscribe: 'Upgrades refused with 503 because the broker did not confirm their channels.',
