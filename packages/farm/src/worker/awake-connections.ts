@@ -1,7 +1,6 @@
 import { AwakeConnection, type AwakeHandlers } from '@roost/websocket';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
-import { CLOSE_TRY_AGAIN_LATER } from './lifecycle.ts';
 import { TimeoutKind } from './timeouts.ts';
 
 /**
@@ -29,10 +28,10 @@ export class AwakeConnections implements AwakeHandlers {
 
   /** Gives an open row to ws, beginning with the bytes that were not simple; they belong to ws from here on. */
   wake(slot: number, bytes: Buffer): void {
-    const { config, table, counters, lifecycle } = this.#core;
+    const { config, table, counters, inbound } = this.#core;
     if (this.#bySlot.size >= config.maxAwakeConnections) {
       counters.add('wakes_refused');
-      lifecycle.close(slot, CLOSE_TRY_AGAIN_LATER, 'too many connections are in long messages');
+      inbound.refuse(slot, bytes, 0, bytes.length, 'too many connections are in long messages');
       return;
     }
     counters.add('wakes');

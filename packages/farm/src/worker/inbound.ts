@@ -58,6 +58,13 @@ export class Inbound {
     inboundBuffer.setRequired(slot, reader.skipBytes);
   }
 
+  /** Closes with 1013 a connection for whose bytes there is no room: they are discarded up to its close frame. */
+  refuse(slot: number, bytes: Buffer, start: number, end: number, reason: string): void {
+    const { table, lifecycle } = this.#core;
+    lifecycle.close(slot, CLOSE_TRY_AGAIN_LATER, reason);
+    if (table.state(slot) === RowState.closing) this.receiveClosing(slot, bytes, start, end);
+  }
+
   /** A close that we began: what is kept of a frame is now to be skipped. */
   beginClosing(slot: number): void {
     const { inboundBuffer } = this.#core;
@@ -119,10 +126,10 @@ export class Inbound {
     requiredBytes: number,
     isNew: boolean,
   ): void {
-    const { inboundBuffer, timeouts, counters, lifecycle } = this.#core;
+    const { inboundBuffer, timeouts, counters } = this.#core;
     if (!inboundBuffer.append(slot, bytes, start, end)) {
       counters.add('refused_inbound_bytes');
-      lifecycle.close(slot, CLOSE_TRY_AGAIN_LATER, 'the server is short of memory for messages');
+      this.refuse(slot, bytes, start, end, 'the server is short of memory for messages');
       return;
     }
     inboundBuffer.setRequired(slot, requiredBytes);

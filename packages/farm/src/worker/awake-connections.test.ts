@@ -1,0 +1,230 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { accept, type App } from '../app.ts';
+import {
+  clientFrame,
+  serverText,
+  textFrame,
+  WorkerHarness,
+  type HarnessOptions,
+} from './worker-harness.contract.ts';
+
+const closes: unknown[] = [];
+const ECHO: App = {
+  upgrade: () => accept(),
+  message: (connection, data, isBinary) => {
+    connection.send(data, isBinary);
+  },
+  close: (_connection, code, reason) => void closes.push([code, reason]),
+};
+
+let harness: WorkerHarness;
+afterEach(async () => {
+  await harness.stop();
+  closes.length = 0;
+});
+
+async function start(options: HarnessOptions = {}, app: App = ECHO): Promise<void> {
+  harness = await WorkerHarness.start(app, options);
+}
+
+/** A masked close frame. */
+function closeFrame(code: number, reason = ''): Buffer {
+  return clientFrame(0x88, Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]));
+}
+
+describe('what is not a simple frame wakes the connection, and ws decides:', () => {
+  const LARGE = { maxMessageBytes: 1000 };
+  it.each([
+    ['a reserved bit', '91 80 00000000', 1002],
+    ['RSV1, that is compression nobody agreed on', 'c1 80 00000000', 1002],
+    ['a reserved opcode', '83 80 00000000', 1002],
+    ['a reserved control opcode', '8b 80 00000000', 1002],
+    ['a frame without a mask', '81 01 61', 1002],
+    ['a continuation of nothing', '80 80 00000000', 1002],
+    ['a ping in fragments', '09 80 00000000', 1002],
+    ['a ping with more than 125 bytes', `89 fe 007e 00000000 ${'00'.repeat(126)}`, 1002],
+    ['text that is not UTF-8', '81 82 00000000 c328', 1007],
+    ['text that is cut within a character', '81 81 00000000 c3', 1007],
+    ['a message of more than maxMessageBytes', '82 fe 03e9 00000000', 1009],
+    ['a message of 2^63 bytes', '82 ff 8000000000000000 00000000', 1009],
+    ['a close frame with one byte', '88 81 00000000 03', 1002],
+    ['a close code that may not be sent', '88 82 00000000 03ed', 1002],
+    ['a close code that nobody has defined', '88 82 00000000 07d0', 1002],
+    ['a close reason that is not UTF-8', '88 83 00000000 03e8 ff', 1007],
+  ])('%s (%s) closes with %i', async (_what, bytes, code) => {
+    await start(LARGE);
+    const client = await harness.open();
+    client.write(textFrame('before'));
+    client.write(bytes);
+    expect((await client.read(8)).toString('hex')).toBe(serverText('before'));
+    expect((await client.read(4)).toString('hex')).toBe(`8802${code.toString(16).padStart(4, '0')}`);
+    client.end();
+    await client.closed;
+    await expect.poll(() => closes).toHaveLength(1);
+    expect(await harness.count('wakes')).toBe(1);
+  });
+
+  it.each([
+    ['a code', closeFrame(1000), '880203e8', [1000, '']],
+    ['a code and a reason', closeFrame(4321, 'tschüss'), '880a10e174736368c3bc7373', [4321, 'tschüss']],
+    ['nothing', clientFrame(0x88, ''), '8800', [1005, '']],
+  ])(
+    'a close frame with %s is echoed, FIN follows, and the hook is told',
+    async (_what, frame, answer, told) => {
+      await start();
+      const client = await harness.open();
+      client.write(frame);
+      expect((await client.read(answer.length / 2)).toString('hex')).toBe(answer);
+      // FIN comes without ours.
+      expect(await client.closed).toEqual({ errorCode: undefined });
+      await expect.poll(() => closes).toEqual([told]);
+      expect(await harness.count('closed_abnormally')).toBe(0);
+      expect(await harness.count('closed')).toBe(1);
+    },
+  );
+
+  it('a message in fragments, with a ping between them, arrives as one', async () => {
+    await start();
+    const client = await harness.open();
+    client.write('01 82 00000000 c3a4  89 81 00000000 70  00 81 00000000 c3  80 81 00000000 b6');
+    expect((await client.read(3)).toString('hex')).toBe('8a0170');
+    expect((await client.read(6)).toString('hex')).toBe(serverText('äö'));
+    await client.close();
+  });
+
+  it('a message in fragments may be split at every byte', async () => {
+    await start();
+    const client = await harness.open();
+    const bytes = Buffer.concat([clientFrame(0x01, 'ab'), clientFrame(0x80, 'cd'), textFrame('e')]);
+    for (let cut = 1; cut < bytes.length; cut++) {
+      client.write(bytes.subarray(0, cut));
+      await harness.report();
+      client.write(bytes.subarray(cut));
+      expect((await client.read(9)).toString('hex')).toBe(serverText('abcd') + serverText('e'));
+    }
+    await client.close();
+  });
+
+  it('fragments that add up to more than maxMessageBytes close with 1009', async () => {
+    await start(LARGE);
+    const client = await harness.open();
+    client.write(clientFrame(0x02, Buffer.alloc(600)));
+    client.write(clientFrame(0x80, Buffer.alloc(600)));
+    expect((await client.read(4)).toString('hex')).toBe('880203f1');
+    await client.close();
+  });
+});
+
+describe('an awake connection', () => {
+  it('is served like any other: messages, publications, attachment', async () => {
+    await start(
+      { quietMs: 60_000 },
+      { ...ECHO, upgrade: () => accept({ channels: ['news'], attachment: { seen: 0 } }) },
+    );
+    const client = await harness.open();
+    client.write(clientFrame(0x01, 'awa'));
+    client.write(clientFrame(0x80, 'ke'));
+    expect((await client.read(7)).toString('hex')).toBe(serverText('awake'));
+    harness.publish('news', 'for all');
+    expect((await client.read(9)).toString('hex')).toBe(serverText('for all'));
+    client.write(textFrame('simple'));
+    expect((await client.read(8)).toString('hex')).toBe(serverText('simple'));
+    expect(await harness.count('hibernations')).toBe(0);
+    await client.close();
+  });
+
+  it('hibernates when it has been quiet for quietMs, and wakes again', async () => {
+    await start({ quietMs: 50 });
+    const client = await harness.open();
+    for (let round = 1; round <= 3; round++) {
+      client.write(clientFrame(0x01, 'frag'));
+      client.write(clientFrame(0x80, 'ment'));
+      expect((await client.read(10)).toString('hex')).toBe(serverText('fragment'));
+      await harness.counts('hibernations', round);
+      client.write(textFrame('asleep'));
+      expect((await client.read(8)).toString('hex')).toBe(serverText('asleep'));
+      expect(await harness.count('wakes')).toBe(round);
+    }
+    await client.close();
+  });
+
+  it('does not hibernate within a message, which has messageTimeoutMs to arrive', async () => {
+    await start({ quietMs: 20, messageTimeoutMs: 200 });
+    const client = await harness.open();
+    client.write(clientFrame(0x01, 'never'));
+    const close = await client.read(4);
+    expect(close.readUInt16BE(2)).toBe(1008);
+    expect(await harness.count('hibernations')).toBe(0);
+    expect(await harness.count('closed_message_timeout')).toBe(1);
+    await client.close();
+  });
+
+  it('beyond maxAwakeConnections is closed with 1013, and its close frame is found behind a message', async () => {
+    await start({ maxAwakeConnections: 1 });
+    const awake = await harness.open();
+    awake.write(clientFrame(0x01, 'awake'));
+    await harness.counts('wakes', 1);
+    const client = await harness.open();
+    const fragment = clientFrame(0x01, 'too many');
+    client.write(fragment.subarray(0, 10));
+    const close = await client.read(4);
+    expect(close.readUInt16BE(2)).toBe(1013);
+    expect(await harness.count('wakes_refused')).toBe(1);
+    client.write(Buffer.concat([fragment.subarray(10), clientFrame(0x80, '.'), closeFrame(1013)]));
+    await client.closed;
+    await expect.poll(() => closes).toEqual([[1013, '']]);
+    awake.write(clientFrame(0x80, '!'));
+    expect((await awake.read(8)).toString('hex')).toBe(serverText('awake!'));
+    await awake.close();
+  });
+
+  it('beyond maxAwakeConnections may close: nobody waits for a close frame that has come', async () => {
+    await start({ maxAwakeConnections: 1 });
+    const awake = await harness.open();
+    awake.write(clientFrame(0x01, 'awake'));
+    await harness.counts('wakes', 1);
+    const client = await harness.client();
+    const { code } = await client.close(1000);
+    expect([1000, 1013]).toContain(code);
+    await expect.poll(() => closes).toEqual([[1000, '']]);
+    await awake.close();
+  });
+
+  it('is closed by the server through ws', async () => {
+    await start(
+      { quietMs: 60_000 },
+      { ...ECHO, message: (connection, data) => void connection.close(4001, String(data)) },
+    );
+    const client = await harness.open();
+    client.write(Buffer.concat([clientFrame(0x01, 'by'), clientFrame(0x80, 'e'), textFrame('not read')]));
+    expect((await client.read(7)).toString('hex')).toBe('88050fa1627965');
+    client.write(closeFrame(4001));
+    await client.closed;
+    await expect.poll(() => closes).toEqual([[4001, '']]);
+    expect(await harness.count('messages_received')).toBe(1);
+  });
+
+  it('that is closed by the server and does not answer ends after closeTimeoutMs', async () => {
+    await start({ closeTimeoutMs: 100 }, { ...ECHO, message: (connection) => void connection.close(4001) });
+    const client = await harness.open();
+    client.write(Buffer.concat([clientFrame(0x01, 'by'), clientFrame(0x80, 'e')]));
+    expect((await client.read(4)).toString('hex')).toBe('88020fa1');
+    await client.closed;
+    await expect.poll(() => closes).toEqual([[1006, '']]);
+  });
+
+  it.each([
+    ['FIN', (client: { end(): void }) => client.end()],
+    ['RST', (client: { reset(): void }) => client.reset()],
+  ])('ends with 1006 on %s within a message', async (_how, end) => {
+    await start();
+    const client = await harness.open();
+    client.write(clientFrame(0x01, 'never'));
+    await harness.counts('wakes', 1);
+    end(client);
+    await expect.poll(() => closes).toEqual([[1006, '']]);
+    await client.closed;
+    await expect.poll(() => harness.released).toBe(1);
+    expect((await harness.report()).connections).toBe(0);
+  });
+});
