@@ -31,8 +31,8 @@ export interface ClientEvents {
   message(slot: number, bytes: Buffer, start: number, length: number): void;
   /** It is open no more; `code` is the server's close code, 1006 without one, null when we began to close. */
   closing(slot: number, code: string | null): void;
-  /** The descriptor of a client that had opened is closed. */
-  gone(slot: number): void;
+  /** The descriptor of a client that had opened is closed; `endedInTime` is false when the server did not end it. */
+  gone(slot: number, endedInTime: boolean): void;
   /** Everything that one wake-up brought has been handled. */
   batchEnded(): void;
 }
@@ -281,8 +281,8 @@ export class Clients {
     this.#free(slot);
   }
 
-  #end(slot: number): void {
-    this.#events.gone(slot);
+  #end(slot: number, endedInTime = true): void {
+    this.#events.gone(slot, endedInTime);
     this.#free(slot);
   }
 
@@ -306,7 +306,7 @@ export class Clients {
       if (state === ClientState.free || state === ClientState.open) continue;
       const age = now - (since[slot] ?? now);
       if (state === ClientState.closing) {
-        if (age > CLOSE_TIMEOUT_MS) this.#end(slot);
+        if (age > CLOSE_TIMEOUT_MS) this.#end(slot, false);
       } else if (age > this.#handshakeTimeoutMs) {
         this.#fail(slot, 'timeout');
       }

@@ -56,9 +56,9 @@ class LoadProcess implements ClientEvents {
     this.#echo?.closing(slot);
   }
 
-  gone(slot: number): void {
+  gone(slot: number, endedInTime: boolean): void {
     this.#openCount--;
-    this.#tally.gone(slot);
+    this.#tally.gone(slot, endedInTime);
     this.#opener.gone(slot);
   }
 

@@ -12,6 +12,8 @@ export interface Report {
   readonly failed: Readonly<Record<string, number>>;
   /** Connections that the server ended, by close code. */
   readonly closes: Readonly<Record<string, number>>;
+  /** Connections whose closing handshake the server did not follow by ending the TCP connection, within 5 s. */
+  readonly unended: number;
   /** Messages received since the last reset, and by how many connections: none, one, or more each. */
   readonly messages: number;
   readonly received: { readonly '0': number; readonly '1': number; readonly '2+': number };
@@ -34,6 +36,7 @@ export class Tally {
   #failedCount = 0;
   #failed: Record<string, number> = {};
   #closes: Record<string, number> = {};
+  #unended = 0;
   #messages = 0;
   #expected = Number.POSITIVE_INFINITY;
   #satisfied = 0;
@@ -91,7 +94,8 @@ export class Tally {
     if (code !== null) this.#closes[code] = (this.#closes[code] ?? 0) + 1;
   }
 
-  gone(slot: number): void {
+  gone(slot: number, endedInTime: boolean): void {
+    if (!endedInTime) this.#unended++;
     const received = this.#table.received[slot] ?? 0;
     this.#goneCount++;
     if (received === 0) this.#goneWithNone++;
@@ -117,6 +121,7 @@ export class Tally {
     this.#failedCount = 0;
     this.#failed = {};
     this.#closes = {};
+    this.#unended = 0;
     this.#messages = 0;
     this.#lastMessageAt = 0;
     this.#goneCount = 0;
@@ -151,6 +156,7 @@ export class Tally {
       connected: this.#connected,
       failed: this.#failed,
       closes: this.#closes,
+      unended: this.#unended,
       messages: this.#messages,
       received: { '0': none, '1': one, '2+': count - none - one },
       fewest: count === 0 ? 0 : fewest,
@@ -173,6 +179,7 @@ export function mergeReports(reports: readonly Report[]): Report {
     connected: sum((report) => report.connected),
     failed: mergeCounts(reports.map((report) => report.failed)),
     closes: mergeCounts(reports.map((report) => report.closes)),
+    unended: sum((report) => report.unended),
     messages: sum((report) => report.messages),
     received: {
       '0': sum((report) => report.received['0']),
