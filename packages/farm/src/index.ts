@@ -17,4 +17,4 @@ export type { ChannelInfo, FarmInfo, Readiness, WorkerInfo } from './info.ts';
 export type { Log, LogFields, LogLevel } from './log.ts';
 export { LIMITS } from './options.ts';
 export type { FarmOptions, LimitName, Limits, SlowConsumerPolicy } from './options.ts';
-export { startFarm } from './master/start-farm.ts';
+export { startFarm } from './start-farm.ts';

@@ -8,15 +8,8 @@ import { Master } from './master.ts';
 /** Descriptors to count with when the limit cannot be read. */
 const USUAL_DESCRIPTOR_LIMIT = 1024;
 
-/**
- * Starts a farm: this process becomes its master, listens, and forks the workers, each pinned to one of the CPUs that
- * this process may use. Resolves when all of them are ready.
- *
- * Rejects with a FarmError: FARM_ERR_OPTION (names the option), FARM_ERR_PORT_IN_USE, FARM_ERR_LISTEN, or
- * FARM_ERR_WORKER_BOOTSTRAP (the app could not be loaded, most often); and with POLLER_UNAVAILABLE where the native
- * poller is missing. Nothing is left running then.
- */
-export async function startFarm(options: FarmOptions): Promise<Farm> {
+/** See startFarm. */
+export async function startMaster(options: FarmOptions): Promise<Farm> {
   const cpus = allowedCpus();
   const config = resolveOptions(options, cpus.length, ownVersion());
   const master = new Master(config, cpus, descriptorLimit(), options.log ?? SILENT);
