@@ -32,6 +32,11 @@ export default (context) => ({
         response.write('half,');
         halfAnswered.push(response);
         return true;
+      case '/slowly':
+        response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': 10 });
+        response.write('half,');
+        setTimeout(() => response.end('whole'), 700);
+        return true;
       case '/release':
         for (const half of halfAnswered.splice(0)) half.end('whole');
         response.end('released');

@@ -123,7 +123,10 @@ export class HttpConnections {
     if (isServed()) timeouts.set(slot, TimeoutKind.http);
     response.once('close', () => {
       place.unanswered--;
-      if (place.unanswered === 0 && isServed()) timeouts.set(slot, TimeoutKind.http);
+      if (place.unanswered > 0 || !isServed()) return;
+      timeouts.set(slot, TimeoutKind.http);
+      // Its head may have been sent before the drain began, and then it has not asked the client to close.
+      if (this.#core.isDraining) request.socket.destroySoon();
     });
   }
 
