@@ -2,15 +2,7 @@ import { Interest } from '@roost/poller';
 import { encodeFrame, encodeTextFrame, frameHeaderBytes, Opcode, writeFrameHeader } from '@roost/websocket';
 import type { Core } from './core.ts';
 import { RowFlag, RowState, Transport } from './connection-table.ts';
-
-/** What waits for one connection, oldest first. Exists only while its kernel buffer is full. */
-interface OutboundQueue {
-  /** Whole frames, or what else is to be sent; memory of their own, shared between connections by broadcasts. */
-  chunks: Buffer[];
-  /** Bytes of the first chunk that are already sent. */
-  sentOfFirst: number;
-  bytes: number;
-}
+import { OutboundQueue } from './outbound-queue.ts';
 
 /** A frame up to this size is built in the scratch buffer and, if the kernel takes it, never allocated. */
 const SCRATCH_BYTES = 64 * 1024;
@@ -88,17 +80,12 @@ export class Outbound {
   flush(slot: number): void {
     const queue = this.#queues.get(slot);
     if (queue === undefined) return;
-    for (let first = queue.chunks[0]; first !== undefined; first = queue.chunks[0]) {
-      const length = first.length - queue.sentOfFirst;
-      const sent = this.#core.poller.send(slot, first, queue.sentOfFirst, length);
+    for (let first = queue.first; first !== undefined; first = queue.first) {
+      const length = first.end - first.start;
+      const sent = this.#core.poller.send(slot, first.buffer, first.start, length);
       if (sent < 0) return;
-      queue.bytes -= sent;
-      if (sent < length) {
-        queue.sentOfFirst += sent;
-        return;
-      }
-      queue.chunks.shift();
-      queue.sentOfFirst = 0;
+      queue.taken(sent);
+      if (sent < length) return;
     }
     this.#queues.delete(slot);
     this.#emptied(slot);
@@ -114,12 +101,7 @@ export class Outbound {
 
   /** Drops what waits, except for the rest of a frame that has begun: the stream must stay well-formed. */
   discardUnsent(slot: number): void {
-    const queue = this.#queues.get(slot);
-    const first = queue?.chunks[0];
-    if (queue === undefined || first === undefined) return;
-    // A queue begins with a chunk of which a part was sent, or with a rest that was copied (sentOfFirst is 0 then).
-    queue.chunks = [first];
-    queue.bytes = first.length - queue.sentOfFirst;
+    this.#queues.get(slot)?.keepFirst();
   }
 
   /** The row ends: nothing of it is kept. */
@@ -160,14 +142,13 @@ export class Outbound {
       return false;
     }
     if (queue === undefined) {
-      queue = { chunks: [], sentOfFirst: sent, bytes: 0 };
+      queue = new OutboundQueue();
       this.#queues.set(slot, queue);
       table.setFlag(slot, RowFlag.queued);
       table.clearFlag(slot, RowFlag.sendable);
       this.#core.poller.setInterest(slot, Interest.readable | Interest.writable);
     }
-    queue.chunks.push(chunk);
-    queue.bytes += bytes;
+    queue.add(chunk, sent);
     return true;
   }
 
