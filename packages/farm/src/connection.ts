@@ -16,7 +16,7 @@ export interface Connection {
   readonly bufferedBytes: number;
   /** True when publications may have been missed, because the broker was away at a time since it was subscribed. */
   readonly hasGap: boolean;
-  /** Names of its channels; none any more once a close has begun. */
+  /** Names of its channels; none once a close has begun. The close hook is told those that it had then. */
   readonly channels: readonly string[];
   /**
    * Sends one message: strings as text; bytes as binary unless `isBinary` is false. True: it is in the kernel or in

@@ -96,9 +96,9 @@ export class AppHost {
     this.#run(-1, 'close', () => app.close?.(closed, code, reason));
   }
 
-  /** The connection as the close hook will see it. */
-  describe(slot: number): Connection {
-    return new ClosedConnection(this.connection(slot));
+  /** The connection as the close hook will see it; `channels` are those that it had when its close began. */
+  describe(slot: number, channels: readonly string[]): Connection {
+    return new ClosedConnection(this.connection(slot), channels);
   }
 
   connection(slot: number): Connection {

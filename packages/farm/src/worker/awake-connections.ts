@@ -110,13 +110,13 @@ export class AwakeConnections implements AwakeHandlers {
 
   /** ws has said its last: FIN follows what waits. */
   awakeOnFinish(slot: number, generation: number): void {
-    const { table, outbound, hub, timeouts } = this.#core;
+    const { table, outbound, lifecycle, timeouts } = this.#core;
     if (!table.isCurrent(slot, generation)) return;
     if (!this.#closing.has(slot)) {
       this.#closing.add(slot);
       timeouts.set(slot, TimeoutKind.closing);
     }
-    hub.unsubscribeAll(slot);
+    lifecycle.leaveChannels(slot);
     table.clearFlag(slot, RowFlag.sendable);
     outbound.finish(slot);
   }

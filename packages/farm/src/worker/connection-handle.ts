@@ -111,11 +111,11 @@ export class ClosedConnection implements Connection {
   attachment: unknown;
   readonly #publish: Connection['publish'];
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, channels: readonly string[]) {
     this.id = connection.id;
     this.remoteAddress = connection.remoteAddress;
     this.attachment = connection.attachment;
-    this.channels = connection.channels;
+    this.channels = channels;
     this.hasGap = connection.hasGap;
     this.#publish = (channel, data) => connection.publish(channel, data);
   }

@@ -22,6 +22,8 @@ export const CLOSE_TRY_AGAIN_LATER = 1013;
  */
 export class Lifecycle {
   readonly #core: Core;
+  /** Channels that closing rows have left, for their close hooks. */
+  readonly #left = new Map<number, readonly string[]>();
   #released = 0;
 
   constructor(core: Core) {
@@ -35,22 +37,31 @@ export class Lifecycle {
 
   /** Begins the closing handshake. False when the connection is not open (any more). */
   close(slot: number, code: number, reason: string): boolean {
-    const { table, awake, hub, outbound, timeouts, inbound } = this.#core;
+    const { table, awake, outbound, timeouts, inbound } = this.#core;
     const state = table.state(slot);
     if (state === RowState.awake) {
       if (!awake.close(slot, code, reason)) return false;
-      hub.unsubscribeAll(slot);
+      this.leaveChannels(slot);
       table.clearFlag(slot, RowFlag.sendable);
       return true;
     }
     if (state !== RowState.open) return false;
-    hub.unsubscribeAll(slot);
+    this.leaveChannels(slot);
     table.states[slot] = RowState.closing;
     table.clearFlag(slot, RowFlag.sendable);
     timeouts.set(slot, TimeoutKind.closing);
     outbound.sendChunk(slot, encodeCloseFrame(code, reason));
     inbound.beginClosing(slot);
     return true;
+  }
+
+  /** A close has begun: nothing is published to the row any more. Its close hook is still told the channels. */
+  leaveChannels(slot: number): void {
+    const { hub } = this.#core;
+    const channels = hub.subscriptionsOf(slot);
+    if (channels.length === 0) return;
+    this.#left.set(slot, channels);
+    hub.unsubscribeAll(slot);
   }
 
   /** The outbound queue is full: what has not begun to be sent is dropped, and the close frame follows at once. */
@@ -122,8 +133,11 @@ export class Lifecycle {
     const core = this.#core;
     const { table, counters } = core;
     if (table.state(slot) === RowState.free) return;
-    const closed = table.hasFlag(slot, RowFlag.opened) ? core.apps.describe(slot) : undefined;
+    const closed = table.hasFlag(slot, RowFlag.opened)
+      ? core.apps.describe(slot, this.#left.get(slot) ?? core.hub.subscriptionsOf(slot))
+      : undefined;
     const app = table.apps[slot] ?? 0;
+    this.#left.delete(slot);
     core.timeouts.clear(slot);
     core.awake.release(slot);
     core.hub.unsubscribeAll(slot);
