@@ -41,12 +41,21 @@ export function threadsOf(pid: number): number[] {
   return readdirSync(`/proc/${pid}/task`).map(Number);
 }
 
-export function openDescriptorCount(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length;
+/**
+ * Leaves a process with the descriptors that it has: every further one is EMFILE. Returns a function that gives it room
+ * again. Only the soft limit is changed (getrlimit(2)); it bounds the number of the next descriptor, not their count.
+ */
+export function exhaustDescriptors(pid: number): () => void {
+  const open = new Set(readdirSync(`/proc/${pid}/fd`).map(Number));
+  let lowestFree = 0;
+  while (open.has(lowestFree)) lowestFree++;
+  const before =
+    /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'latin1'))?.[1] ?? '4096';
+  limitDescriptors(pid, String(lowestFree));
+  return () => limitDescriptors(pid, before);
 }
 
-/** Sets the soft limit of open files of a running process; it can be raised again. */
-export function limitDescriptors(pid: number, count: number): void {
+function limitDescriptors(pid: number, count: string): void {
   execFileSync('prlimit', ['--pid', String(pid), `--nofile=${count}:`]);
 }
 

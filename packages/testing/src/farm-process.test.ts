@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -35,6 +35,14 @@ afterAll(() => {
 });
 
 describe('startServer', () => {
+  it('sets the limit of open files for the server and its workers', async () => {
+    const farm = await startServer([], { program, maxOpenFiles: 123 });
+    for (const pid of [farm.pid, ...farm.workers.map((worker) => worker.pid)]) {
+      expect(readFileSync(`/proc/${pid}/limits`, 'latin1')).toMatch(/^Max open files\s+123\s+123 /m);
+    }
+    await farm.stop();
+  });
+
   it('starts on port 0 unless told otherwise, and knows port and workers once ready', async () => {
     const farm = await startServer(['--app', 'echo'], { program });
     expect(farm.url).toBe('ws://127.0.0.1:4711');

@@ -34,6 +34,8 @@ export interface StartServerOptions {
   readonly cwd?: string;
   /** The program that Node runs. Default: the server of this repository. */
   readonly program?: string;
+  /** Most open files of each of its processes, soft and hard (`ulimit -n`). Default: the limit of this process. */
+  readonly maxOpenFiles?: number;
   /** Until "farm ready", and for each wait, in ms. Default 10,000. */
   readonly deadlineMs?: number;
 }
@@ -49,11 +51,16 @@ export async function startServer(
 ): Promise<FarmProcess> {
   const hasPort = args.some((arg) => arg === '--port' || arg.startsWith('--port='));
   const program = options.program ?? SERVER;
-  const child = spawnGroup(
-    process.execPath,
-    [program, 'start', ...(hasPort ? [] : ['--port', '0']), ...args],
-    { cwd: options.cwd, env: { ...cleanEnvironment(), ...options.env } },
-  );
+  const command = [process.execPath, program, 'start', ...(hasPort ? [] : ['--port', '0']), ...args];
+  if (options.maxOpenFiles !== undefined) {
+    // exec: what is started must be the server itself, with the pid that signals are sent to.
+    command.unshift('/bin/sh', '-c', `ulimit -n ${options.maxOpenFiles} && exec "$0" "$@"`);
+  }
+  const [file = '', ...words] = command;
+  const child = spawnGroup(file, words, {
+    cwd: options.cwd,
+    env: { ...cleanEnvironment(), ...options.env },
+  });
   const farm = new FarmProcess(child, options.deadlineMs ?? DEADLINE_MS);
   try {
     await farm.becomeReady();

@@ -30,6 +30,8 @@ export interface SupervisionHooks {
 
 const ASK_TIMEOUT_MS = 1000;
 const START_TIMEOUT_MS = 60_000;
+/** A worker without descriptors would return the next hand-off just as fast: the two would do nothing else. */
+const SHORTAGE_PAUSE_MS = 100;
 
 /**
  * One place in the farm for a worker, over all its lives.
@@ -63,6 +65,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
   #heardAt = 0;
   #restarts = 0;
   #restartTimer: NodeJS.Timeout | undefined;
+  #shortageTimer: NodeJS.Timeout | undefined;
   #lastAsk = 0;
   #isStopping = false;
 
@@ -95,7 +98,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
   }
 
   get room(): number {
-    return this.#state === 'ready' ? (this.#handOff?.room ?? 0) : 0;
+    return this.#state === 'ready' && this.#shortageTimer === undefined ? (this.#handOff?.room ?? 0) : 0;
   }
 
   get unacknowledged(): number {
@@ -141,6 +144,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
       (sockets) => {
         // Truncated: the worker has no descriptors left. It never had these.
         this.#handed -= sockets.length;
+        this.#pauseForShortage();
         this.#hooks.workerReturned(sockets);
       },
     );
@@ -292,10 +296,25 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     this.#hooks.workerReady(this);
   }
 
+  /** Places nothing on it for a moment; those who come meanwhile go to others, or wait. */
+  #pauseForShortage(): void {
+    if (this.#shortageTimer !== undefined) return;
+    this.#log.warn(
+      { worker: this.index, pauseMs: SHORTAGE_PAUSE_MS },
+      'worker has no descriptor left; pausing',
+    );
+    this.#shortageTimer = setTimeout(() => {
+      this.#shortageTimer = undefined;
+      this.#hooks.workerHasRoom();
+    }, SHORTAGE_PAUSE_MS);
+  }
+
   /** Its process has been reaped: its counts are taken back, and what it had not acknowledged. */
   #ended(code: number | null, signal: string | null): void {
     const process = this.#process;
     if (process === undefined) return;
+    clearTimeout(this.#shortageTimer);
+    this.#shortageTimer = undefined;
     const readyMs = this.#readyAt === undefined ? 0 : performance.now() - this.#readyAt;
     const returned = this.#handOff?.end() ?? [];
     const lost = this.connections - returned.length;
