@@ -107,7 +107,7 @@ export class Handshakes {
       return;
     }
     if (core.isDraining) {
-      lifecycle.refuse(slot, 503, 'the server is shutting down', 'refused_draining', RETRY_SOON);
+      this.#refuseDraining(slot);
       return;
     }
     if (table.hasFlag(slot, RowFlag.reserved)) {
@@ -191,7 +191,8 @@ export class Handshakes {
     try {
       if (isStale()) return;
       this.#pending.delete(slot);
-      if (this.#settle(slot, head, decided, hasGap)) this.#resume(slot);
+      if (this.#core.isDraining) this.#refuseDraining(slot);
+      else if (this.#settle(slot, head, decided, hasGap)) this.#resume(slot);
     } finally {
       subscriptions.unhold(held);
     }
@@ -230,6 +231,10 @@ export class Handshakes {
     // Even what is only discarded must be read: the client's close frame stands behind it.
     if (table.state(slot) === RowState.closing) inbound.receiveClosing(slot, bytes, start, end);
     else inbound.receive(slot, bytes, start, end);
+  }
+
+  #refuseDraining(slot: number): void {
+    this.#core.lifecycle.refuse(slot, 503, 'the server is shutting down', 'refused_draining', RETRY_SOON);
   }
 
   #reject(slot: number, { status, reason, headers }: Rejection): void {

@@ -1,0 +1,166 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { accept, type App } from '../app.ts';
+import {
+  clientFrame,
+  textFrame,
+  upgradeHead,
+  WorkerHarness,
+  type HarnessOptions,
+} from './worker-harness.contract.ts';
+
+const ECHO: App = {
+  upgrade: () => accept(),
+  message: (connection, data, isBinary) => void connection.send(data, isBinary),
+  http: (_request, response) => void response.end('hello'),
+};
+
+let harness: WorkerHarness;
+afterEach(() => harness.stop());
+
+async function start(app: App = ECHO, options: HarnessOptions = {}): Promise<void> {
+  harness = await WorkerHarness.start(app, options);
+}
+
+function drain(drainMs: number): void {
+  harness.send({ type: 'drain', drainMs });
+}
+
+describe('a drain', () => {
+  it('closes every connection with 1001, asleep or awake, and ends with the last of them', async () => {
+    await start();
+    const clients = await Promise.all(Array.from({ length: 10 }, () => harness.client()));
+    const awake = await harness.open();
+    awake.write(clientFrame(0x01, 'frag'));
+    await harness.counts('wakes', 1);
+    drain(0);
+    for (const client of clients) {
+      expect(await client.closed).toEqual({ code: 1001, reason: 'the server is shutting down' });
+    }
+    expect((await awake.read(4)).readUInt16BE(2)).toBe(1001);
+    awake.write(clientFrame(0x88, Buffer.from([0x03, 0xe9])));
+    await awake.closed;
+    await expect.poll(() => harness.exits).toEqual([0]);
+    await expect.poll(() => harness.said).toContainEqual({ type: 'drained', closed: 11 });
+    const reports = harness.said.filter((message) => message.type === 'report');
+    expect(reports.at(-1)?.report.connections).toBe(0);
+  });
+
+  it('is spread over drainMs', async () => {
+    await start();
+    const clients = await Promise.all(Array.from({ length: 20 }, () => harness.client()));
+    const startedAt = performance.now();
+    drain(500);
+    const times = await Promise.all(
+      clients.map(async (client) => client.closed.then(() => performance.now() - startedAt)),
+    );
+    times.sort((one, other) => one - other);
+    expect(times[0]).toBeLessThan(250);
+    expect(times.at(-1)).toBeGreaterThan(400);
+    // Ten steps of 50 ms: no two of them may hold everybody.
+    expect(times.filter((time) => time < 150).length).toBeLessThan(12);
+    await expect.poll(() => harness.exits).toEqual([0]);
+  });
+
+  it('serves who is not closed yet', async () => {
+    await start();
+    const clients = [await harness.client(), await harness.client()];
+    drain(400);
+    const [first, second] = clients;
+    await first?.closed;
+    second?.send('still here');
+    expect((await second?.nextMessage())?.text).toBe('still here');
+    expect((await second?.closed)?.code).toBe(1001);
+  });
+
+  it('refuses upgrades with 503, also one that an asynchronous hook was deciding', async () => {
+    let decide = (): void => undefined;
+    await start({
+      ...ECHO,
+      upgrade: ({ path }) =>
+        path === '/slow'
+          ? new Promise((resolve) => {
+              decide = () => resolve(accept());
+            })
+          : accept(),
+    });
+    const open = await harness.open();
+    const slow = await harness.connect();
+    slow.writeText(upgradeHead('/slow'));
+    const late = await harness.connect();
+    late.writeText(upgradeHead().slice(0, 20));
+    await harness.report();
+    drain(0);
+    await open.read(4);
+    late.writeText(upgradeHead().slice(20));
+    for (const client of [late, slow]) {
+      decide();
+      const head = await client.readHead();
+      expect(head).toMatch(/^HTTP\/1\.1 503 /);
+      expect(head).toContain('\r\nRetry-After: 5\r\n');
+    }
+    expect(await harness.count('refused_draining')).toBe(2);
+    open.write(clientFrame(0x88, Buffer.from([0x03, 0xe9])));
+    await Promise.all([open.closed, late.closed, slow.closed]);
+    await expect.poll(() => harness.exits).toEqual([0]);
+  });
+
+  it('ends HTTP connections with their response, idle and silent ones at once', async () => {
+    let answer = (): void => undefined;
+    await start({
+      ...ECHO,
+      http(request, response) {
+        if (request.url === '/slow') answer = () => response.end('done');
+        else response.end('hello');
+      },
+    });
+    const idle = await harness.connect();
+    idle.writeText('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    await idle.readHead();
+    const silent = await harness.connect();
+    const slow = await harness.connect();
+    slow.writeText('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n');
+    await harness.counts('http_connections', 2);
+    drain(0);
+    await Promise.all([idle.closed, silent.closed]);
+    expect(slow.isClosed).toBe(false);
+    answer();
+    expect(await slow.readHead()).toMatch(/^HTTP\/1\.1 200 /);
+    expect(String(await slow.read(4))).toBe('done');
+    await slow.closed;
+    await expect.poll(() => harness.exits).toEqual([0]);
+  });
+
+  it('ends after stopTimeoutMs whoever does not answer', async () => {
+    const closes: number[] = [];
+    await start({ ...ECHO, close: (_connection, code) => void closes.push(code) }, { stopTimeoutMs: 100 });
+    const deaf = await harness.open();
+    drain(0);
+    await deaf.closed;
+    expect((await deaf.read(4)).readUInt16BE(2)).toBe(1001);
+    await expect.poll(() => harness.exits).toEqual([0]);
+    expect(closes).toEqual([1001]);
+  });
+
+  it('asked for twice is one', async () => {
+    await start();
+    const client = await harness.client();
+    drain(0);
+    drain(0);
+    await client.closed;
+    await expect.poll(() => harness.exits).toEqual([0]);
+    await expect
+      .poll(() => harness.said.filter(({ type }) => type === 'drained'))
+      .toEqual([{ type: 'drained', closed: 1 }]);
+  });
+});
+
+describe('a worker whose master is gone', () => {
+  it('ends everything at once and exits', async () => {
+    await start();
+    const client = await harness.open();
+    client.write(textFrame('x').subarray(0, 3));
+    await harness.stop();
+    expect(harness.exits).toEqual([1]);
+    await client.closed;
+  });
+});

@@ -1,0 +1,164 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { accept, type App } from '../app.ts';
+import type { Connection } from '../connection.ts';
+import { serverText, upgradeHead, WorkerHarness, type HarnessOptions } from './worker-harness.contract.ts';
+
+const opened: Connection[] = [];
+const APP: App = {
+  upgrade: ({ query }) => accept({ channels: query.getAll('channel') }),
+  open: (connection) => void opened.push(connection),
+  message: (connection, data) => void connection.publish('echo', data),
+};
+
+let harness: WorkerHarness;
+afterEach(async () => {
+  await harness.stop();
+  opened.length = 0;
+});
+
+async function start(options: HarnessOptions = {}): Promise<void> {
+  harness = await WorkerHarness.start(APP, options);
+}
+
+describe('the channels of an acceptance', () => {
+  it('are confirmed before the 101: who has it misses nothing', async () => {
+    await start();
+    for (let round = 0; round < 20; round++) {
+      const client = await harness.connect();
+      client.writeText(upgradeHead(`/?channel=room${round}`));
+      await client.readHead();
+      harness.publish(`room${round}`, 'first');
+      expect((await client.read(7)).toString('hex')).toBe(serverText('first'));
+      await client.close();
+    }
+  });
+
+  it('are answered in one tick when they are confirmed already', async () => {
+    await start({ maxHandshakes: 1 });
+    const first = await harness.open('/?channel=news');
+    const others = await Promise.all(Array.from({ length: 10 }, () => harness.open('/?channel=news')));
+    harness.publish('news', 'all');
+    for (const client of [first, ...others]) {
+      expect((await client.read(5)).toString('hex')).toBe(serverText('all'));
+      await client.close();
+    }
+    expect(await harness.count('refused_handshakes')).toBe(0);
+  });
+
+  it('named twice are one subscription', async () => {
+    await start();
+    const client = await harness.client('/?channel=news&channel=news');
+    expect((await harness.report()).subscriptions).toBe(1);
+    harness.publish('news', 'once');
+    harness.publish('news', 'twice');
+    expect((await client.nextMessage()).text).toBe('once');
+    expect((await client.nextMessage()).text).toBe('twice');
+    await client.close();
+    await expect.poll(async () => (await harness.report()).subscriptions).toBe(0);
+  });
+
+  it.each([
+    ['too many', '/?channel=a&channel=b&channel=c&channel=d', 'at most 3 channels a connection, got 4'],
+    ['without a name', '/?channel=', 'a channel name must not be empty'],
+    ['with a control character', '/?channel=a%0Ab', 'a channel name must not contain control characters'],
+  ])('that are %s refuse the upgrade with 400', async (_what, path, reason) => {
+    await start({ maxSubscriptionsPerConnection: 3 });
+    await expect(harness.client(path)).rejects.toMatchObject({ status: 400, body: reason });
+  });
+
+  it('that the broker does not confirm within subscribeTimeoutMs refuse with 503', async () => {
+    await start({ subscribeTimeoutMs: 100 });
+    harness.hub.stop();
+    const client = await harness.connect();
+    client.writeText(upgradeHead('/?channel=news'));
+    const head = await client.readHead();
+    expect(head).toMatch(/^HTTP\/1\.1 503 /);
+    expect(head).toContain('\r\nRetry-After: 5\r\n');
+    await client.closed;
+    expect(await harness.count('refused_subscribe')).toBe(1);
+    expect((await harness.ask('channels')) as unknown).toEqual({ kind: 'channels', channels: [] });
+  });
+});
+
+describe('subscribe()', () => {
+  it('rejects when the broker does not confirm in time; the connection stays, without the channel', async () => {
+    await start({ subscribeTimeoutMs: 100 });
+    const client = await harness.client();
+    harness.hub.stop();
+    await expect(opened[0]?.subscribe('late')).rejects.toMatchObject({ code: 'BROKER_SUBSCRIBE_TIMEOUT' });
+    expect(opened[0]?.channels).toEqual([]);
+    await client.roundTrip();
+    await client.close();
+  });
+});
+
+describe('a publication', () => {
+  it('reaches every subscriber, the sender included, text or binary by its bytes', async () => {
+    await start();
+    const clients = [await harness.client('/?channel=echo'), await harness.client('/?channel=echo')];
+    clients[0]?.send('ä');
+    for (const client of clients) {
+      expect(await client.nextMessage()).toMatchObject({ text: 'ä', isBinary: false });
+    }
+    clients[0]?.send(Buffer.from('c3', 'hex'));
+    for (const client of clients) {
+      const { data, isBinary } = await client.nextMessage();
+      expect([data.toString('hex'), isBinary]).toEqual(['c3', true]);
+      await client.close();
+    }
+  });
+
+  it('does not reach who has unsubscribed before', async () => {
+    await start();
+    const leaving = await harness.client('/?channel=news');
+    const staying = await harness.client('/?channel=news');
+    opened[0]?.unsubscribe('news');
+    harness.publish('news', 'who is there?');
+    expect((await staying.nextMessage()).text).toBe('who is there?');
+    await leaving.roundTrip();
+    expect(leaving.messageCount).toBe(0);
+    await Promise.all([leaving.close(), staying.close()]);
+  });
+
+  it('beyond maxBroadcastQueueBytes is dropped and counted', async () => {
+    await start({ beyondLimits: { maxBroadcastQueueBytes: 1000 } });
+    const client = await harness.client('/?channel=news');
+    for (let index = 0; index < 10; index++) harness.publish('news', Buffer.alloc(600, 'x'));
+    await client.nextMessage();
+    await harness.counts('publications_dropped', 9);
+    expect(await harness.count('publications')).toBe(1);
+    await client.close();
+  });
+});
+
+describe('the channels question of the master', () => {
+  it('is answered with the channels that match, and their subscribers here', async () => {
+    await start();
+    const clients = [
+      await harness.client('/?channel=news.a&channel=chat'),
+      await harness.client('/?channel=news.a&channel=news.b'),
+    ];
+    expect(await harness.ask('channels', 'news.*')).toEqual({
+      kind: 'channels',
+      channels: [
+        { channel: 'news.a', subscribers: 2 },
+        { channel: 'news.b', subscribers: 1 },
+      ],
+    });
+    for (const client of clients) await client.close();
+    await expect.poll(() => harness.ask('channels', '*')).toEqual({ kind: 'channels', channels: [] });
+  });
+});
+
+describe('a worker that did not read', () => {
+  it('marks the connections that may have missed something', async () => {
+    await start();
+    const client = await harness.client('/?channel=news');
+    const without = await harness.client('/');
+    harness.send({ type: 'broker', message: { type: 'gap', channelCount: 1, droppedCount: 3, sinceMs: 5 } });
+    await harness.counts('broker_gaps', 1);
+    expect(opened.map(({ hasGap }) => hasGap)).toEqual([true, false]);
+    expect(await harness.count('connections_with_gap')).toBe(1);
+    await Promise.all([client.close(), without.close()]);
+  });
+});
