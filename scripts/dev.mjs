@@ -88,7 +88,7 @@ function end(signal) {
   isEnding = true;
   wantsServer = false;
   try {
-    process.kill(-compiler.pid, 'SIGKILL');
+    if (compiler.pid !== undefined) process.kill(-compiler.pid, 'SIGKILL');
   } catch {
     // It has ended by itself.
   }

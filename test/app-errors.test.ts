@@ -12,6 +12,21 @@ const FAILING_APP = fileURLToPath(new URL('./apps/failing.js', import.meta.url))
 /** Sent by each client, if it is let. */
 const MESSAGES = 5;
 
+/** Echoes until it is closed or has had enough; returns how many came back. */
+async function talk(client: TestClient, index: number): Promise<number> {
+  for (let count = 0; count < MESSAGES; count++) {
+    const text = `${index}:${count} ${'x'.repeat((index * 97 + count * 31) % 500)}`;
+    client.send(text);
+    try {
+      expect((await client.nextMessage()).text).toBe(text);
+    } catch (error) {
+      if (!client.isClosed) throw error;
+      return count;
+    }
+  }
+  return MESSAGES;
+}
+
 describe('an application that fails', () => {
   let farm: FarmProcess;
 
@@ -22,21 +37,6 @@ describe('an application that fails', () => {
   afterAll(async () => {
     await farm.stop();
   });
-
-  /** Echoes until it is closed or has had enough; returns how many came back. */
-  async function talk(client: TestClient, index: number): Promise<number> {
-    for (let count = 0; count < MESSAGES; count++) {
-      const text = `${index}:${count} ${'x'.repeat((index * 97 + count * 31) % 500)}`;
-      client.send(text);
-      try {
-        expect((await client.nextMessage()).text).toBe(text);
-      } catch (error) {
-        if (!client.isClosed) throw error;
-        return count;
-      }
-    }
-    return MESSAGES;
-  }
 
   it('on every tenth message loses those connections with 1011, and every other gets every byte', async () => {
     const errorsBefore = await counter(farm, 'app_errors');

@@ -38,14 +38,20 @@ interface Source {
   readonly isOfSpecs: boolean;
 }
 
-const manifests = new Map(
-  Object.keys(ARROWS).map((folder) => [folder, json(`${folder}/package.json`) as Manifest]),
-);
+const manifests = new Map(Object.keys(ARROWS).map((folder) => [folder, manifestOf(folder)]));
 const sources = new Map(Object.keys(ARROWS).map((folder) => [folder, sourcesOf(folder)]));
 const ourNames = new Set([...manifests.values()].map(({ name }) => name));
 
-function json(path: string): unknown {
-  return JSON.parse(readFileSync(join(ROOT, path), 'utf8'));
+function manifestOf(folder: string): Manifest {
+  return JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8'));
+}
+
+/** The folders of the packages that one is built after. */
+function referencesOf(folder: string): string[] {
+  const config: { references?: { path: string }[] } = JSON.parse(
+    readFileSync(join(ROOT, folder, 'tsconfig.json'), 'utf8'),
+  );
+  return (config.references ?? []).map(({ path }) => relative(ROOT, resolve(ROOT, folder, path)));
 }
 
 function sourcesOf(folder: string): Source[] {
@@ -159,10 +165,7 @@ describe('imports between packages', () => {
 
   it('agree with the references by which the packages are built', () => {
     for (const [folder, allowed] of Object.entries(ARROWS)) {
-      const { references = [] } = json(`${folder}/tsconfig.json`) as { references?: { path: string }[] };
-      const names = references.map(
-        ({ path }) => manifests.get(relative(ROOT, resolve(ROOT, folder, path)))?.name,
-      );
+      const names = referencesOf(folder).map((path) => manifests.get(path)?.name ?? path);
       expect(names.toSorted(), folder).toEqual([...allowed].toSorted());
     }
   });

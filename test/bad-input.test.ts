@@ -2,6 +2,7 @@ import { eventually } from '@roost/testing';
 import type { FarmProcess, RawClient, TestClient } from '@roost/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
+  connect,
   connectMany,
   connectRaw,
   counter,
@@ -200,7 +201,7 @@ describe('who is silent', () => {
   });
 
   beforeEach(async () => {
-    [bystander] = (await connectMany(farm, '/echo', 1)) as [TestClient];
+    bystander = await connect(farm, '/echo');
   });
 
   afterEach(async () => {

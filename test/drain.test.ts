@@ -20,6 +20,17 @@ function closings(clients: readonly TestClient[]): Promise<number[]> {
   return Promise.all(clients.map((client) => client.closed.then(() => performance.now() - from)));
 }
 
+/** Well before the harness would kill what a dead master leaves, which is a second after its end. */
+async function expectGone(group: number, workers: readonly number[]): Promise<void> {
+  await eventually(
+    () => {
+      const living = livingMembers(group);
+      expect(workers.filter((pid) => living.includes(pid))).toEqual([]);
+    },
+    { deadlineMs: 900 },
+  );
+}
+
 describe('Ctrl-C', () => {
   it('reaches the whole process group, and drains: every client gets 1001, spread over drainMs; exit code 0', async () => {
     const farm = await startFarm(['--drain-ms', '1500']);
@@ -144,15 +155,4 @@ describe('a master that is killed', () => {
     farm.signal('SIGKILL');
     await expectGone(farm.pid, workers);
   });
-
-  /** Well before the harness would kill what a dead master leaves, which is a second after its end. */
-  async function expectGone(group: number, workers: readonly number[]): Promise<void> {
-    await eventually(
-      () => {
-        const living = livingMembers(group);
-        expect(workers.filter((pid) => living.includes(pid))).toEqual([]);
-      },
-      { deadlineMs: 900 },
-    );
-  }
 });

@@ -165,15 +165,15 @@ describe('a worker that is killed', () => {
     expect([lost.length, kept.length]).toEqual([20, 20]);
 
     process.kill(victim, 'SIGKILL');
-    let isOver = false;
+    const recovery = { isOver: false };
     const echoing = kept.map(async (client, index) => {
       let count = 0;
-      for (; !isOver; count++) await expectEcho(client, `${index}:${count}`);
+      for (; !recovery.isOver; count++) await expectEcho(client, `${index}:${count}`);
       return count;
     });
     for (const client of lost) expect((await client.closed).code).toBe(1006);
     await farm.log(({ msg, worker, pid }) => msg === 'worker ready' && worker === 0 && pid !== victim);
-    isOver = true;
+    recovery.isOver = true;
     for (const count of await Promise.all(echoing)) expect(count).toBeGreaterThan(0);
     expect(kept.filter(({ isClosed }) => isClosed)).toEqual([]);
     expect(await counter(farm, 'worker_restarts')).toBe(1);

@@ -12,11 +12,7 @@ import {
   info,
   startFarm,
 } from './system.ts';
-
-interface Readiness {
-  readonly ready: boolean;
-  readonly reasons: readonly string[];
-}
+import type { Readiness } from './system.ts';
 
 describe('a farm that starts while Redis is away', () => {
   it('serves and says that it is not ready, and is ready when Redis comes', async () => {
@@ -26,7 +22,7 @@ describe('a farm that starts while Redis is away', () => {
 
     const away = await get(farm, '/health/ready');
     expect(away.status).toBe(503);
-    const { ready, reasons } = JSON.parse(away.body) as Readiness;
+    const { ready, reasons }: Readiness = JSON.parse(away.body);
     expect(ready).toBe(false);
     expect(reasons).toHaveLength(1);
     expect(reasons[0]).toContain(`127.0.0.1:${redis.port}`);
@@ -90,7 +86,8 @@ describe('a farm that loses Redis', () => {
     expect(clients.filter(({ isClosed }) => isClosed)).toEqual([]);
 
     const gaps = farm.logs.filter(({ msg }) => msg === 'publications may have been missed');
-    expect(gaps.map(({ worker }) => worker).toSorted()).toEqual([0, 1]);
+    expect(new Set(gaps.map(({ worker }) => worker))).toEqual(new Set([0, 1]));
+    expect(gaps).toHaveLength(2);
     for (const gap of gaps) expect(gap['sinceMs']).toBeGreaterThan(0);
     expect(await counter(farm, 'broker_gaps')).toBe(2);
     // Six that were there, and the late one.

@@ -47,7 +47,7 @@ export class PlainRedisClient {
 /** `PUBLISH a b` is `*3\r\n$7\r\nPUBLISH\r\n$1\r\na\r\n$1\r\nb\r\n`. */
 function command(...words: (string | Uint8Array)[]): Buffer {
   const parts = words.flatMap((word) => {
-    const bytes = Buffer.from(word as Uint8Array);
+    const bytes = typeof word === 'string' ? Buffer.from(word) : Buffer.from(word);
     return [Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n')];
   });
   return Buffer.concat([Buffer.from(`*${words.length}\r\n`), ...parts]);

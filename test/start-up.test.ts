@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listenLocally, startServer } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { API_KEY, connect, endAfterTest, expectEcho, startFarm } from './system.ts';
+import { connect, endAfterTest, expectEcho, info, startFarm } from './system.ts';
 
 /** How a start ends that cannot succeed: the exit code and all that was written. */
 async function failedStart(
@@ -94,15 +94,7 @@ describe('a start with Redis', () => {
   it('never shows the password of the URL', async () => {
     const farm = await startFarm(['--redis-url', 'redis://:hunter2@127.0.0.1:1/0']);
     await farm.log(({ msg }) => msg === 'broker state');
-    const { readiness } = await (
-      await fetch(`http://127.0.0.1:${farm.port}/api/info`, {
-        method: 'POST',
-        headers: { 'X-API-Key': API_KEY },
-        body: '{}',
-      })
-    )
-      .json()
-      .then((body: unknown) => (body as { result: { nodes: [{ readiness: unknown }] } }).result.nodes[0]);
+    const { readiness } = await info(farm);
     expect(JSON.stringify([farm.logs, readiness]) + farm.otherOutput).not.toContain('hunter2');
   });
 });

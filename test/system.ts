@@ -12,7 +12,7 @@ export const PROBE_APP = fileURLToPath(new URL('./apps/probe.js', import.meta.ur
 const opened: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {
-  for (const end of opened.splice(0).reverse()) await end();
+  for (const end of opened.splice(0).toReversed()) await end();
 });
 
 /** Has `end` called after the running test. */
@@ -89,8 +89,20 @@ export function upgradeRequest(
 /** The first line of the response to {@link upgradeRequest}, when it is let in. */
 export const SWITCHING = 'HTTP/1.1 101 Switching Protocols';
 
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reasons: readonly string[];
+}
+
+/** What a method of the HTTP API answers. */
+export interface ApiAnswer {
+  readonly result?: { readonly nodes?: readonly NodeInfo[]; readonly [member: string]: unknown };
+  readonly error?: { readonly code: number; readonly message: string };
+}
+
 export interface NodeInfo {
   readonly num_clients: number;
+  readonly readiness: Readiness;
   readonly broker: { readonly kind: string; readonly state: string };
   readonly workers: readonly {
     readonly worker: number;
@@ -108,19 +120,20 @@ export async function call(
   farm: FarmProcess,
   method: string,
   body: object = {},
-): Promise<{ readonly status: number; readonly body: unknown }> {
+): Promise<{ readonly status: number; readonly body: ApiAnswer }> {
   const response = await fetch(`http://127.0.0.1:${farm.port}/api/${method}`, {
     method: 'POST',
     headers: { 'X-API-Key': API_KEY, Connection: 'close' },
     body: JSON.stringify(body),
   });
-  return { status: response.status, body: await response.json() };
+  const answer: ApiAnswer = JSON.parse(await response.text());
+  return { status: response.status, body: answer };
 }
 
 /** What the farm says of itself. */
 export async function info(farm: FarmProcess): Promise<NodeInfo> {
   const { status, body } = await call(farm, 'info');
-  const node = (body as { result?: { nodes: NodeInfo[] } }).result?.nodes[0];
+  const node = body.result?.nodes?.[0];
   if (node === undefined) throw new Error(`/api/info answered ${status}: ${JSON.stringify(body)}`);
   return node;
 }
