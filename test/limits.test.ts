@@ -1,6 +1,6 @@
 import { eventually, UpgradeRefusedError } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { cpuMsOf, exhaustDescriptors } from './processes.ts';
+import { acceptedSockets, cpuMsOf, exhaustDescriptors, socketsOf } from './processes.ts';
 import {
   connect,
   connectMany,
@@ -80,6 +80,11 @@ describe('descriptors', () => {
   it('that the master lacks make it wait, not spin, and it goes on when there are some', async () => {
     const farm = await startFarm();
     const client = await connect(farm, '/echo');
+    // The copy of the client's socket is closed when the worker has acknowledged it; its number would be free again.
+    await eventually(() => {
+      const held = socketsOf(farm.pid);
+      expect(acceptedSockets(farm.port).filter((inode) => held.has(inode))).toEqual([]);
+    });
     const giveBack = exhaustDescriptors(farm.pid);
 
     const from = performance.now();
