@@ -1,0 +1,234 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { RawClient } from '@roost/testing';
+import { accept, type App } from '../app.ts';
+import type { Connection } from '../connection.ts';
+import { seededRandom, testSeed } from './random.contract.ts';
+import { textFrame, WorkerHarness } from './worker-harness.contract.ts';
+
+/** One client, and what the test knows of it. */
+interface Peer {
+  readonly client: RawClient;
+  readonly connection: Connection;
+  readonly channels: Set<string>;
+  /** Published while it was subscribed. */
+  readonly owed: Set<string>;
+  /** Was under way when it came or left: it may have got that or not. */
+  readonly optional: Set<string>;
+  isClosed: boolean;
+}
+
+const CHANNELS = ['a', 'b', 'c'];
+const connections: Connection[] = [];
+const APP: App = {
+  upgrade: () => accept({ channels: CHANNELS }),
+  open: (connection) => void connections.push(connection),
+  message: (connection, data) => void connection.send(`direct ${String(data)}`),
+};
+
+let harness: WorkerHarness;
+afterEach(async () => {
+  await harness.stop();
+  connections.length = 0;
+});
+
+/** The texts of all frames that have arrived. */
+function textsOf(client: RawClient): string[] {
+  const texts: string[] = [];
+  const bytes = client.unread;
+  let at = 0;
+  while (at + 2 <= bytes.length) {
+    const short = (bytes[at + 1] ?? 0) & 0x7f;
+    const header = short < 126 ? 2 : 4;
+    const length = short < 126 ? short : bytes.readUInt16BE(at + 2);
+    expect(bytes[at], 'every frame is a whole text').toBe(0x81);
+    texts.push(bytes.toString('utf8', at + header, at + header + length));
+    at += header + length;
+  }
+  expect(at, 'the stream ends with a frame').toBe(bytes.length);
+  return texts;
+}
+
+/** A publication that only tells how far the worker is; {@link payloadsOf} leaves them out. */
+function isMark(text: string): boolean {
+  return text.includes(' mark ') || text.startsWith('direct ');
+}
+
+/**
+ * Everybody who was subscribed all the time gets every publication once and in order; who left gets nothing that was
+ * published afterwards; nobody gets anything twice. Publications are numbered by channel, and padded when clients are
+ * slow, so that they have queues.
+ */
+async function interleave(seed: number, isSlow: boolean): Promise<void> {
+  const random = seededRandom(seed);
+  harness = await WorkerHarness.start(APP, {
+    capacity: 128,
+    broadcastSliceMs: 0.1,
+    maxOutboundBytes: 16 * 1024 * 1024,
+  });
+  /** Subscribed to everything for the whole time, so that every channel stays confirmed. */
+  const witness = await harness.open();
+  const peers: Peer[] = [];
+  for (let index = 1; index <= 40; index++) {
+    const client = await harness.open();
+    await expect.poll(() => connections.length).toBe(index + 1);
+    const connection = connections[index];
+    if (connection === undefined) expect.unreachable();
+    const facts = { channels: new Set(CHANNELS), owed: new Set<string>(), optional: new Set<string>() };
+    peers.push({ client, connection, ...facts, isClosed: false });
+    if (isSlow && index % 4 === 0) client.pause();
+  }
+  let marks = 0;
+  /** Behind the second mark of a channel the walk of the first, and all before it, have ended. */
+  const settle = async (): Promise<void> => {
+    marks++;
+    for (const turn of [1, 2])
+      for (const channel of CHANNELS) harness.publish(channel, `${channel} mark ${marks}.${turn}.`);
+    const hasArrived = (channel: string): boolean => witness.unread.includes(`${channel} mark ${marks}.2.`);
+    await expect.poll(() => CHANNELS.every(hasArrived), { timeout: 10_000, interval: 2 }).toBe(true);
+  };
+  const padding = isSlow ? '.'.repeat(5000) : '';
+  const numbers = new Map(CHANNELS.map((name) => [name, 0]));
+  const underWay: { text: string; channel: string }[] = [];
+  const excuse = (peer: Peer, channel: string): void => {
+    for (const publication of underWay)
+      if (publication.channel === channel) peer.optional.add(publication.text);
+  };
+
+  for (let step = 0; step < 600; step++) {
+    const peer = peers[random(peers.length)];
+    const channel = CHANNELS[random(CHANNELS.length)] ?? 'a';
+    if (peer === undefined) expect.unreachable();
+    const choice = random(100);
+    if (choice < 40) {
+      const number = (numbers.get(channel) ?? 0) + 1;
+      numbers.set(channel, number);
+      const text = `${channel} ${number} ${padding}`;
+      harness.publish(channel, text);
+      underWay.push({ text, channel });
+      for (const other of peers) if (other.channels.has(channel)) other.owed.add(text);
+    } else if (choice < 60) {
+      if (peer.isClosed) continue;
+      expect(peer.connection.unsubscribe(channel)).toBe(peer.channels.delete(channel));
+      excuse(peer, channel);
+    } else if (choice < 80) {
+      if (peer.isClosed || peer.channels.has(channel)) continue;
+      excuse(peer, channel);
+      peer.channels.add(channel);
+      expect(await peer.connection.subscribe(channel)).toBe(true);
+    } else if (choice < 90) {
+      if (!peer.isClosed) peer.client.write(textFrame(String(step)));
+    } else if (choice < 92) {
+      peer.isClosed = true;
+      peer.channels.clear();
+      if (choice === 90) peer.connection.terminate();
+      else peer.client.reset();
+    } else if (choice < 97) {
+      await new Promise(setImmediate);
+    } else {
+      await settle();
+      underWay.length = 0;
+    }
+  }
+  for (const peer of peers) if (!peer.isClosed) peer.client.resume();
+  await settle();
+
+  const left = peers.filter(({ isClosed }) => !isClosed);
+  for (const { client, channels } of left) {
+    const isDone = (channel: string): boolean => client.unread.includes(`${channel} mark ${marks}.2.`);
+    await expect.poll(() => [...channels].every(isDone), { timeout: 10_000 }).toBe(true);
+  }
+  for (const peer of left) {
+    const about = `seed ${seed}, connection ${peer.connection.id}`;
+    const texts = textsOf(peer.client).filter((text) => !isMark(text));
+    const got = new Set(texts);
+    expect(got.size, `${about}: nothing twice`).toBe(texts.length);
+    for (const channel of CHANNELS) {
+      const order = texts
+        .filter((text) => text.startsWith(`${channel} `))
+        .map((text) => Number(text.split(' ')[1]));
+      expect(order, `${about}: ${channel} in order`).toEqual(order.toSorted((one, other) => one - other));
+    }
+    const missing = [...peer.owed].filter((text) => !got.has(text) && !peer.optional.has(text));
+    expect(missing.map(brief), `${about}: nothing missing`).toEqual([]);
+    const unexpected = texts.filter((text) => !peer.owed.has(text) && !peer.optional.has(text));
+    expect(unexpected.map(brief), `${about}: nothing after leaving`).toEqual([]);
+  }
+  await Promise.all([witness, ...peers.map(({ client }) => client)].map((client) => client.close()));
+}
+
+function brief(text: string): string {
+  return text.slice(0, 8);
+}
+
+describe('publications among subscribe, unsubscribe, close and send', () => {
+  it.each(Array.from({ length: 4 }, testSeed))(
+    'reach whom they must, once and in order (seed %i)',
+    async (seed) => {
+      await interleave(seed, false);
+    },
+  );
+
+  it.each(Array.from({ length: 3 }, testSeed))(
+    'also with clients that do not read (seed %i)',
+    async (seed) => {
+      await interleave(seed, true);
+    },
+  );
+});
+
+describe('a broadcast that takes several slices', () => {
+  it('does not reach who left between two of them, and reaches each of the others once', async () => {
+    let left = 0;
+    harness = await WorkerHarness.start(
+      {
+        ...APP,
+        message(connection, data) {
+          // A message that comes between two slices: half of the room leaves.
+          for (const each of connections) {
+            if (each.id !== connection.id && Number(each.id) % 2 === 0 && each.unsubscribe('a')) left++;
+          }
+          connection.send(`direct ${String(data)}`);
+        },
+      },
+      { capacity: 3000, broadcastSliceMs: 0.1, beyondLimits: { broadcastSliceMs: 0.01 } },
+    );
+    const clients: RawClient[] = [];
+    for (let index = 0; index < 300; index++) clients.push(await harness.open());
+    await expect.poll(() => connections.length).toBe(300);
+    const [first] = clients;
+    for (let index = 0; index < 20; index++) harness.publish('a', `a ${index}`);
+    first?.write(textFrame('now'));
+    harness.publish('b', 'b end');
+    await expect
+      .poll(() => clients.every((client) => client.unread.includes('b end')), { timeout: 10_000 })
+      .toBe(true);
+    await expect.poll(() => first?.unread.includes('a 19')).toBe(true);
+    const perClient = clients.map((client) => textsOf(client).filter((text) => text.startsWith('a ')));
+    const whole = Array.from({ length: 20 }, (_, index) => `a ${index}`);
+    let cutShort = 0;
+    for (const [index, texts] of perClient.entries()) {
+      expect(texts).toEqual(whole.slice(0, texts.length));
+      if (index === 0 || Number(connections[index]?.id) % 2 === 1) expect(texts).toHaveLength(20);
+      else if (texts.length < 20) cutShort++;
+    }
+    expect(left).toBe(150);
+    expect(cutShort).toBeGreaterThan(0);
+    await Promise.all(clients.map((client) => client.close()));
+  });
+
+  it('lets a small channel go first', async () => {
+    harness = await WorkerHarness.start(
+      { ...APP, upgrade: ({ path }) => accept({ channels: [path.slice(1)] }) },
+      { capacity: 1000, broadcastSliceMs: 0.1 },
+    );
+    const large: RawClient[] = [];
+    for (let index = 0; index < 400; index++) large.push(await harness.open('/large'));
+    const small = await harness.open('/small');
+    for (let index = 0; index < 100; index++) harness.publish('large', 'x');
+    harness.publish('small', 'me');
+    await small.read(4);
+    expect(await harness.count('deliveries')).toBeLessThan(40_001);
+    await harness.counts('deliveries', 40_001);
+    await Promise.all(large.map((client) => client.close()));
+  });
+});

@@ -1,0 +1,205 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { Hub } from './hub.ts';
+import { seededRandom, testSeed } from './random.contract.ts';
+
+let hub: Hub;
+let firstSubscriptions: Int32Array;
+let vacant: string[];
+
+beforeEach(() => {
+  vacant = [];
+  firstSubscriptions = new Int32Array(1000);
+  hub = new Hub(firstSubscriptions, (channel) => vacant.push(channel));
+});
+
+/** The members that count, holes included. */
+function members(channel: string): number[] {
+  const found = hub.get(channel);
+  return found === undefined ? [] : [...found.members.subarray(0, found.length)];
+}
+
+describe('subscribe', () => {
+  it('adds a slot once', () => {
+    expect(hub.subscribe(7, 'a')).toBe(true);
+    expect(hub.subscribe(7, 'a')).toBe(false);
+    expect(members('a')).toEqual([7]);
+    expect(hub.isSubscribed(7, 'a')).toBe(true);
+    expect(hub.isSubscribed(8, 'a')).toBe(false);
+    expect(hub.isSubscribed(7, 'b')).toBe(false);
+    expect(hub.subscriptionCount).toBe(1);
+  });
+
+  it('keeps the channels of a connection in their order', () => {
+    for (const channel of ['b', 'a', 'c']) hub.subscribe(3, channel);
+    expect(hub.subscriptionsOf(3)).toEqual(['b', 'a', 'c']);
+    expect(hub.countOf(3, 10)).toBe(3);
+    expect(hub.countOf(3, 2)).toBe(2);
+    expect(hub.countOf(4, 10)).toBe(0);
+  });
+});
+
+describe('unsubscribe', () => {
+  it('moves the last member into the gap, so that members stay dense', () => {
+    for (const slot of [1, 2, 3, 4]) hub.subscribe(slot, 'a');
+    expect(hub.unsubscribe(2, 'a')).toBe(true);
+    expect(hub.unsubscribe(2, 'a')).toBe(false);
+    expect(members('a')).toEqual([1, 4, 3]);
+    expect(hub.unsubscribe(4, 'a')).toBe(true);
+    expect(members('a')).toEqual([1, 3]);
+    expect(hub.unsubscribe(9, 'nothing')).toBe(false);
+  });
+
+  it('of the first, a middle and the last channel leaves the others', () => {
+    for (const channel of ['a', 'b', 'c', 'd']) hub.subscribe(5, channel);
+    hub.unsubscribe(5, 'b');
+    expect(hub.subscriptionsOf(5)).toEqual(['a', 'c', 'd']);
+    hub.unsubscribe(5, 'd');
+    hub.unsubscribe(5, 'a');
+    expect(hub.subscriptionsOf(5)).toEqual(['c']);
+  });
+
+  it('of everything leaves nothing', () => {
+    for (const channel of ['a', 'b']) for (const slot of [1, 2]) hub.subscribe(slot, channel);
+    hub.unsubscribeAll(1);
+    expect(members('a')).toEqual([2]);
+    expect(hub.subscriptionsOf(1)).toEqual([]);
+    expect(firstSubscriptions[1]).toBe(0);
+    hub.unsubscribeAll(1);
+    expect(hub.subscriptionCount).toBe(2);
+  });
+});
+
+describe('a channel', () => {
+  it('is vacant when its last subscriber has left, and may come back', () => {
+    hub.subscribe(1, 'a');
+    hub.subscribe(2, 'a');
+    hub.unsubscribe(1, 'a');
+    expect(vacant).toEqual([]);
+    hub.unsubscribe(2, 'a');
+    expect(vacant).toEqual(['a']);
+    expect(hub.get('a')).toBeUndefined();
+    expect(hub.channelCount).toBe(0);
+    hub.subscribe(3, 'a');
+    expect(members('a')).toEqual([3]);
+  });
+
+  it('that is held is not vacant', () => {
+    hub.hold('a');
+    hub.hold('a');
+    expect(hub.get('a')?.length).toBe(0);
+    hub.subscribe(1, 'a');
+    hub.unsubscribe(1, 'a');
+    hub.unhold('a');
+    expect(vacant).toEqual([]);
+    hub.unhold('a');
+    expect(vacant).toEqual(['a']);
+    hub.unhold('a');
+    expect(vacant).toEqual(['a']);
+  });
+
+  it('of which a hold ends stays for its subscribers', () => {
+    hub.hold('a');
+    hub.subscribe(1, 'a');
+    hub.unhold('a');
+    expect(vacant).toEqual([]);
+    expect(members('a')).toEqual([1]);
+  });
+});
+
+describe('a channel that is walked', () => {
+  it('keeps its members in their places: who leaves becomes a hole, who comes stands at the end', () => {
+    for (const slot of [1, 2, 3, 4]) hub.subscribe(slot, 'a');
+    const channel = hub.get('a');
+    if (channel === undefined) expect.unreachable();
+    hub.beginWalk(channel);
+    hub.unsubscribe(2, 'a');
+    hub.unsubscribe(4, 'a');
+    hub.subscribe(5, 'a');
+    hub.subscribe(2, 'a');
+    expect(members('a')).toEqual([1, -1, 3, -1, 5, 2]);
+    expect(channel.holes).toBe(2);
+    hub.endWalk(channel);
+    expect(members('a')).toEqual([1, 3, 5, 2]);
+    expect(channel.holes).toBe(0);
+    for (const slot of [1, 3, 5, 2]) expect(hub.unsubscribe(slot, 'a')).toBe(true);
+    expect(vacant).toEqual(['a']);
+  });
+
+  it('is vacant only after the walk', () => {
+    hub.subscribe(1, 'a');
+    const channel = hub.get('a');
+    if (channel === undefined) expect.unreachable();
+    hub.beginWalk(channel);
+    hub.unsubscribe(1, 'a');
+    expect(vacant).toEqual([]);
+    expect(hub.get('a')).toBe(channel);
+    hub.endWalk(channel);
+    expect(vacant).toEqual(['a']);
+  });
+
+  it('lives on when somebody comes after everybody has left', () => {
+    hub.subscribe(1, 'a');
+    const channel = hub.get('a');
+    if (channel === undefined) expect.unreachable();
+    hub.beginWalk(channel);
+    hub.unsubscribe(1, 'a');
+    hub.subscribe(2, 'a');
+    hub.endWalk(channel);
+    expect(vacant).toEqual([]);
+    expect(members('a')).toEqual([2]);
+  });
+});
+
+describe('memory', () => {
+  it('of subscriptions is used again', () => {
+    for (let round = 0; round < 20; round++) {
+      for (let slot = 0; slot < 1000; slot++) hub.subscribe(slot, `channel ${slot % 10}`);
+      expect(hub.subscriptionCount).toBe(1000);
+      expect(hub.channelCount).toBe(10);
+      for (let slot = 0; slot < 1000; slot++) hub.unsubscribeAll(slot);
+      expect(hub.subscriptionCount).toBe(0);
+      expect(hub.channelCount).toBe(0);
+    }
+    expect(vacant).toHaveLength(200);
+  });
+});
+
+describe('the hub', () => {
+  it('agrees with plain sets, whatever happens to it', () => {
+    const seed = testSeed();
+    const random = seededRandom(seed);
+    const model = new Map<string, Set<number>>();
+    const walked = new Set<string>();
+    for (let step = 0; step < 20_000; step++) {
+      const slot = random(30);
+      const name = `channel ${random(5)}`;
+      const subscribers = model.get(name) ?? new Set();
+      model.set(name, subscribers);
+      const choice = random(10);
+      const channel = hub.get(name);
+      if (choice < 4) {
+        expect(hub.subscribe(slot, name), `seed ${seed}`).toBe(!subscribers.has(slot));
+        subscribers.add(slot);
+      } else if (choice < 7) {
+        expect(hub.unsubscribe(slot, name), `seed ${seed}`).toBe(subscribers.delete(slot));
+      } else if (choice === 7) {
+        hub.unsubscribeAll(slot);
+        for (const others of model.values()) others.delete(slot);
+      } else if (channel !== undefined && !walked.has(name)) {
+        hub.beginWalk(channel);
+        walked.add(name);
+      } else if (channel !== undefined) {
+        hub.endWalk(channel);
+        walked.delete(name);
+      }
+      if (step % 50 !== 0) continue;
+      for (const [each, expected] of model) {
+        const actual = members(each).filter((member) => member !== -1);
+        expect(actual.length, `seed ${seed}: no slot twice`).toBe(new Set(actual).size);
+        expect(new Set(actual), `seed ${seed}`).toEqual(expected);
+      }
+      const total = [...model.values()].reduce((sum, { size }) => sum + size, 0);
+      expect(hub.subscriptionCount).toBe(total);
+    }
+  });
+});
