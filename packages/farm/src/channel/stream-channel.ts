@@ -39,6 +39,8 @@ export class StreamChannel<In, Out extends object> implements Channel<In, Out> {
     this.#stream.on('end', () => end('the other side ended'));
     this.#stream.on('error', (error) => end(error.message));
     this.#stream.on('close', () => end('the stream was closed'));
+    // It broke before: nothing more will be emitted.
+    if (this.#stream.destroyed) queueMicrotask(() => end('the stream was closed'));
   }
 
   send(message: Out, urgent = false): SendOutcome {
