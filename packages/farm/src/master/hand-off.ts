@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import {
   ADDRESS_BYTES,
   closeDescriptor,
@@ -73,10 +74,11 @@ export class HandOff {
     return this.#unacknowledged;
   }
 
-  /** When the oldest unanswered batch was sent, by performance.now(); undefined when none is. */
+  /** When the oldest unanswered batch was sent or first tried, by performance.now(); undefined when none was. */
   get oldestSentAt(): number | undefined {
     for (const batch of this.#sent.values()) return batch.sentAt;
-    return undefined;
+    // One that could not be sent is owed an answer since the first try.
+    return this.#waiting[0]?.sentAt || undefined;
   }
 
   /** Takes the socket over. It travels with the next {@link flush}, or when the batch is full. */
@@ -99,12 +101,17 @@ export class HandOff {
 
   /** The channel is readable. */
   readAcknowledgements(): void {
-    for (;;) {
+    for (let hasReset = false; ;) {
       const result = receiveDescriptors(this.#channel, NO_DESCRIPTORS, this.#acknowledgement, {
         bytes: 0,
         count: 0,
         truncated: false,
       });
+      if (result.bytes === -constants.errno.ECONNRESET && !hasReset) {
+        // The worker died with sockets unread. The kernel says so once, before it gives out what is still queued.
+        hasReset = true;
+        continue;
+      }
       if (result.bytes !== ACKNOWLEDGEMENT_BYTES) return;
       this.#acknowledged(this.#acknowledgement.readUInt32LE(0), this.#acknowledgement.readUInt32LE(4));
     }
