@@ -15,6 +15,13 @@ const WORKER_MAIN = fileURLToPath(
   ),
 );
 
+/**
+ * V8's settings for workers, which keep almost nothing on the heap: what is young is nearly all garbage, so that a small
+ * young generation costs no more time and takes 2 MB instead of up to 32; and there is nothing for several helper threads
+ * to do. The garbage of the start is collected before the worker is ready. Options of our own process come after these.
+ */
+const WORKER_FLAGS = ['--max-semi-space-size=1', '--v8-pool-size=1', '--expose-gc'];
+
 /** A forked worker: its process, the control channel, and our end of the descriptor pair. */
 export interface WorkerProcess {
   readonly child: ChildProcess;
@@ -28,7 +35,7 @@ export function spawnWorker(config: FarmConfig): WorkerProcess {
   const [ours, theirs] = descriptorPair();
   const child = spawn(
     process.execPath,
-    [...process.execArgv, WORKER_MAIN, String(config.maxChannelBufferBytes)],
+    [...WORKER_FLAGS, ...process.execArgv, WORKER_MAIN, String(config.maxChannelBufferBytes)],
     {
       // Output of applications goes where ours goes; ours is written by the master alone.
       stdio: ['ignore', 'inherit', 'inherit', theirs, 'pipe'],

@@ -75,6 +75,8 @@ async function begin({
     );
     for (const message of early) worker.channelOnMessage(message);
     await worker.start();
+    // Half of what a worker has allocated by now was needed for its start only.
+    globalThis.gc?.();
   } catch (error) {
     channel.send({ type: 'failed', reason: describeError(error) }, true);
     channel.close();
