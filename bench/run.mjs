@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { describeMachine, findWarnings } from './lib/machine.mjs';
+import { describeMachine, findWarnings, waitForConntrack } from './lib/machine.mjs';
 import { SERVER_NAMES } from './lib/servers.mjs';
 import { judge, summarise } from './lib/statistics.mjs';
 import { formatTable } from './lib/table.mjs';
@@ -55,6 +55,7 @@ async function runRow(row) {
   const errors = [];
   for (let run = 1; run <= settings.runs; run++) {
     for (const server of names) {
+      await waitForConntrack(settings.connections);
       try {
         const measured = await row.measure(server, settings);
         runs.push({ server, run, loadAverage: loadavg()[0], ...measured });

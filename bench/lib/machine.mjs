@@ -1,8 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const LOAD_WARNING = 0.5;
+/** The row that opens the most opens each connection twice. */
+const OPENED_PER_CONNECTION = 2.1;
 
 /** Where the figures were made. */
 export function describeMachine() {
@@ -39,6 +42,25 @@ export function findWarnings(connections) {
     warnings.push(`the load average is ${loadavg()[0].toFixed(2)}: somebody else uses this machine.`);
   }
   return warnings;
+}
+
+/**
+ * Waits until connection tracking has room for what one measurement opens: closed connections stay in it for two
+ * minutes, so that a bench in a hurry would fill it by itself. Goes on after three minutes, come what may.
+ */
+export async function waitForConntrack(connections) {
+  const deadline = performance.now() + 180_000;
+  for (;;) {
+    const { tracked, maxTracked } = readConntrack();
+    if (tracked + connections * OPENED_PER_CONNECTION <= maxTracked || performance.now() > deadline) return;
+    await delay(1000);
+  }
+}
+
+function readConntrack() {
+  const [tracked = 0] = readNumbers('/proc/sys/net/netfilter/nf_conntrack_count') ?? [];
+  const [maxTracked = Infinity] = readNumbers('/proc/sys/net/netfilter/nf_conntrack_max') ?? [];
+  return { tracked, maxTracked };
 }
 
 function readNumbers(path) {
