@@ -5,6 +5,7 @@ import {
   refusalResponse,
   Upgrader,
   type RequestHead,
+  type UpgradeResult,
 } from '@roost/websocket';
 import type { Acceptance, Rejection } from '../app.ts';
 import type { Decided } from './app-host.ts';
@@ -214,12 +215,19 @@ export class Handshakes {
       lifecycle.refuse(slot, 400, problem, 'refused_by_app');
       return false;
     }
-    const { accepted, response } = this.#answer(head, decision);
-    if (!accepted) {
-      lifecycle.refuseWith(slot, response, 'refused_bad_request');
+    let answer: UpgradeResult;
+    try {
+      answer = this.#upgrader.upgrade(head, { protocol: decision.protocol, headers: decision.headers });
+    } catch (error) {
+      // A header of the application's that cannot be sent.
+      this.#appFailed(slot, error);
       return false;
     }
-    this.#open(slot, app, decision, response, hasGap);
+    if (!answer.accepted) {
+      lifecycle.refuseWith(slot, answer.response, 'refused_bad_request');
+      return false;
+    }
+    this.#open(slot, app, decision, answer.response, hasGap);
     const state = this.#core.table.state(slot);
     return state === RowState.open || state === RowState.closing;
   }
@@ -247,16 +255,6 @@ export class Handshakes {
       return;
     }
     this.#core.lifecycle.refuseWith(slot, response, 'refused_by_app');
-  }
-
-  #answer(head: RequestHead, decision: Acceptance): { accepted: boolean; response: string } {
-    try {
-      return this.#upgrader.upgrade(head, { protocol: decision.protocol, headers: decision.headers });
-    } catch (error) {
-      // A header or a protocol of the application's that cannot be sent.
-      this.#core.apps.report('upgrade', error);
-      return { accepted: false, response: 'HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\n\r\n' };
-    }
   }
 
   #open(slot: number, app: number, decision: Acceptance, response: string, hasGap: boolean): void {

@@ -137,6 +137,7 @@ describe('the upgrade hook', () => {
     expect(await client.readHead()).toMatch(/^HTTP\/1\.1 500 Internal Server Error\r\n/);
     await client.closed;
     expect(await harness.count('app_errors')).toBe(1);
+    expect(await harness.count('refused_app_error')).toBe(1);
     expect(harness.logs.filter(({ message }) => message === 'app hook failed')).toHaveLength(1);
     good.send('still here');
     expect((await good.nextMessage()).text).toBe('still here');
@@ -177,10 +178,16 @@ describe('the upgrade hook', () => {
     await client.closed;
     const old = await harness.connect();
     old.writeText(upgradeHead().replace('Version: 13', 'Version: 12'));
-    expect(await old.readHead()).toMatch(/^HTTP\/1\.1 4(00|26) /);
+    const head = await old.readHead();
+    expect(head).toMatch(/^HTTP\/1\.1 400 /);
+    expect(head).toContain('\r\nSec-WebSocket-Version: 13, 8\r\n');
+    const post = await harness.connect();
+    post.writeText(upgradeHead().replace('GET', 'POST'));
+    expect(await post.readHead()).toMatch(/^HTTP\/1\.1 405 /);
+    await post.closed;
     await old.closed;
     expect(asked).toBe(0);
-    expect(await harness.count('refused_bad_request')).toBe(2);
+    expect(await harness.count('refused_bad_request')).toBe(3);
   });
 });
 
