@@ -111,7 +111,8 @@ describe('SimpleFrameReader', () => {
     ['a binary frame that is not final', '02'],
     ['a continuation', '00'],
     ['a final continuation', '80'],
-    ['a close frame', '88'],
+    ['an unmasked close frame', '8802'],
+    ['a close frame with an extended length', '88fe'],
     ['RSV1', 'c1'],
     ['RSV2', 'a1'],
     ['RSV3', '91'],
@@ -130,6 +131,30 @@ describe('SimpleFrameReader', () => {
     ['a 7-bit length above the limit', '82e5', 100],
   ])('calls %s complex at once', (_name, hex, limit = 100) => {
     const reader = new SimpleFrameReader({ maxMessageBytes: limit });
+    const bytes = bytesOf(hex);
+    expect(reader.next(bytes, 0, bytes.length)).toBe(FrameKind.complex);
+    expect(bytes.equals(bytesOf(hex))).toBe(true);
+  });
+
+  it.each([
+    ['without a body', ''],
+    ['with a code', '03e8'],
+    ['with a code of an application', '0fa0'],
+    ['with a reason', '03e9c3a9'],
+  ])('reads a close frame %s', (_name, body) => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 100 });
+    const bytes = bytesOf(`88${(0x80 | (body.length / 2)).toString(16)}00000000${body}`);
+    expect(reader.next(bytes, 0, bytes.length)).toBe(FrameKind.close);
+    expect(bytes.toString('hex', reader.payloadStart, reader.payloadEnd)).toBe(body);
+  });
+
+  it.each([
+    ['half a code', '888101020304c0'],
+    ['a code that may not be sent (1005)', '888201020304' + '02ef'],
+    ['a code below 1000', '888201020304' + '02e5'],
+    ['a reason that is not UTF-8', '888301020304' + '02eac0'],
+  ])('calls a close frame with %s complex, as it was sent', (_name, hex) => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 100 });
     const bytes = bytesOf(hex);
     expect(reader.next(bytes, 0, bytes.length)).toBe(FrameKind.complex);
     expect(bytes.equals(bytesOf(hex))).toBe(true);

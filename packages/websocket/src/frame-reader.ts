@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import bufferutil from 'bufferutil';
 
 import { checkedLimit } from './errors.ts';
-import { Opcode } from './frame-writer.ts';
+import { isValidCloseCode, Opcode } from './frame-writer.ts';
 
 /** What {@link SimpleFrameReader.next} found at the start of the bytes. */
 export const FrameKind = {
@@ -13,6 +13,8 @@ export const FrameKind = {
   binary: 2,
   ping: 3,
   pong: 4,
+  /** A close frame with nothing in it, or with a code that may be sent and a reason in valid UTF-8. */
+  close: 6,
   /** Not simple: ws must see these bytes, which stand as the client sent them, and decide. */
   complex: 5,
 } as const;
@@ -33,10 +35,11 @@ FIRST_BYTE_KINDS[0x80 | Opcode.text] = FrameKind.text;
 FIRST_BYTE_KINDS[0x80 | Opcode.binary] = FrameKind.binary;
 FIRST_BYTE_KINDS[0x80 | Opcode.ping] = FrameKind.ping;
 FIRST_BYTE_KINDS[0x80 | Opcode.pong] = FrameKind.pong;
+FIRST_BYTE_KINDS[0x80 | Opcode.close] = FrameKind.close;
 
 /**
- * Reads simple frames: complete, FIN, no RSV bits, masked, text, binary, ping or pong, within the limits, text in
- * valid UTF-8. Everything else is `complex`: this reader takes only what is trivially valid and decides nothing
+ * Reads simple frames: complete, FIN, no RSV bits, masked, text, binary, ping, pong or close, within the limits, text
+ * and close reasons in valid UTF-8. Everything else is `complex`: this reader takes only what is trivially valid and decides nothing
  * hard. It holds no bytes and no state of a connection, so that one serves all of them; the caller must not use it
  * for a connection that has a fragmented message open, nor after a close frame.
  *
@@ -132,6 +135,10 @@ export class SimpleFrameReader {
         return FrameKind.complex;
       }
     }
+    if (kind === FrameKind.close && !isCloseBody(bytes, payloadStart, frameEnd)) {
+      this.remask(bytes);
+      return FrameKind.complex;
+    }
     return kind;
   }
 
@@ -148,6 +155,13 @@ export class SimpleFrameReader {
       bufferutil.unmask(bytes.subarray(this.payloadStart, this.payloadEnd), this.#mask);
     }
   }
+}
+
+/** RFC 6455 §5.5.1: nothing, or a code of two bytes and a reason. */
+function isCloseBody(bytes: Buffer, start: number, end: number): boolean {
+  if (start === end) return true;
+  if (end - start < 2 || !isValidCloseCode(bytes.readUInt16BE(start))) return false;
+  return isUtf8(bytes.subarray(start + 2, end));
 }
 
 /** XORs in place and answers the bits that were set in any of the resulting bytes. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { AwakeConnection, type AwakeHandlers } from './awake-connection.ts';
 import { FrameKind, SimpleFrameReader } from './frame-reader.ts';
-import { encodeFrame, Opcode } from './frame-writer.ts';
+import { encodeFrame, NO_STATUS_CODE, Opcode } from './frame-writer.ts';
 import { InboundBuffer } from './inbound-buffer.ts';
 
 const OPTIONS = { maxMessageBytes: 200, closeTimeoutMs: 1000 };
@@ -51,7 +51,9 @@ async function readSimple(pieces: readonly Buffer[]): Promise<Outcome> {
   const inbound = new InboundBuffer({ capacity: 1, maxBytes: 4096, blockBytes: 16 });
   const handlers = handlersOf(events);
   let awake: AwakeConnection | undefined;
+  let closed: string | undefined;
   for (const piece of pieces) {
+    if (closed !== undefined) break;
     slab.fill(0xaa);
     piece.copy(slab, 5);
     let bytes: Buffer = slab;
@@ -81,6 +83,12 @@ async function readSimple(pieces: readonly Buffer[]): Promise<Outcome> {
         break;
       }
       const payload = bytes.subarray(reader.payloadStart, reader.payloadEnd);
+      if (kind === FrameKind.close) {
+        events.push(`write ${encodeFrame(Opcode.close, payload).toString('hex')}`);
+        const code = payload.length === 0 ? NO_STATUS_CODE : payload.readUInt16BE(0);
+        closed = `close ${code} ${payload.subarray(2).toString('hex')}`;
+        break;
+      }
       if (kind === FrameKind.ping) events.push(`write ${encodeFrame(Opcode.pong, payload).toString('hex')}`);
       else if (kind === FrameKind.pong) events.push('pong');
       else events.push(`${kind === FrameKind.binary ? 'binary' : 'text'} ${payload.toString('hex')}`);
@@ -89,7 +97,7 @@ async function readSimple(pieces: readonly Buffer[]): Promise<Outcome> {
   }
   await ticks();
   if (awake === undefined) {
-    events.push('finish', 'close 1006 ');
+    events.push('finish', closed ?? 'close 1006 ');
   } else {
     awake.end();
     await ticks();

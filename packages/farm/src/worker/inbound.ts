@@ -37,6 +37,7 @@ export class Inbound {
   /** Bytes of a row in state closing: everything is discarded but the client's close frame. */
   receiveClosing(slot: number, bytes: Buffer, start: number, end: number): void {
     const { inboundBuffer, lifecycle } = this.#core;
+    if (lifecycle.isCloseSettled(slot)) return;
     const skip = inboundBuffer.required(slot);
     let from = start;
     let to = end;
@@ -78,7 +79,7 @@ export class Inbound {
   }
 
   #read(slot: number, bytes: Buffer, start: number, end: number): void {
-    const { table, counters, apps, outbound, awake } = this.#core;
+    const { table, counters, apps, outbound, awake, lifecycle } = this.#core;
     const generation = table.generation(slot);
     const reader = this.#reader;
     let at = start;
@@ -99,6 +100,10 @@ export class Inbound {
         case FrameKind.pong:
           at = reader.frameEnd;
           break;
+        case FrameKind.close:
+          // What stands behind a close frame is nobody's message (RFC 6455 §5.5.1).
+          lifecycle.answerClose(slot, bytes.subarray(reader.payloadStart, reader.payloadEnd));
+          return;
         case FrameKind.incomplete:
           this.#keep(slot, bytes, at, end, reader.requiredBytes, at > start);
           return;

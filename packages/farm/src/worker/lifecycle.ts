@@ -1,5 +1,5 @@
 import { Interest } from '@roost/poller';
-import { encodeCloseFrame, refusalResponse } from '@roost/websocket';
+import { encodeCloseFrame, NO_STATUS_CODE, Opcode, refusalResponse } from '@roost/websocket';
 import type { CounterName } from '../counters.ts';
 import { RowFlag, RowState, Transport } from './connection-table.ts';
 import type { Core } from './core.ts';
@@ -16,7 +16,8 @@ export const CLOSE_TRY_AGAIN_LATER = 1013;
  * How connections end. Whatever the reason, the end is one call of {@link finish}, which gives back everything that the
  * row owned and calls the close hook that is owed.
  *
- * A close that we begin does not wake the connection: the close frame is sent, the row is in state closing, data is
+ * A close that the client begins is answered with a copy of its frame, and ends the row as soon as that is sent. A close
+ * that we begin does not wake the connection: the close frame is sent, the row is in state closing, data is
  * discarded, and the client's close frame, its FIN or `closeTimeoutMs` ends it. An awake one closes through ws, which
  * alone knows where in a message the stream stands.
  */
@@ -24,6 +25,8 @@ export class Lifecycle {
   readonly #core: Core;
   /** Channels that closing rows have left, for their close hooks. */
   readonly #left = new Map<number, readonly string[]>();
+  /** Rows whose close frames have gone both ways, and which only wait for their queue to be empty. */
+  readonly #settled = new Map<number, { readonly code: number; readonly reason: string }>();
   #released = 0;
 
   constructor(core: Core) {
@@ -96,20 +99,44 @@ export class Lifecycle {
 
   /** The client's close frame has come in answer to ours: nothing more will be said once the queue is empty. */
   closeAnswered(slot: number, code: number): void {
-    const { table } = this.#core;
-    if (table.hasFlag(slot, RowFlag.queued)) {
-      table.setFlag(slot, RowFlag.finishing);
-      return;
-    }
-    this.finish(slot, code, '');
+    this.#settleClose(slot, code, '');
+  }
+
+  /** The client's close frame has come first; `payload` is what it carried, which ours repeats. */
+  answerClose(slot: number, payload: Buffer): void {
+    const { table, outbound, timeouts, inboundBuffer } = this.#core;
+    this.leaveChannels(slot);
+    table.states[slot] = RowState.closing;
+    table.clearFlag(slot, RowFlag.sendable);
+    inboundBuffer.release(slot);
+    timeouts.set(slot, TimeoutKind.closing);
+    const code = payload.length === 0 ? NO_STATUS_CODE : payload.readUInt16BE(0);
+    const reason = payload.toString('utf8', 2);
+    outbound.send(slot, Opcode.close, payload);
+    this.#settleClose(slot, code, reason);
+  }
+
+  /** Nothing that the client still says matters. */
+  isCloseSettled(slot: number): boolean {
+    return this.#settled.has(slot);
   }
 
   /** A row that is on its way out has an empty queue. */
   flushed(slot: number): void {
-    const { table } = this.#core;
-    if (table.state(slot) === RowState.closing && table.hasFlag(slot, RowFlag.finishing)) {
-      this.finish(slot, CLOSE_NORMAL, '');
-    }
+    const settled = this.#settled.get(slot);
+    if (settled !== undefined) this.finish(slot, settled.code, settled.reason);
+  }
+
+  /** Close frames have gone both ways: the server ends the TCP connection (RFC 6455 §7.1.1), after what it still owes. */
+  #settleClose(slot: number, code: number, reason: string): void {
+    if (this.#core.table.hasFlag(slot, RowFlag.queued)) this.#settled.set(slot, { code, reason });
+    else this.finish(slot, code, reason);
+  }
+
+  /** The connection is gone, and no closing handshake was completed unless it was before. */
+  #finishAbruptly(slot: number): void {
+    const { code, reason } = this.#settled.get(slot) ?? { code: CLOSE_ABNORMAL, reason: '' };
+    this.finish(slot, code, reason);
   }
 
   /** The TCP connection has ended or failed without us. */
@@ -125,7 +152,7 @@ export class Lifecycle {
       this.#core.counters.add('upgrades_abandoned');
       handshakes.abandon(slot);
     }
-    this.finish(slot, CLOSE_ABNORMAL, '');
+    this.#finishAbruptly(slot);
   }
 
   /** The end of the row: gives back everything it owned and calls the close hook if one is owed. */
@@ -138,6 +165,7 @@ export class Lifecycle {
       : undefined;
     const app = table.apps[slot] ?? 0;
     this.#left.delete(slot);
+    this.#settled.delete(slot);
     core.timeouts.clear(slot);
     core.awake.release(slot);
     core.hub.unsubscribeAll(slot);
@@ -183,7 +211,7 @@ export class Lifecycle {
         return;
       case TimeoutKind.closing:
         core.counters.add('close_timeouts');
-        this.finish(slot, CLOSE_ABNORMAL, '');
+        this.#finishAbruptly(slot);
         return;
       case TimeoutKind.http:
         core.http.expired(slot);
