@@ -187,6 +187,11 @@ export class ConnectionTable {
     return formatAddress(this.#addresses.subarray(slot * ADDRESS_BYTES, (slot + 1) * ADDRESS_BYTES));
   }
 
+  /** A copy of the 16 bytes, for {@link formatAddress}. */
+  addressBytes(slot: number): Uint8Array {
+    return this.#addresses.slice(slot * ADDRESS_BYTES, (slot + 1) * ADDRESS_BYTES);
+  }
+
   #popFree(): number {
     const slot = this.#free[--this.#freeCount] ?? 0;
     // The released ones stand above the free ones: the last of them moves into the gap.
@@ -201,10 +206,12 @@ function align(bytes: number): number {
   return (bytes + 7) & ~7;
 }
 
-function formatAddress(bytes: Uint8Array): string {
+/** 16 bytes of IPv6 in their usual form; IPv4-mapped ones as IPv4. */
+export function formatAddress(bytes: Uint8Array): string {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const isMapped = view.getBigUint64(0) === 0n && view.getUint32(8) === 0xffff;
-  if (isMapped) return bytes.subarray(12).join('.');
+  if (view.getUint32(0) === 0 && view.getUint32(4) === 0 && view.getUint32(8) === 0xffff) {
+    return `${bytes[12]}.${bytes[13]}.${bytes[14]}.${bytes[15]}`;
+  }
   const groups = Array.from({ length: 8 }, (_, index) => view.getUint16(index * 2).toString(16));
   // The URL parser writes the canonical form of RFC 5952, with the longest run of zeros as ::.
   return new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1);

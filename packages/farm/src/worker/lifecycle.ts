@@ -60,10 +60,9 @@ export class Lifecycle {
 
   /** A close has begun: nothing is published to the row any more. Its close hook is still told the channels. */
   leaveChannels(slot: number): void {
-    const { hub } = this.#core;
-    const channels = hub.subscriptionsOf(slot);
-    if (channels.length === 0) return;
-    this.#left.set(slot, channels);
+    const { hub, table, apps } = this.#core;
+    if (table.firstSubscriptions[slot] === 0) return;
+    if (apps.hasCloseHook(table.apps[slot] ?? 0)) this.#left.set(slot, hub.subscriptionsOf(slot));
     hub.unsubscribeAll(slot);
   }
 
@@ -160,10 +159,12 @@ export class Lifecycle {
     const core = this.#core;
     const { table, counters } = core;
     if (table.state(slot) === RowState.free) return;
-    const closed = table.hasFlag(slot, RowFlag.opened)
-      ? core.apps.describe(slot, this.#left.get(slot) ?? core.hub.subscriptionsOf(slot))
-      : undefined;
+    const wasOpen = table.hasFlag(slot, RowFlag.opened);
     const app = table.apps[slot] ?? 0;
+    const closed =
+      wasOpen && core.apps.hasCloseHook(app)
+        ? core.apps.describe(slot, this.#left.get(slot) ?? core.hub.subscriptionsOf(slot))
+        : undefined;
     this.#left.delete(slot);
     this.#settled.delete(slot);
     core.timeouts.clear(slot);
@@ -177,11 +178,10 @@ export class Lifecycle {
     table.release(slot);
     this.#released++;
     core.noteReleased();
-    if (closed !== undefined) {
-      counters.add('closed');
-      if (code === CLOSE_ABNORMAL) counters.add('closed_abnormally');
-      core.apps.closed(app, closed, code, reason);
-    }
+    if (!wasOpen) return;
+    counters.add('closed');
+    if (code === CLOSE_ABNORMAL) counters.add('closed_abnormally');
+    if (closed !== undefined) core.apps.closed(app, closed, code, reason);
   }
 
   /** A row's timeout has passed. */

@@ -1,19 +1,24 @@
 import type { RequestHead } from '@roost/websocket';
 import type { UpgradeRequest } from '../app.ts';
+import { formatAddress } from './connection-table.ts';
 import type { Core } from './core.ts';
 
 /** The request head as the upgrade hook sees it. What costs something is made when it is first asked for. */
 export class HeadUpgradeRequest implements UpgradeRequest {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly remoteAddress: string;
+  readonly #address: Uint8Array;
   #query: URLSearchParams | undefined;
   #abort: AbortController | undefined;
 
   constructor(core: Core, slot: number, head: RequestHead) {
     this.url = head.target;
     this.headers = head.headers;
-    this.remoteAddress = core.table.address(slot);
+    this.#address = core.table.addressBytes(slot);
+  }
+
+  get remoteAddress(): string {
+    return formatAddress(this.#address);
   }
 
   get path(): string {
