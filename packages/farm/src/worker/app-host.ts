@@ -96,6 +96,10 @@ export class AppHost {
     this.#run(-1, 'close', () => app.close?.(closed, code, reason));
   }
 
+  hasCloseHook(appIndex: number): boolean {
+    return this.#apps[appIndex]?.close !== undefined;
+  }
+
   /** The connection as the close hook will see it; `channels` are those that it had when its close began. */
   describe(slot: number, channels: readonly string[]): Connection {
     return new ClosedConnection(this.connection(slot), channels);
