@@ -5,7 +5,7 @@ import { startServer, TestClient } from '@roost/testing';
 import type { FarmProcess, StartServerOptions } from '@roost/testing';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
-export const BIN = fileURLToPath(new URL('../bin/roost.js', import.meta.url));
+const BIN = fileURLToPath(new URL('../bin/roost.js', import.meta.url));
 export const API_KEY = 'sesame';
 
 const DEFAULT_ARGS = ['--workers', '2', '--api-key', API_KEY, '--drain-ms', '0'];

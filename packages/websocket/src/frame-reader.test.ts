@@ -150,9 +150,9 @@ describe('SimpleFrameReader', () => {
 
   it.each([
     ['half a code', '888101020304c0'],
-    ['a code that may not be sent (1005)', '888201020304' + '02ef'],
-    ['a code below 1000', '888201020304' + '02e5'],
-    ['a reason that is not UTF-8', '888301020304' + '02eac0'],
+    ['a code that may not be sent (1005)', '88820102030402ef'],
+    ['a code below 1000', '88820102030402e5'],
+    ['a reason that is not UTF-8', '88830102030402eac0'],
   ])('calls a close frame with %s complex, as it was sent', (_name, hex) => {
     const reader = new SimpleFrameReader({ maxMessageBytes: 100 });
     const bytes = bytesOf(hex);

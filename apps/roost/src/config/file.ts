@@ -28,7 +28,7 @@ export function readConfigFile(path: string, folder: string): Map<OptionKey, Fil
 }
 
 /** As {@link readConfigFile}, of text that was read from `path`. */
-export function parseConfigFile(source: string, path: string): Map<OptionKey, FileEntry> {
+function parseConfigFile(source: string, path: string): Map<OptionKey, FileEntry> {
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
   const [problem] = document.errors;

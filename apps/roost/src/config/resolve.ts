@@ -8,7 +8,7 @@ import type { Option, OptionValue } from './option.ts';
 import { OPTION_KEYS, OPTIONS } from './options.ts';
 import type { OptionKey, Settings } from './options.ts';
 
-export const CONFIG_VARIABLE = `${ENVIRONMENT_PREFIX}CONFIG`;
+const CONFIG_VARIABLE = `${ENVIRONMENT_PREFIX}CONFIG`;
 
 /** What was written on the command line: text for options with a value, a boolean for switches. */
 export type Flags = Readonly<Partial<Record<OptionKey, string | boolean>>>;

@@ -13,7 +13,7 @@ export interface PlainOptions {
   readonly clientPublish: boolean;
 }
 
-export interface ApiOptions {
+interface ApiOptions {
   /** SHA-256 of the API key in hex, so that workers never hold the key. */
   readonly keyDigest: string;
   readonly maxBodyBytes: number;

@@ -8,7 +8,7 @@ import { TimeoutKind } from './timeouts.ts';
 export const CLOSE_NORMAL = 1000;
 export const CLOSE_GOING_AWAY = 1001;
 export const CLOSE_ABNORMAL = 1006;
-export const CLOSE_POLICY = 1008;
+const CLOSE_POLICY = 1008;
 export const CLOSE_INTERNAL_ERROR = 1011;
 export const CLOSE_TRY_AGAIN_LATER = 1013;
 
