@@ -62,15 +62,13 @@ export interface ChannelContract {
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 
 /** What every channel between the master and a worker promises. */
-export function describeChannel({ connect }: ChannelContract): void {
+export function describeChannel(contract: ChannelContract): void {
+  const connect = (maxBufferedBytes: number): Promise<readonly [LocalEnd, End]> =>
+    contract.connect(maxBufferedBytes);
   const open = async (maxBufferedBytes = MAX_BUFFERED_BYTES): Promise<readonly [LocalEnd, End]> => {
     const ends = await connect(maxBufferedBytes);
     for (const end of ends) await end.open();
     return ends;
-  };
-  const arrived = async (end: End, count: number): Promise<readonly TestMessage[]> => {
-    await eventually(() => end.received.length >= count, { what: `${count} messages arrive` });
-    return end.received;
   };
 
   it('carries messages in order, each exactly once, both ways', async () => {
@@ -181,4 +179,9 @@ export function describeChannel({ connect }: ChannelContract): void {
     await eventually(() => left.reasons.length === 1, { what: 'the end is told' });
     expect(left.received).toEqual([{ type: 'early' }]);
   });
+}
+
+async function arrived(end: End, count: number): Promise<readonly TestMessage[]> {
+  await eventually(() => end.received.length >= count, { what: `${count} messages arrive` });
+  return end.received;
 }

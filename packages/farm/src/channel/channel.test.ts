@@ -92,7 +92,7 @@ async function fork(maxBufferedBytes: number): Promise<[LocalEnd, ForkedEnd, Chi
     serialization: 'advanced',
   });
   releases.push(() => child.kill('SIGKILL'));
-  // 'pipe' is a socket in both directions (child_process, options.stdio).
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- 'pipe' is a socket in both directions (child_process, options.stdio).
   const stream = child.stdio[3] as Duplex;
   const far = new ForkedEnd(child);
   const near = new LocalEnd(new StreamChannel<TestMessage, TestMessage>(stream, maxBufferedBytes));

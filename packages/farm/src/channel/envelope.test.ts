@@ -21,7 +21,7 @@ describe('an envelope', () => {
   it('carries a payload behind the JSON, in which it is null', () => {
     const json = '{"type":"p","payload":null}';
     expect(encodeEnvelope({ type: 'p', payload: hex('00ff80') }).toString('hex')).toBe(
-      `22000000` + `1b000000` + Buffer.from(json).toString('hex') + '00ff80',
+      `220000001b000000${Buffer.from(json).toString('hex')}00ff80`,
     );
   });
 
@@ -29,7 +29,7 @@ describe('an envelope', () => {
     const json = '{"type":"broker","message":{"channel":"a","payload":null}}';
     expect(
       encodeEnvelope({ type: 'broker', message: { channel: 'a', payload: hex('01') } }).toString('hex'),
-    ).toBe(`3f000000` + `3a000000` + Buffer.from(json).toString('hex') + '01');
+    ).toBe(`3f0000003a000000${Buffer.from(json).toString('hex')}01`);
   });
 });
 

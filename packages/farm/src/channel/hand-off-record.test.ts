@@ -17,9 +17,9 @@ describe('a hand-off record', () => {
     record.add(2 ** 33, Buffer.concat([Buffer.from('ffff', 'hex'), ADDRESS]), 2, FLAG_RESERVED);
     expect(record.bytes.toString('hex')).toBe(
       [
-        '04030201' + '0200' + '0000',
-        '000000000000f03f' + ADDRESS.toString('hex') + '00' + '0000000000',
-        '0000000000000042' + ADDRESS.toString('hex') + '01' + '0000000000',
+        '0403020102000000',
+        `000000000000f03f${ADDRESS.toString('hex')}000000000000`,
+        `0000000000000042${ADDRESS.toString('hex')}010000000000`,
       ].join(''),
     );
   });

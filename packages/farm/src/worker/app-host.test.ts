@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { TestClient } from '@roost/testing';
 import { accept, type App } from '../app.ts';
-import { textFrame, WorkerHarness } from './worker-harness.contract.ts';
+import { poll, textFrame, WorkerHarness } from './worker-harness.contract.ts';
 
 let harness: WorkerHarness;
 afterEach(() => harness.stop());
@@ -33,6 +33,7 @@ describe('a hook that fails on every tenth message', () => {
     [
       'answers a foreign promise that rejects',
       () =>
+        // oxlint-disable-next-line unicorn/no-thenable, typescript/no-unsafe-type-assertion -- promises of other libraries.
         ({ then: (_: unknown, no: (error: Error) => void) => no(new Error('thenable')) }) as Promise<void>,
     ],
     ['throws what is no error', () => throwing('plain')],
@@ -45,11 +46,6 @@ describe('a hook that fails on every tenth message', () => {
       for (const client of others) client.send(String(message % 10 === 0 ? message + 0.5 : message));
       if (message <= 10) for (const client of failing) client.send(String(message));
     }
-    const received = async (client: TestClient, count: number): Promise<string[]> => {
-      const texts: string[] = [];
-      while (texts.length < count) texts.push((await client.nextMessage()).text);
-      return texts;
-    };
     const expected = Array.from({ length: 30 }, (_, index) =>
       String((index + 1) % 10 === 0 ? index + 1.5 : index + 1),
     );
@@ -60,7 +56,7 @@ describe('a hook that fails on every tenth message', () => {
     }
     expect(await harness.count('app_errors')).toBe(10);
     expect(harness.logs.filter(({ fields }) => fields['hook'] === 'message')).toHaveLength(10);
-    await expect.poll(() => closes).toEqual(Array.from({ length: 10 }, () => 'close 1011'));
+    await poll(() => closes).toEqual(Array.from({ length: 10 }, () => 'close 1011'));
     for (const client of others) await client.close();
   });
 });
@@ -77,7 +73,7 @@ describe('a failing hook', () => {
     });
     const client = await harness.client();
     expect((await client.closed).code).toBe(1011);
-    await expect.poll(() => closes).toEqual(['close 1011']);
+    await poll(() => closes).toEqual(['close 1011']);
     expect(await harness.count('app_errors')).toBe(1);
   });
 
@@ -89,12 +85,12 @@ describe('a failing hook', () => {
     const client = await harness.client();
     await client.close();
     await harness.counts('app_errors', 1);
-    await expect.poll(() => harness.released).toBe(1);
+    await poll(() => harness.released).toBe(1);
     expect((await harness.report()).connections).toBe(0);
   });
 
   it('that rejects after its connection has gone closes nobody else in that row', async () => {
-    let fail: (error: Error) => void = () => undefined;
+    let fail: (error: Error) => void = nothing;
     let isFirst = true;
     await start({
       upgrade: () => accept(),
@@ -113,7 +109,7 @@ describe('a failing hook', () => {
     client.send('slow');
     await harness.counts('messages_received', 1);
     await client.close();
-    await expect.poll(() => harness.released).toBe(1);
+    await poll(() => harness.released).toBe(1);
     const next = await harness.client();
     fail(new Error('too late'));
     await harness.counts('app_errors', 1);
@@ -125,7 +121,7 @@ describe('a failing hook', () => {
   it('does not write more than 50 lines a second into the log', async () => {
     await start({ upgrade: () => accept(), message: () => throwing('again') });
     const clients = await Promise.all(Array.from({ length: 64 }, () => harness.open()));
-    await expect.poll(async () => (await harness.report()).connections).toBe(64);
+    await poll(async () => (await harness.report()).connections).toBe(64);
     for (const client of clients) client.write(textFrame('x'));
     await harness.counts('app_errors', 64);
     expect(harness.logs.length + (await harness.count('logs_suppressed'))).toBeGreaterThanOrEqual(64);
@@ -158,4 +154,14 @@ function throwing(message: string): never {
   // Some throw strings.
   // oxlint-disable-next-line no-throw-literal
   throw message === 'plain' ? message : new Error(message);
+}
+
+async function received(client: TestClient, count: number): Promise<string[]> {
+  const texts: string[] = [];
+  while (texts.length < count) texts.push((await client.nextMessage()).text);
+  return texts;
+}
+
+function nothing(): void {
+  // Replaced before it is called.
 }

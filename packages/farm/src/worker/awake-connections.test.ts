@@ -2,10 +2,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../app.ts';
 import {
   clientFrame,
+  type HarnessOptions,
+  poll,
   serverText,
   textFrame,
   WorkerHarness,
-  type HarnessOptions,
 } from './worker-harness.contract.ts';
 
 const closes: unknown[] = [];
@@ -60,7 +61,7 @@ describe('what is not a simple frame wakes the connection, and ws decides:', () 
     expect((await client.read(4)).toString('hex')).toBe(`8802${code.toString(16).padStart(4, '0')}`);
     client.end();
     await client.closed;
-    await expect.poll(() => closes).toHaveLength(1);
+    await poll(() => closes).toHaveLength(1);
     expect(await harness.count('wakes')).toBe(1);
   });
 
@@ -77,7 +78,7 @@ describe('what is not a simple frame wakes the connection, and ws decides:', () 
       expect((await client.read(answer.length / 2)).toString('hex')).toBe(answer);
       // FIN comes without ours.
       expect(await client.closed).toEqual({ errorCode: undefined });
-      await expect.poll(() => closes).toEqual([told]);
+      await poll(() => closes).toEqual([told]);
       expect(await harness.count('closed_abnormally')).toBe(0);
       expect(await harness.count('closed')).toBe(1);
     },
@@ -172,7 +173,7 @@ describe('an awake connection', () => {
     expect(await harness.count('wakes_refused')).toBe(1);
     client.write(Buffer.concat([fragment.subarray(10), clientFrame(0x80, '.'), closeFrame(1013)]));
     await client.closed;
-    await expect.poll(() => closes).toEqual([[1013, '']]);
+    await poll(() => closes).toEqual([[1013, '']]);
     awake.write(clientFrame(0x80, '!'));
     expect((await awake.read(8)).toString('hex')).toBe(serverText('awake!'));
     await awake.close();
@@ -186,7 +187,7 @@ describe('an awake connection', () => {
     const client = await harness.client();
     const { code } = await client.close(1000);
     expect([1000, 1013]).toContain(code);
-    await expect.poll(() => closes).toEqual([[1000, '']]);
+    await poll(() => closes).toEqual([[1000, '']]);
     await awake.close();
   });
 
@@ -200,7 +201,7 @@ describe('an awake connection', () => {
     expect((await client.read(7)).toString('hex')).toBe('88050fa1627965');
     client.write(closeFrame(4001));
     await client.closed;
-    await expect.poll(() => closes).toEqual([[4001, '']]);
+    await poll(() => closes).toEqual([[4001, '']]);
     expect(await harness.count('messages_received')).toBe(1);
   });
 
@@ -210,7 +211,7 @@ describe('an awake connection', () => {
     client.write(Buffer.concat([clientFrame(0x01, 'by'), clientFrame(0x80, 'e')]));
     expect((await client.read(4)).toString('hex')).toBe('88020fa1');
     await client.closed;
-    await expect.poll(() => closes).toEqual([[1006, '']]);
+    await poll(() => closes).toEqual([[1006, '']]);
   });
 
   it.each([
@@ -222,9 +223,9 @@ describe('an awake connection', () => {
     client.write(clientFrame(0x01, 'never'));
     await harness.counts('wakes', 1);
     end(client);
-    await expect.poll(() => closes).toEqual([[1006, '']]);
+    await poll(() => closes).toEqual([[1006, '']]);
     await client.closed;
-    await expect.poll(() => harness.released).toBe(1);
+    await poll(() => harness.released).toBe(1);
     expect((await harness.report()).connections).toBe(0);
   });
 });

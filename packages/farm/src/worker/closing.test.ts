@@ -1,7 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../app.ts';
 import type { Connection } from '../connection.ts';
-import { clientFrame, textFrame, WorkerHarness, type HarnessOptions } from './worker-harness.contract.ts';
+import {
+  clientFrame,
+  type HarnessOptions,
+  poll,
+  textFrame,
+  WorkerHarness,
+} from './worker-harness.contract.ts';
 
 const closes: unknown[] = [];
 const messages: string[] = [];
@@ -18,7 +24,7 @@ const APP: App = {
   },
   close: (_connection, code, reason) => void closes.push([code, reason]),
 };
-const CLOSE_4000 = '880d0fa06173' + '20796f752077697368';
+const CLOSE_4000 = '880d0fa0617320796f752077697368';
 const ANSWER = clientFrame(0x88, Buffer.from([0x0f, 0xa0]));
 
 let harness: WorkerHarness;
@@ -38,10 +44,10 @@ describe('a close that the server begins', () => {
     const client = await harness.client();
     client.send('close');
     expect(await client.closed).toEqual({ code: 4000, reason: 'as you wish' });
-    await expect.poll(() => closes).toEqual([[4000, '']]);
+    await poll(() => closes).toEqual([[4000, '']]);
     expect(await harness.count('wakes')).toBe(0);
     expect(await harness.count('closed_abnormally')).toBe(0);
-    await expect.poll(() => harness.released).toBe(1);
+    await poll(() => harness.released).toBe(1);
   });
 
   it('discards data that still comes, whole, in fragments, and of any size', async () => {
@@ -56,7 +62,7 @@ describe('a close that the server begins', () => {
     client.write(clientFrame(0x82, Buffer.alloc(200_000)));
     client.write(ANSWER);
     await client.closed;
-    await expect.poll(() => closes).toEqual([[4000, '']]);
+    await poll(() => closes).toEqual([[4000, '']]);
     expect(messages).toEqual(['close']);
     expect(client.unread).toHaveLength(0);
   });
@@ -71,7 +77,7 @@ describe('a close that the server begins', () => {
       expect((await client.read(15)).toString('hex')).toBe(CLOSE_4000);
       client.write(rest.subarray(cut));
       await client.closed;
-      await expect.poll(() => closes.slice(length)).toEqual([[4000, '']]);
+      await poll(() => closes.slice(length)).toEqual([[4000, '']]);
     }
   });
 
@@ -85,7 +91,7 @@ describe('a close that the server begins', () => {
     expect((await client.read(15)).toString('hex')).toBe(CLOSE_4000);
     client.write(Buffer.concat([frame.subarray(500), ANSWER]));
     await client.closed;
-    await expect.poll(() => closes).toEqual([[4000, '']]);
+    await poll(() => closes).toEqual([[4000, '']]);
   });
 
   it('leaves the channels at once: publications do not reach it any more', async () => {
@@ -121,7 +127,7 @@ describe('a close that the server begins', () => {
     await client.read(15);
     client.end();
     await client.closed;
-    await expect.poll(() => closes).toEqual([[1006, '']]);
+    await poll(() => closes).toEqual([[1006, '']]);
   });
 
   it('ends at once when what the client says is no frame', async () => {
@@ -131,13 +137,13 @@ describe('a close that the server begins', () => {
     await client.read(15);
     client.writeText('GET / HTTP/1.1\r\n');
     await client.closed;
-    await expect.poll(() => closes).toEqual([[1006, '']]);
+    await poll(() => closes).toEqual([[1006, '']]);
   });
 
   it('happens once: a second close or a send answers false', async () => {
     await start();
     const client = await harness.client();
-    await expect.poll(() => connections.length).toBe(1);
+    await poll(() => connections.length).toBe(1);
     const [connection] = connections;
     expect(connection?.close(4000, 'first')).toBe(true);
     expect(connection?.isOpen).toBe(false);
@@ -145,7 +151,7 @@ describe('a close that the server begins', () => {
     expect(connection?.send('late')).toBe(false);
     expect(await connection?.subscribe('late')).toBe(false);
     expect(await client.closed).toEqual({ code: 4000, reason: 'first' });
-    await expect.poll(() => closes).toHaveLength(1);
+    await poll(() => closes).toHaveLength(1);
   });
 });
 
@@ -174,8 +180,8 @@ describe('the close hook', () => {
       terminated?.write(textFrame('terminate'));
       await Promise.all([fin, reset, silent, terminated].map((client) => client?.closed));
     }
-    await expect.poll(() => closes.length).toBe(18);
-    await expect.poll(() => harness.released).toBe(18);
+    await poll(() => closes.length).toBe(18);
+    await poll(() => harness.released).toBe(18);
     expect(connections).toHaveLength(18);
     expect(await harness.count('closed')).toBe(18);
     const report = await harness.report();
@@ -199,7 +205,7 @@ describe('the close hook', () => {
     refused.writeText('nonsense\r\n\r\n');
     await refused.closed;
     await silent.close();
-    await expect.poll(() => harness.released).toBe(2);
+    await poll(() => harness.released).toBe(2);
     expect(closes).toEqual([]);
     expect(await harness.count('closed')).toBe(0);
   });

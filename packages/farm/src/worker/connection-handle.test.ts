@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../app.ts';
 import type { Connection } from '../connection.ts';
-import { WorkerHarness } from './worker-harness.contract.ts';
+import { poll, WorkerHarness } from './worker-harness.contract.ts';
 
 const opened: Connection[] = [];
 const closed: Connection[] = [];
@@ -21,8 +21,8 @@ afterEach(async () => {
 async function start(app: App = APP): Promise<Connection> {
   harness = await WorkerHarness.start(app);
   await harness.open('/room');
-  await expect.poll(() => opened.length).toBe(1);
-  return opened[0] as Connection;
+  await poll(() => opened.length).toBe(1);
+  return firstOpened();
 }
 
 describe('an open connection', () => {
@@ -55,7 +55,7 @@ describe('an open connection', () => {
     const client = await harness.client();
     client.send('x');
     await client.closed;
-    await expect.poll(() => seen).toEqual(['1', '1', 2, '1', undefined]);
+    await poll(() => seen).toEqual(['1', '1', 2, '1', undefined]);
   });
 
   it('subscribes and unsubscribes', async () => {
@@ -71,7 +71,7 @@ describe('an open connection', () => {
   it('rejects channels with an impossible name, and too many', async () => {
     harness = await WorkerHarness.start(APP, { maxSubscriptionsPerConnection: 3 });
     await harness.open();
-    const connection = opened[0] as Connection;
+    const connection = firstOpened();
     await expect(connection.subscribe('')).rejects.toMatchObject({ code: 'FARM_ERR_CHANNEL_NAME' });
     await expect(connection.subscribe('a\nb')).rejects.toMatchObject({ code: 'FARM_ERR_CHANNEL_NAME' });
     await expect(connection.publish('x'.repeat(256), '')).rejects.toMatchObject({
@@ -98,7 +98,7 @@ describe('a connection that is gone', () => {
   it('answers false to everything, also when its row has another owner', async () => {
     const connection = await start();
     connection.terminate();
-    await expect.poll(() => harness.released).toBe(1);
+    await poll(() => harness.released).toBe(1);
     const client = await harness.client('/next');
     expect(opened).toHaveLength(2);
     expect(connection.isOpen).toBe(false);
@@ -156,3 +156,9 @@ describe('a connection that is gone', () => {
     expect((await harness.report()).subscriptions).toBe(0);
   });
 });
+
+function firstOpened(): Connection {
+  const [connection] = opened;
+  if (connection === undefined) throw new Error('no connection was opened');
+  return connection;
+}

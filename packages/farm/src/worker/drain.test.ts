@@ -2,10 +2,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../app.ts';
 import {
   clientFrame,
+  type HarnessOptions,
+  poll,
   textFrame,
   upgradeHead,
   WorkerHarness,
-  type HarnessOptions,
 } from './worker-harness.contract.ts';
 
 const ECHO: App = {
@@ -39,8 +40,8 @@ describe('a drain', () => {
     expect((await awake.read(4)).readUInt16BE(2)).toBe(1001);
     awake.write(clientFrame(0x88, Buffer.from([0x03, 0xe9])));
     await awake.closed;
-    await expect.poll(() => harness.exits).toEqual([0]);
-    await expect.poll(() => harness.said).toContainEqual({ type: 'drained', closed: 11 });
+    await poll(() => harness.exits).toEqual([0]);
+    await poll(() => harness.said).toContainEqual({ type: 'drained', closed: 11 });
     const reports = harness.said.filter((message) => message.type === 'report');
     expect(reports.at(-1)?.report.connections).toBe(0);
   });
@@ -58,7 +59,7 @@ describe('a drain', () => {
     expect(times.at(-1)).toBeGreaterThan(400);
     // Ten steps of 50 ms: no two of them may hold everybody.
     expect(times.filter((time) => time < 150).length).toBeLessThan(12);
-    await expect.poll(() => harness.exits).toEqual([0]);
+    await poll(() => harness.exits).toEqual([0]);
   });
 
   it('serves who is not closed yet', async () => {
@@ -73,7 +74,7 @@ describe('a drain', () => {
   });
 
   it('refuses upgrades with 503, also one that an asynchronous hook was deciding', async () => {
-    let decide = (): void => undefined;
+    let decide = nothing;
     await start({
       ...ECHO,
       upgrade: ({ path }) =>
@@ -101,11 +102,11 @@ describe('a drain', () => {
     expect(await harness.count('refused_draining')).toBe(2);
     open.write(clientFrame(0x88, Buffer.from([0x03, 0xe9])));
     await Promise.all([open.closed, late.closed, slow.closed]);
-    await expect.poll(() => harness.exits).toEqual([0]);
+    await poll(() => harness.exits).toEqual([0]);
   });
 
   it('ends HTTP connections with their response, idle and silent ones at once', async () => {
-    let answer = (): void => undefined;
+    let answer = nothing;
     await start({
       ...ECHO,
       http(request, response) {
@@ -127,7 +128,7 @@ describe('a drain', () => {
     expect(await slow.readHead()).toMatch(/^HTTP\/1\.1 200 /);
     expect(String(await slow.read(4))).toBe('done');
     await slow.closed;
-    await expect.poll(() => harness.exits).toEqual([0]);
+    await poll(() => harness.exits).toEqual([0]);
   });
 
   it('ends after stopTimeoutMs whoever does not answer', async () => {
@@ -137,7 +138,7 @@ describe('a drain', () => {
     drain(0);
     await deaf.closed;
     expect((await deaf.read(4)).readUInt16BE(2)).toBe(1001);
-    await expect.poll(() => harness.exits).toEqual([0]);
+    await poll(() => harness.exits).toEqual([0]);
     expect(closes).toEqual([1001]);
   });
 
@@ -147,10 +148,10 @@ describe('a drain', () => {
     drain(0);
     drain(0);
     await client.closed;
-    await expect.poll(() => harness.exits).toEqual([0]);
-    await expect
-      .poll(() => harness.said.filter(({ type }) => type === 'drained'))
-      .toEqual([{ type: 'drained', closed: 1 }]);
+    await poll(() => harness.exits).toEqual([0]);
+    await poll(() => harness.said.filter(({ type }) => type === 'drained')).toEqual([
+      { type: 'drained', closed: 1 },
+    ]);
   });
 });
 
@@ -164,3 +165,7 @@ describe('a worker whose master is gone', () => {
     await client.closed;
   });
 });
+
+function nothing(): void {
+  // Replaced before it is called.
+}

@@ -3,7 +3,7 @@ import type { RawClient } from '@roost/testing';
 import { accept, type App } from '../app.ts';
 import type { Connection } from '../connection.ts';
 import { seededRandom, testSeed } from './random.contract.ts';
-import { textFrame, WorkerHarness } from './worker-harness.contract.ts';
+import { poll, textFrame, WorkerHarness } from './worker-harness.contract.ts';
 
 /** One client, and what the test knows of it. */
 interface Peer {
@@ -48,7 +48,7 @@ function textsOf(client: RawClient): string[] {
   return texts;
 }
 
-/** A publication that only tells how far the worker is; {@link payloadsOf} leaves them out. */
+/** A publication that only tells how far the worker is: nobody is owed it. */
 function isMark(text: string): boolean {
   return text.includes(' mark ') || text.startsWith('direct ');
 }
@@ -70,7 +70,7 @@ async function interleave(seed: number, isSlow: boolean): Promise<void> {
   const peers: Peer[] = [];
   for (let index = 1; index <= 40; index++) {
     const client = await harness.open();
-    await expect.poll(() => connections.length).toBe(index + 1);
+    await poll(() => connections.length).toBe(index + 1);
     const connection = connections[index];
     if (connection === undefined) expect.unreachable();
     const facts = { channels: new Set(CHANNELS), owed: new Set<string>(), optional: new Set<string>() };
@@ -84,7 +84,7 @@ async function interleave(seed: number, isSlow: boolean): Promise<void> {
     for (const turn of [1, 2])
       for (const channel of CHANNELS) harness.publish(channel, `${channel} mark ${marks}.${turn}.`);
     const hasArrived = (channel: string): boolean => witness.unread.includes(`${channel} mark ${marks}.2.`);
-    await expect.poll(() => CHANNELS.every(hasArrived), { timeout: 10_000, interval: 2 }).toBe(true);
+    await poll(() => CHANNELS.every(hasArrived)).toBe(true);
   };
   const padding = isSlow ? '.'.repeat(5000) : '';
   const numbers = new Map(CHANNELS.map((name) => [name, 0]));
@@ -135,7 +135,7 @@ async function interleave(seed: number, isSlow: boolean): Promise<void> {
   const left = peers.filter(({ isClosed }) => !isClosed);
   for (const { client, channels } of left) {
     const isDone = (channel: string): boolean => client.unread.includes(`${channel} mark ${marks}.2.`);
-    await expect.poll(() => [...channels].every(isDone), { timeout: 10_000 }).toBe(true);
+    await poll(() => [...channels].every(isDone)).toBe(true);
   }
   for (const peer of left) {
     const about = `seed ${seed}, connection ${peer.connection.id}`;
@@ -194,15 +194,13 @@ describe('a broadcast that takes several slices', () => {
     );
     const clients: RawClient[] = [];
     for (let index = 0; index < 300; index++) clients.push(await harness.open());
-    await expect.poll(() => connections.length).toBe(300);
+    await poll(() => connections.length).toBe(300);
     const [first] = clients;
     for (let index = 0; index < 20; index++) harness.publish('a', `a ${index}`);
     first?.write(textFrame('now'));
     harness.publish('b', 'b end');
-    await expect
-      .poll(() => clients.every((client) => client.unread.includes('b end')), { timeout: 10_000 })
-      .toBe(true);
-    await expect.poll(() => first?.unread.includes('a 19')).toBe(true);
+    await poll(() => clients.every((client) => client.unread.includes('b end'))).toBe(true);
+    await poll(() => first?.unread.includes('a 19')).toBe(true);
     const perClient = clients.map((client) => textsOf(client).filter((text) => text.startsWith('a ')));
     const whole = Array.from({ length: 20 }, (_, index) => `a ${index}`);
     let cutShort = 0;

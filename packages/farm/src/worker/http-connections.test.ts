@@ -1,14 +1,14 @@
-import { Agent, request } from 'node:http';
-import { once } from 'node:events';
+import { Agent, request, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../app.ts';
 import {
+  type HarnessOptions,
+  poll,
   serverText,
   textFrame,
   upgradeHead,
   WorkerHarness,
-  type HarnessOptions,
 } from './worker-harness.contract.ts';
 
 const APP: App = {
@@ -74,7 +74,7 @@ describe('HTTP on the port of the WebSockets', () => {
     }
     expect(await harness.count('http_connections')).toBe(1);
     await client.close();
-    await expect.poll(() => harness.released).toBe(1);
+    await poll(() => harness.released).toBe(1);
   });
 
   it('may be followed by an upgrade on the same connection, with frames behind it', async () => {
@@ -95,7 +95,7 @@ describe('HTTP on the port of the WebSockets', () => {
     expect((await client.read(4)).toString('hex')).toBe('880203e8');
     client.end();
     await client.closed;
-    await expect.poll(() => harness.released).toBe(1);
+    await poll(() => harness.released).toBe(1);
   });
 
   it('may be followed by an upgrade that is refused', async () => {
@@ -108,7 +108,7 @@ describe('HTTP on the port of the WebSockets', () => {
     expect(await client.readHead()).toMatch(/^HTTP\/1\.1 404 /);
     client.end();
     await client.closed;
-    await expect.poll(() => harness.released).toBe(1);
+    await poll(() => harness.released).toBe(1);
   });
 
   it('ignores an upgrade to another protocol', async () => {
@@ -130,7 +130,7 @@ describe('httpRequestTimeoutMs', () => {
     client.writeText('POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf');
     expect(await client.readHead()).toMatch(/^HTTP\/1\.1 408 /);
     await client.closed;
-    await expect.poll(() => harness.released).toBe(1);
+    await poll(() => harness.released).toBe(1);
   });
 
   it('ends a connection that is idle between two requests, without a word', async () => {
@@ -145,7 +145,7 @@ describe('httpRequestTimeoutMs', () => {
   });
 
   it('rests while the app answers', async () => {
-    let answer = (): void => undefined;
+    let answer = nothing;
     await start(
       {
         http(incoming, response) {
@@ -178,7 +178,7 @@ describe('an HTTP client of Node', () => {
     for (const body of ['one', 'two']) {
       const outgoing = request({ port: harness.port, path: '/echo', method: 'POST', agent });
       outgoing.end(body);
-      const [response] = (await once(outgoing, 'response')) as [import('node:http').IncomingMessage];
+      const response = await new Promise<IncomingMessage>((resolve) => outgoing.once('response', resolve));
       expect(await text(response)).toBe(`POST ${body}`);
     }
     agent.destroy();
@@ -188,4 +188,8 @@ describe('an HTTP client of Node', () => {
 
 function throwing(): never {
   throw new Error('no database');
+}
+
+function nothing(): void {
+  // Replaced before it is called.
 }

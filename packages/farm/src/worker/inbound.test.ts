@@ -2,11 +2,12 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../app.ts';
 import {
   clientFrame,
+  type HarnessOptions,
+  poll,
   serverText,
   textFrame,
   upgradeHead,
   WorkerHarness,
-  type HarnessOptions,
 } from './worker-harness.contract.ts';
 
 const ECHO: App = {
@@ -106,7 +107,7 @@ describe('a simple frame', () => {
       client.write(textFrame(text));
       await harness.report();
     }
-    await expect.poll(() => kept.map(String)).toEqual(['first', 'second', 'third']);
+    await poll(() => kept.map(String)).toEqual(['first', 'second', 'third']);
     await client.close();
   });
 
@@ -120,8 +121,8 @@ describe('a simple frame', () => {
     await start({ borrowMessages: true }, { ...ECHO, message });
     const client = await harness.open();
     client.write(textFrame('mine'));
-    await expect.poll(() => seen).toEqual(['mine']);
-    await expect.poll(() => kept[0]?.toString('hex')).toBe('dbdbdbdb');
+    await poll(() => seen).toEqual(['mine']);
+    await poll(() => kept[0]?.toString('hex')).toBe('dbdbdbdb');
     await client.close();
   });
 });
@@ -162,7 +163,7 @@ describe('a frame that does not arrive', () => {
       client.write(textFrame('x'.repeat(400)).subarray(0, 300));
       await harness.report();
       await client.close();
-      await expect.poll(() => harness.released).toBe(round + 1);
+      await poll(() => harness.released).toBe(round + 1);
     }
     expect(await harness.count('refused_inbound_bytes')).toBe(0);
   });
@@ -185,7 +186,7 @@ describe('a frame that does not arrive', () => {
     expect(await harness.count('refused_inbound_bytes')).toBe(1);
     client.write(Buffer.concat([frame.subarray(500), Buffer.from('88820000000003f5', 'hex')]));
     await client.closed;
-    await expect.poll(() => closes).toEqual([1013]);
+    await poll(() => closes).toEqual([1013]);
     neighbour.write(textFrame('x'.repeat(200)).subarray(100));
     expect((await neighbour.read(204)).subarray(4).toString()).toBe('x'.repeat(200));
     await neighbour.close();

@@ -1,11 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../app.ts';
 import {
+  type HarnessOptions,
+  poll,
   serverText,
   textFrame,
   upgradeHead,
   WorkerHarness,
-  type HarnessOptions,
 } from './worker-harness.contract.ts';
 
 const ECHO: App = {
@@ -126,7 +127,7 @@ describe('a request head', () => {
     client.pause();
     client.writeText('nonsense\r\n\r\n');
     await harness.counts('close_timeouts', 1);
-    await expect.poll(() => harness.released).toBe(1);
+    await poll(() => harness.released).toBe(1);
     await client.close();
   });
 });

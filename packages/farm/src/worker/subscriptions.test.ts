@@ -1,7 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../app.ts';
 import type { Connection } from '../connection.ts';
-import { serverText, upgradeHead, WorkerHarness, type HarnessOptions } from './worker-harness.contract.ts';
+import {
+  type HarnessOptions,
+  poll,
+  serverText,
+  upgradeHead,
+  WorkerHarness,
+} from './worker-harness.contract.ts';
 
 const opened: Connection[] = [];
 const APP: App = {
@@ -54,7 +60,7 @@ describe('the channels of an acceptance', () => {
     expect((await client.nextMessage()).text).toBe('once');
     expect((await client.nextMessage()).text).toBe('twice');
     await client.close();
-    await expect.poll(async () => (await harness.report()).subscriptions).toBe(0);
+    await poll(async () => (await harness.report()).subscriptions).toBe(0);
   });
 
   it.each([
@@ -146,7 +152,7 @@ describe('the channels question of the master', () => {
       ],
     });
     for (const client of clients) await client.close();
-    await expect.poll(() => harness.ask('channels', '*')).toEqual({ kind: 'channels', channels: [] });
+    await poll(() => harness.ask('channels', '*')).toEqual({ kind: 'channels', channels: [] });
   });
 });
 

@@ -1,13 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { TestClient } from '@roost/testing';
-import { accept, reject, type App, type UpgradeRequest } from '../app.ts';
+import { accept, reject, type App, type UpgradeDecision, type UpgradeRequest } from '../app.ts';
 import type { Connection } from '../connection.ts';
 import {
+  type HarnessOptions,
+  poll,
   serverText,
   textFrame,
   upgradeHead,
   WorkerHarness,
-  type HarnessOptions,
 } from './worker-harness.contract.ts';
 
 const ECHO: App = {
@@ -126,8 +127,7 @@ describe('the upgrade hook', () => {
   ])('that %s refuses with 500, counted and logged, and hurts nobody else', async (_what, upgrade) => {
     await start([
       {
-        upgrade: ({ path }) =>
-          path === '/bad' ? (upgrade as App['upgrade'] & object)({} as never) : undefined,
+        upgrade: ({ path }) => (path === '/bad' ? wrong(upgrade()) : undefined),
       },
       ECHO,
     ]);
@@ -244,41 +244,18 @@ describe('frames behind the request head', () => {
 });
 
 describe('an asynchronous hook', () => {
-  /** An app whose upgrade hook waits for `decide`. */
-  function deciding(): {
-    app: App;
-    requests: UpgradeRequest[];
-    decide: (() => void)[];
-    opened: Connection[];
-  } {
-    const requests: UpgradeRequest[] = [];
-    const decide: (() => void)[] = [];
-    const opened: Connection[] = [];
-    const app: App = {
-      upgrade(request) {
-        requests.push(request);
-        void request.signal;
-        return new Promise((resolve) => {
-          decide.push(() => resolve(accept()));
-        });
-      },
-      open: (connection) => void opened.push(connection),
-    };
-    return { app, requests, decide, opened };
-  }
-
   it('is told when its client sends FIN; an acceptance then still reads what came before', async () => {
     const { app, requests, decide, opened } = deciding();
     const messages: string[] = [];
     await start({ ...app, message: (_connection, data) => void messages.push(String(data)) });
     const client = await harness.connect();
     client.writeText(upgradeHead());
-    await expect.poll(() => requests.length).toBe(1);
+    await poll(() => requests.length).toBe(1);
     client.write(textFrame('last words'));
     client.end();
-    await expect.poll(() => requests[0]?.signal.aborted).toBe(true);
+    await poll(() => requests[0]?.signal.aborted).toBe(true);
     decide[0]?.();
-    await expect.poll(() => messages).toEqual(['last words']);
+    await poll(() => messages).toEqual(['last words']);
     await client.closed;
     expect(opened).toHaveLength(1);
     expect(await harness.count('closed_abnormally')).toBe(1);
@@ -289,14 +266,14 @@ describe('an asynchronous hook', () => {
     await start(app, { capacity: 1, reservedConnections: 1 });
     const client = await harness.connect();
     client.writeText(upgradeHead('/gone'));
-    await expect.poll(() => requests.length).toBe(1);
+    await poll(() => requests.length).toBe(1);
     client.reset();
-    await expect.poll(() => requests[0]?.signal.aborted).toBe(true);
+    await poll(() => requests[0]?.signal.aborted).toBe(true);
     expect(await harness.count('upgrades_abandoned')).toBe(1);
-    await expect.poll(() => harness.released).toBe(1);
+    await poll(() => harness.released).toBe(1);
     const next = await harness.connect();
     next.writeText(upgradeHead('/next'));
-    await expect.poll(() => requests.length).toBe(2);
+    await poll(() => requests.length).toBe(2);
     decide[0]?.();
     await harness.report();
     expect(opened).toHaveLength(0);
@@ -308,7 +285,7 @@ describe('an asynchronous hook', () => {
   });
 
   it('that rejects for a client who is gone is counted and logged', async () => {
-    let fail: (error: Error) => void = () => undefined;
+    let fail: (error: Error) => void = nothing;
     let request: UpgradeRequest | undefined;
     await start({
       upgrade(asked) {
@@ -321,9 +298,9 @@ describe('an asynchronous hook', () => {
     });
     const client = await harness.connect();
     client.writeText(upgradeHead());
-    await expect.poll(() => request).toBeDefined();
+    await poll(() => request).toBeDefined();
     client.reset();
-    await expect.poll(() => request?.signal.aborted).toBe(true);
+    await poll(() => request?.signal.aborted).toBe(true);
     fail(new Error('too late'));
     await harness.counts('app_errors', 1);
     expect(await harness.count('refused_app_error')).toBe(0);
@@ -334,7 +311,7 @@ describe('an asynchronous hook', () => {
     await start(app, { maxHandshakes: 2 });
     const clients = [await harness.connect(), await harness.connect()];
     for (const client of clients) client.writeText(upgradeHead());
-    await expect.poll(() => requests.length).toBe(2);
+    await poll(() => requests.length).toBe(2);
     const third = await harness.connect();
     third.writeText(upgradeHead());
     const head = await third.readHead();
@@ -382,4 +359,37 @@ describe('a connection beyond the limit', () => {
 
 function throwing(message: string): never {
   throw new Error(message);
+}
+
+/** An app whose upgrade hook waits for `decide`. */
+function deciding(): {
+  app: App;
+  requests: UpgradeRequest[];
+  decide: (() => void)[];
+  opened: Connection[];
+} {
+  const requests: UpgradeRequest[] = [];
+  const decide: (() => void)[] = [];
+  const opened: Connection[] = [];
+  const app: App = {
+    upgrade(request) {
+      requests.push(request);
+      void request.signal;
+      return new Promise((resolve) => {
+        decide.push(() => resolve(accept()));
+      });
+    },
+    open: (connection) => void opened.push(connection),
+  };
+  return { app, requests, decide, opened };
+}
+
+function nothing(): void {
+  // Replaced before it is called.
+}
+
+/** What JavaScript lets through. */
+function wrong(decision: unknown): UpgradeDecision {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- that is the point.
+  return decision as UpgradeDecision;
 }

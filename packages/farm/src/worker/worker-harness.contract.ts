@@ -10,7 +10,8 @@ import {
   localAddress,
   Poller,
 } from '@roost/poller';
-import { eventually, RawClient, TestClient, within } from '@roost/testing';
+import { DEADLINE_MS, eventually, RawClient, TestClient, within } from '@roost/testing';
+import { expect } from 'vitest';
 import type { App, WorkerContext } from '../app.ts';
 import type { Channel } from '../channel/channel.ts';
 import { FLAG_RESERVED } from '../channel/hand-off-record.ts';
@@ -52,6 +53,11 @@ export function upgradeHead(path = '/', extraLines: readonly string[] = []): str
     '',
     '',
   ].join('\r\n');
+}
+
+/** Waits until what is read is what is expected, as long as everything else here waits. */
+export function poll<Value>(read: () => Value): ReturnType<typeof expect.poll<Value>> {
+  return expect.poll(read, { timeout: DEADLINE_MS, interval: 5 });
 }
 
 /** A masked frame as a client sends it. */

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { FarmError } from './errors.ts';
+import { LIMITS, resolveOptions, type FarmOptions } from './options.ts';
+
+function resolve(options: Partial<FarmOptions> = {}): ReturnType<typeof resolveOptions> {
+  return resolveOptions({ app: '/app.js', ...options }, 3, '1.2.3');
+}
+
+describe('options that are left out', () => {
+  it('have their defaults', () => {
+    const config = resolve();
+    expect(config).toMatchObject({
+      app: '/app.js',
+      appOptions: null,
+      host: '0.0.0.0',
+      port: 8080,
+      workers: 3,
+      redisUrl: null,
+      redisPrefix: 'roost:',
+      slowConsumerPolicy: 'close',
+      borrowMessages: false,
+      version: '1.2.3',
+    });
+    for (const [name, { default: fallback }] of Object.entries(LIMITS)) {
+      expect(config, name).toHaveProperty(name, fallback);
+    }
+  });
+
+  it('leave a configuration that can be sent to a worker as JSON, and not be changed', () => {
+    const config = resolve({ app: new URL('file:///app.js') });
+    expect(JSON.parse(JSON.stringify(config))).toEqual(config);
+    expect(config.app).toBe('file:///app.js');
+    expect(Object.isFrozen(config)).toBe(true);
+  });
+});
+
+describe('a limit', () => {
+  it.each(Object.entries(LIMITS))('%s takes its range, and nothing else', (name, limit) => {
+    const { default: fallback, min, max, unit } = limit;
+    expect(fallback).toBeGreaterThanOrEqual(min);
+    expect(fallback).toBeLessThanOrEqual(max);
+    expect(resolve({ [name]: min })).toHaveProperty(name, min);
+    expect(resolve({ [name]: max })).toHaveProperty(name, max);
+    for (const wrong of [min - 1, max + 1, Number.NaN, Number.POSITIVE_INFINITY, String(min), true]) {
+      const attempt = (): unknown => resolve({ [name]: wrong });
+      expect(attempt, String(wrong)).toThrow(FarmError);
+      expect(attempt).toThrow(`${name} must be a number of ${unit} from ${min} to ${max}, got `);
+    }
+  });
+
+  it('is an integer, but for the slice of broadcasts', () => {
+    expect(() => resolve({ maxConnections: 1.5 })).toThrow(/maxConnections/);
+    expect(resolve({ broadcastSliceMs: 0.5 }).broadcastSliceMs).toBe(0.5);
+  });
+});
+
+describe('an option that is wrong', () => {
+  it.each([
+    ['workers', 0],
+    ['workers', 1025],
+    ['workers', 1.5],
+    ['port', -1],
+    ['port', 65_536],
+    ['redisUrl', 'localhost:6379'],
+    ['redisUrl', 'redis://'],
+    ['slowConsumerPolicy', 'wait'],
+  ])('is named, with what was received: %s %j', (option, value) => {
+    try {
+      resolve({ [option]: value });
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({ name: 'FarmError', code: 'FARM_ERR_OPTION', option });
+      expect(String(error)).toContain(JSON.stringify(value));
+    }
+  });
+});
