@@ -7,13 +7,14 @@ export const EXIT_CODES = {
     code: 0,
     meaning: 'The farm drained after SIGTERM or SIGINT, or a command did what it was asked.',
   },
-  unavailable: {
-    code: 69,
-    meaning: 'The machine did not give what the farm needs: the port is in use, or this is not Linux.',
-  },
+  portInUse: { code: 69, meaning: 'The port is in use by another process.' },
   failed: {
     code: 70,
     meaning: 'The application could not be loaded, or the farm met a failure it could not go on from.',
+  },
+  unsupported: {
+    code: 71,
+    meaning: 'The machine did not give what the farm needs: it cannot listen there, or this is not Linux.',
   },
   misconfigured: { code: 78, meaning: 'A flag, a variable or the configuration file is wrong.' },
   forced: { code: 130, meaning: 'A second signal ended the farm before it had drained.' },

@@ -16,8 +16,8 @@ describe('a start that fails', () => {
   });
 
   it.each([
-    ['FARM_ERR_LISTEN', 69],
-    ['POLLER_UNAVAILABLE', 69],
+    ['FARM_ERR_LISTEN', 71],
+    ['POLLER_UNAVAILABLE', 71],
     ['FARM_ERR_WORKER_BOOTSTRAP', 70],
     ['FARM_ERR_OPTION', 78],
   ])('with %s has exit code %i and its reason in one line', (code, exitCode) => {

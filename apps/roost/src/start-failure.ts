@@ -21,11 +21,11 @@ export function startFailure(error: unknown, settings: Settings): StartFailure |
     case 'FARM_ERR_PORT_IN_USE':
       return {
         sentence: `Port ${settings.port} of ${settings.host} is in use. Choose another with --port, or stop the program that listens there.`,
-        exitCode: EXIT_CODES.unavailable.code,
+        exitCode: EXIT_CODES.portInUse.code,
       };
     case 'FARM_ERR_LISTEN':
     case 'POLLER_UNAVAILABLE':
-      return { sentence, exitCode: EXIT_CODES.unavailable.code };
+      return { sentence, exitCode: EXIT_CODES.unsupported.code };
     case 'FARM_ERR_WORKER_BOOTSTRAP':
       return { sentence, exitCode: EXIT_CODES.failed.code };
     default:

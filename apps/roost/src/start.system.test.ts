@@ -133,11 +133,11 @@ describe('a start that cannot be', () => {
     expect(exitCode).toBe(69);
   });
 
-  it('is one line and exit code 69 for an address that is not of this machine', async () => {
+  it('is one line and exit code 71 for an address that is not of this machine', async () => {
     // 192.0.2.0/24 is for documentation (RFC 5737): no machine has it.
     const { exitCode, stderr } = await run(['start', '--port', '0', '--host', '192.0.2.1', '--workers', '1']);
     expect(stderr).toMatch(/^[^\n]*192\.0\.2\.1[^\n]*\n$/);
-    expect(exitCode).toBe(69);
+    expect(exitCode).toBe(71);
   });
 
   it('is one line and exit code 70 for an application that is not there', async () => {
