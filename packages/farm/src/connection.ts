@@ -10,7 +10,10 @@ export interface Connection {
   readonly isOpen: boolean;
   /** Numeric address of the TCP peer; empty when gone. */
   readonly remoteAddress: string;
-  /** What {@link accept} was given, or the last value set. Structured-cloneable data of at most 16 KB, no closures. */
+  /**
+   * What {@link accept} was given, or the last value set. Structured-cloneable data of at most 16 KB, no closures: setting
+   * anything else throws a DataCloneError or a RangeError.
+   */
   attachment: unknown;
   /** Bytes that the kernel has not taken yet. 0 for nearly all; bounded by `maxOutboundBytes`. */
   readonly bufferedBytes: number;

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { isValidCloseCode, Opcode } from '@roost/websocket';
 import type { Connection } from '../connection.ts';
+import { checkAttachment } from './attachment.ts';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { CLOSE_ABNORMAL, CLOSE_NORMAL } from './lifecycle.ts';
@@ -34,6 +35,7 @@ export class LiveConnection implements Connection {
   }
 
   set attachment(value: unknown) {
+    checkAttachment(value);
     if (this.#isCurrent()) this.#core.apps.setAttachment(this.#slot, value);
   }
 

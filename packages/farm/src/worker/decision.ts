@@ -1,4 +1,5 @@
 import type { UpgradeDecision } from '../app.ts';
+import { checkAttachment } from './attachment.ts';
 
 /**
  * What an upgrade hook answered, made sure to be what its type says: JavaScript applications have no compiler. Throws a
@@ -16,6 +17,7 @@ export function checkDecision(decision: UpgradeDecision): UpgradeDecision {
       throw mistake('accept({ protocol }) takes a string', protocol);
     }
     checkHeaders(headers);
+    checkAttachment(decision.attachment);
     return decision;
   }
   if (decision.kind === 'reject') {
