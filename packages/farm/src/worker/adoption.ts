@@ -15,6 +15,7 @@ import {
 } from '../channel/hand-off-record.ts';
 import { RowFlag } from './connection-table.ts';
 import type { Core } from './core.ts';
+import { CLOSE_ABNORMAL } from './lifecycle.ts';
 import { TimeoutKind } from './timeouts.ts';
 
 /** Records taken in one turn: bounded, so that a storm of hand-offs does not starve those that are connected. */
@@ -103,10 +104,13 @@ export class Adoption {
       timeouts.set(slot, TimeoutKind.handshake);
       this.#slots[count++] = slot;
     }
-    const watched = poller.watchAll(this.#slots, count);
-    for (let index = watched; index < count; index++) {
-      log.error({ slot: this.#slots[index] }, 'socket could not be watched');
-      lifecycle.finish(this.#slots[index] ?? 0, 1006, '');
+    if (poller.watchAll(this.#slots, count) === count) return;
+    // Some could not be watched (ENOSPC: fs.epoll.max_user_watches). Asked again, the others say that they are.
+    for (const slot of this.#slots.subarray(0, count)) {
+      const outcome = poller.watch(slot, Interest.readable);
+      if (outcome === 0 || outcome === -constants.errno.EEXIST) continue;
+      log.error({ errno: -outcome }, 'socket could not be watched');
+      lifecycle.finish(slot, CLOSE_ABNORMAL, '');
     }
   }
 }
