@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { killRunningPrograms } from './lib/child-program.mjs';
 import { describeMachine, findWarnings, waitForConntrack } from './lib/machine.mjs';
 import { SERVER_NAMES } from './lib/servers.mjs';
 import { judge, summarise } from './lib/statistics.mjs';
@@ -35,6 +36,13 @@ console.log(
     .join(', '),
 );
 for (const warning of findWarnings(settings.connections)) console.log(`warning: ${warning}`);
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    killRunningPrograms();
+    process.exit(1);
+  });
+}
 
 const results = [];
 for (const row of rows) results.push(await runRow(row));

@@ -6,6 +6,13 @@ import { processTree } from './processes.mjs';
 const STOP_TIMEOUT_MS = 15_000;
 const KEPT_OUTPUT = 4000;
 
+const running = new Set();
+
+/** Kills whatever this process has started and what that has started: for when it is interrupted itself. */
+export function killRunningPrograms() {
+  for (const program of running) for (const pid of processTree(program.pid)) kill(pid);
+}
+
 /** A program that speaks JSON lines on its standard output. */
 export class ChildProgram {
   #child;
@@ -19,8 +26,17 @@ export class ChildProgram {
     this.#name = name;
     this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     this.#child.stderr.on('data', (chunk) => (this.#errors = (this.#errors + chunk).slice(-KEPT_OUTPUT)));
-    this.#exited = once(this.#child, 'exit');
+    running.add(this);
+    this.#exited = once(this.#child, 'exit').finally(() => running.delete(this));
+    // A program that cannot be started says so to whoever reads its first line.
+    this.#exited.catch((error) => (this.#errors += String(error)));
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** Rejects when the program ends, whatever its exit code; for what must go on running. */
+  async failWhenEnded() {
+    await this.#exited;
+    throw new Error(`${this.#name} has ended: ${this.#errors}`);
   }
 
   get pid() {
@@ -52,7 +68,7 @@ export class ChildProgram {
 
   /** SIGTERM; what is left of its process tree after 15 s is killed. */
   async stop() {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (!running.has(this)) return;
     const tree = processTree(this.pid);
     this.#child.stdin.end();
     this.#child.kill('SIGTERM');

@@ -17,7 +17,12 @@ export async function startRedis() {
   const client = new Redis({ port, host: '127.0.0.1' });
   // Refused connections until the server listens are expected; ioredis tries again.
   client.on('error', () => {});
-  await client.ping();
+  try {
+    await Promise.race([client.ping(), program.failWhenEnded()]);
+  } catch (error) {
+    client.disconnect();
+    throw error;
+  }
   return {
     url: `redis://127.0.0.1:${port}`,
     publish: (channel, payload) => client.publish(channel, payload),

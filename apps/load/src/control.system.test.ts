@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { cleanUp, serve, start } from './fixtures/harness.ts';
@@ -51,15 +52,43 @@ describe('roost-load --control', () => {
     expect((await program.end()).code).toBe(0);
   });
 
+  it('ends on SIGTERM, idle or not', async () => {
+    const messages = new EventEmitter();
+    const server = await serve((socket) =>
+      socket.on('message', (data, isBinary) => {
+        messages.emit('message');
+        socket.send(data, { binary: isBinary });
+      }),
+    );
+    const idle = start(server.url, '--control --connections 10');
+    await idle.nextLine();
+    idle.child.kill('SIGTERM');
+    expect((await idle.exited).code).toBe(0);
+
+    const busy = start(server.url, '--control --connections 10');
+    await busy.nextLine();
+    await busy.ask({ do: 'open' });
+    const underWay = once(messages, 'message');
+    const echo = busy.ask({ do: 'echo', seconds: 3600 });
+    await underWay;
+    busy.child.kill('SIGTERM');
+    expect((await echo).error).toContain('has ended');
+    expect((await busy.exited).code).toBe(1);
+  });
+
   it('ends with an error when one of its processes dies', async () => {
     const server = await serve();
-    const program = start(server.url, '--control --connections 10');
-    await program.nextLine();
-    const children = readFileSync(`/proc/${program.child.pid}/task/${program.child.pid}/children`, 'utf8');
-    const pids = children.trim().split(' ').map(Number);
-    expect(pids.length).toBeGreaterThan(0);
-    for (const pid of pids) process.kill(pid, 'SIGKILL');
-    expect((await program.ask({ do: 'open' })).error).toMatch(/SIGKILL|cannot be reached/);
-    expect((await program.exited).code).toBe(1);
+    for (const command of [{ do: 'open' }, { do: 'await', messages: 1, timeoutSeconds: 3600 }]) {
+      const program = start(server.url, '--control --connections 10 --processes 2');
+      await program.nextLine();
+      const answer = program.ask(command);
+      process.kill(childrenOf(program.child.pid!).at(0)!, 'SIGKILL');
+      expect((await answer).error).toMatch(/SIGKILL|cannot be reached/);
+      expect((await program.exited).code).toBe(1);
+    }
   });
 });
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+}

@@ -13,7 +13,7 @@ export type ControlDefaults = Pick<
 
 /**
  * Obeys commands from a parent program, one JSON object a line, one after the other; each is answered by one line with
- * `do` and the result, or `do` and `error`. The end of the input is the end of the program.
+ * `do` and the result, or `do` and `error`. Resolves at the end of the input, or when `signal` is aborted.
  *
  * ```
  * {"do":"open","count":10000,"inFlight":256,"perSecond":5000}   → {"do":"open","seconds":2.1,"connected":10000, …report}
@@ -26,12 +26,12 @@ export type ControlDefaults = Pick<
 export async function obeyCommands(
   coordinator: Coordinator,
   defaults: ControlDefaults,
-  io: { readonly input: Readable; readonly write: (line: string) => void },
+  io: { readonly input: Readable; readonly write: (line: string) => void; readonly signal: AbortSignal },
 ): Promise<void> {
   io.write(
     JSON.stringify({ do: 'start', processes: coordinator.processCount, connections: defaults.connections }),
   );
-  for await (const line of createInterface({ input: io.input })) {
+  for await (const line of createInterface({ input: io.input, signal: io.signal })) {
     if (line.trim() === '') continue;
     let verb: unknown = null;
     try {

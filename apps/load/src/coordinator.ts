@@ -155,7 +155,7 @@ export class Coordinator {
 
   /**
    * Waits until every open connection has received `messages` since the last reset. False when `timeoutMs` passed
-   * first, or when `signal` was aborted.
+   * first, or when `signal` was aborted. Rejects with LOAD_ERR_PROCESS as soon as a process dies.
    */
   async waitForMessages(messages: number, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
     await this.#askAll(() => ({ type: 'expect', messages }));
@@ -199,17 +199,19 @@ export class Coordinator {
   async #wait(timeoutMs: number, signal: AbortSignal | undefined, isDone: () => boolean): Promise<boolean> {
     if (isDone()) return true;
     if (signal?.aborted === true) return false;
-    return await new Promise<boolean>((resolve) => {
+    return await new Promise<boolean>((resolve, reject) => {
       const finish = () => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', finish);
         this.#onProgress = () => {};
-        resolve(isDone());
+        const failure = this.#links.find((link) => link.failure !== undefined)?.failure;
+        if (failure === undefined) resolve(isDone());
+        else reject(failure);
       };
       const timer = setTimeout(finish, timeoutMs);
       signal?.addEventListener('abort', finish);
       this.#onProgress = () => {
-        if (isDone()) finish();
+        if (isDone() || this.#links.some((link) => link.failure !== undefined)) finish();
       };
     });
   }

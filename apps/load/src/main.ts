@@ -28,9 +28,14 @@ async function run(options: LoadOptions): Promise<void> {
   });
   try {
     if (options.control) {
-      stop.signal.addEventListener('abort', () => process.stdin.destroy());
+      // A command under way ends with its processes.
+      stop.signal.addEventListener('abort', () => void coordinator.stop());
       try {
-        await obeyCommands(coordinator, options, { input: process.stdin, write: writeLine });
+        await obeyCommands(coordinator, options, {
+          input: process.stdin,
+          write: writeLine,
+          signal: stop.signal,
+        });
       } finally {
         // An open pipe would keep a program alive that has nothing more to say.
         process.stdin.destroy();

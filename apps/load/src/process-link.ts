@@ -31,18 +31,23 @@ export class ProcessLink {
   readonly pid: number | undefined;
   /** What the process last said of itself. */
   progress: Progress = NO_PROGRESS;
+  readonly #onProgress: () => void;
   readonly #child: ChildProcess;
   readonly #exited: Promise<void>;
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 1;
   #failure: LoadError | undefined;
 
-  /** `entry` is the program's main module, which is run again as a load process. */
+  /**
+   * `entry` is the program's main module, which is run again as a load process. `onProgress` is called when `progress`
+   * or `failure` has changed.
+   */
   constructor(entry: string, onProgress: () => void) {
+    this.#onProgress = onProgress;
     this.#child = fork(entry, [LOAD_PROCESS_ARGUMENT], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.pid = this.#child.pid;
     // Both ends of the channel are this program: its messages are trusted to have their type.
-    this.#child.on('message', (message: ProcessMessage) => this.#receive(message, onProgress));
+    this.#child.on('message', (message: ProcessMessage) => this.#receive(message));
     this.#child.on('error', (cause) => {
       this.#fail(this.pid === undefined ? 'could not be started' : 'cannot be reached', cause);
     });
@@ -52,6 +57,11 @@ export class ProcessLink {
         resolve();
       });
     });
+  }
+
+  /** Set when the process has ended, or cannot be reached. */
+  get failure(): LoadError | undefined {
+    return this.#failure;
   }
 
   ask(command: Command): Promise<CommandResult> {
@@ -72,10 +82,10 @@ export class ProcessLink {
     await this.#exited;
   }
 
-  #receive(message: ProcessMessage, onProgress: () => void): void {
+  #receive(message: ProcessMessage): void {
     if (message.type === 'progress') {
       this.progress = message.progress;
-      onProgress();
+      this.#onProgress();
       return;
     }
     const waiting = this.#waiting.get(message.id);
@@ -90,5 +100,6 @@ export class ProcessLink {
     });
     for (const waiting of this.#waiting.values()) waiting.reject(this.#failure);
     this.#waiting.clear();
+    this.#onProgress();
   }
 }
