@@ -37,10 +37,11 @@ describe('options that are left out', () => {
 describe('a limit', () => {
   it.each(Object.entries(LIMITS))('%s takes its range, and nothing else', (name, limit) => {
     const { default: fallback, min, max, unit } = limit;
+    const room = { maxInboundBytesPerWorker: LIMITS.maxInboundBytesPerWorker.max };
     expect(fallback).toBeGreaterThanOrEqual(min);
     expect(fallback).toBeLessThanOrEqual(max);
     expect(resolve({ [name]: min })).toHaveProperty(name, min);
-    expect(resolve({ [name]: max })).toHaveProperty(name, max);
+    expect(resolve({ ...room, [name]: max })).toHaveProperty(name, max);
     for (const wrong of [min - 1, max + 1, Number.NaN, Number.POSITIVE_INFINITY, String(min), true]) {
       const attempt = (): unknown => resolve({ [name]: wrong });
       expect(attempt, String(wrong)).toThrow(FarmError);
@@ -51,6 +52,18 @@ describe('a limit', () => {
   it('is an integer, but for the slice of broadcasts', () => {
     expect(() => resolve({ maxConnections: 1.5 })).toThrow(/maxConnections/);
     expect(resolve({ broadcastSliceMs: 0.5 }).broadcastSliceMs).toBe(0.5);
+  });
+});
+
+describe('room for messages that arrive', () => {
+  it('is enough for one of the largest', () => {
+    const options = { maxMessageBytes: 1_000_000, maxInboundBytesPerWorker: 999_999 };
+    expect(() => resolve(options)).toThrow(
+      'maxInboundBytesPerWorker must be at least maxMessageBytes (1000000), or no such message could arrive, got 999999.',
+    );
+    expect(resolve({ ...options, maxInboundBytesPerWorker: 1_000_000 })).toMatchObject({
+      maxMessageBytes: 1_000_000,
+    });
   });
 });
 

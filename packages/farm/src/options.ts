@@ -284,6 +284,11 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     }
     limits[name] = value;
   }
+  const { maxMessageBytes = 0, maxInboundBytesPerWorker = 0 } = limits;
+  if (maxMessageBytes > maxInboundBytesPerWorker) {
+    const allowed = `at least maxMessageBytes (${maxMessageBytes}), or no such message could arrive`;
+    throw optionError('maxInboundBytesPerWorker', maxInboundBytesPerWorker, allowed);
+  }
   const workers = options.workers ?? defaultWorkers;
   if (!Number.isInteger(workers) || workers < 1 || workers > 1024) {
     throw optionError('workers', workers, 'an integer from 1 to 1024');
