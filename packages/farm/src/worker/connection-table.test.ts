@@ -182,3 +182,14 @@ describe('the columns', () => {
     expect(tableOf(10_000).numbers.buffer.byteLength / 10_000).toBeLessThan(64);
   });
 });
+
+describe('the memory of a table', () => {
+  it('is one buffer that is given to it, with its version and capacity in front', () => {
+    const memory = new ArrayBuffer(ConnectionTable.bytesFor(3));
+    const table = new ConnectionTable(3, memory);
+    expect([...new Int32Array(memory, 0, 2)]).toEqual([1, 3]);
+    expect(table.fds.buffer).toBe(memory);
+    expect(table.flags.buffer).toBe(memory);
+    expect(table.apps.byteOffset + table.apps.byteLength).toBeLessThanOrEqual(memory.byteLength);
+  });
+});

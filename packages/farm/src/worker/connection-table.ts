@@ -53,6 +53,8 @@ export const Transport = {
 const LAYOUT_VERSION = 1;
 const HEADER_BYTES = 64;
 const ADDRESS_BYTES = 16;
+/** Bytes a row of each column, in the order in which the constructor lays them out. */
+const COLUMN_BYTES = [8, 4, 4, 4, 4, 4, ADDRESS_BYTES, 1, 1, 1, 1];
 
 /**
  * Every connection of a worker: one row a slot, struct of arrays over one versioned ArrayBuffer, so that a sleeping
@@ -86,15 +88,20 @@ export class ConnectionTable {
   #highWater = 0;
   #used = 0;
 
-  constructor(capacity: number) {
+  /** Bytes of memory that a table of so many rows takes. */
+  static bytesFor(capacity: number): number {
+    return COLUMN_BYTES.reduce((sum, bytes) => sum + align(bytes * capacity), HEADER_BYTES);
+  }
+
+  /** `memory`: zeros, of {@link bytesFor} bytes. Given, so that it can be a mapping that outlives the process. */
+  constructor(capacity: number, memory: ArrayBuffer = new ArrayBuffer(ConnectionTable.bytesFor(capacity))) {
     this.capacity = capacity;
-    const columns = [8, 4, 4, 4, 4, 4, ADDRESS_BYTES, 1, 1, 1, 1].map((size) => size * capacity);
-    const memory = new ArrayBuffer(HEADER_BYTES + columns.reduce((sum, bytes) => sum + align(bytes), 0));
     new Int32Array(memory, 0, 2).set([LAYOUT_VERSION, capacity]);
     let offset = HEADER_BYTES;
+    let column = 0;
     const next = (): number => {
       const at = offset;
-      offset += align(columns.shift() ?? 0);
+      offset += align((COLUMN_BYTES[column++] ?? 0) * capacity);
       return at;
     };
     this.numbers = new Float64Array(memory, next(), capacity);
