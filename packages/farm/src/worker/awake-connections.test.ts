@@ -205,6 +205,29 @@ describe('an awake connection', () => {
     expect(await harness.count('messages_received')).toBe(1);
   });
 
+  it('leaves nothing to the next owner of its row, however it ended', async () => {
+    await start(
+      { capacity: 1, reservedConnections: 1 },
+      {
+        ...ECHO,
+        message(connection, data) {
+          if (String(data) === 'close') connection.close(4001);
+          else connection.send(data, false);
+        },
+      },
+    );
+    for (let round = 1; round <= 3; round++) {
+      const client = await harness.open();
+      client.write(Buffer.concat([clientFrame(0x01, 'awa'), clientFrame(0x80, 'ke')]));
+      expect((await client.read(7)).toString('hex')).toBe(serverText('awake'));
+      client.write(textFrame('close'));
+      expect((await client.read(4)).toString('hex')).toBe('88020fa1');
+      client.write(closeFrame(4001));
+      await client.closed;
+      await poll(() => harness.released).toBe(round);
+    }
+  });
+
   it('that is closed by the server and does not answer ends after closeTimeoutMs', async () => {
     await start({ closeTimeoutMs: 100 }, { ...ECHO, message: (connection) => void connection.close(4001) });
     const client = await harness.open();

@@ -12,6 +12,8 @@ import {
 const closes: unknown[] = [];
 const messages: string[] = [];
 let connections: Connection[] = [];
+/** The first message of anybody ends everybody. */
+let isMassacre = false;
 
 /** Closes with 4000 when told to, and counts what it hears. */
 const APP: App = {
@@ -19,6 +21,7 @@ const APP: App = {
   open: (connection) => void connections.push(connection),
   message(connection, data) {
     messages.push(String(data));
+    if (isMassacre) for (const each of connections) each.terminate();
     if (String(data) === 'close') connection.close(4000, 'as you wish');
     if (String(data) === 'terminate') connection.terminate();
   },
@@ -35,6 +38,7 @@ afterEach(async () => {
 
 async function start(options: HarnessOptions = {}): Promise<void> {
   connections = [];
+  isMassacre = false;
   harness = await WorkerHarness.start(APP, options);
 }
 
@@ -164,6 +168,17 @@ describe('terminate', () => {
     expect(client.unread).toHaveLength(0);
     expect(closes).toEqual([[1006, '']]);
     expect(messages).toEqual(['terminate']);
+  });
+
+  it('of others, whose bytes stand in the same batch, keeps their messages from the app', async () => {
+    await start();
+    const clients = await Promise.all(Array.from({ length: 10 }, () => harness.open()));
+    await poll(() => connections.length).toBe(10);
+    isMassacre = true;
+    for (const client of clients) client.write(textFrame('me first'));
+    await Promise.all(clients.map((client) => client.closed));
+    expect(messages).toEqual(['me first']);
+    await poll(() => closes.length).toBe(10);
   });
 });
 

@@ -148,6 +148,29 @@ describe('a connection that is gone', () => {
     await other.close();
   });
 
+  it('leaves no attachment and no channel to the next owner of its row', async () => {
+    harness = await WorkerHarness.start(
+      {
+        ...APP,
+        upgrade: ({ path }) =>
+          path === '/with' ? accept({ attachment: 'secret', channels: ['a'] }) : accept(),
+      },
+      { capacity: 1, reservedConnections: 1 },
+    );
+    for (let round = 1; round <= 3; round++) {
+      const client = await harness.client('/with');
+      await client.close();
+      await poll(() => harness.released).toBe(2 * round - 1);
+      const next = await harness.client('/without');
+      expect(opened.at(-1)?.attachment).toBeUndefined();
+      expect(closed.at(-1)?.channels).toEqual(['a']);
+      await next.close();
+      await poll(() => harness.released).toBe(2 * round);
+      expect(closed.at(-1)?.attachment).toBeUndefined();
+      expect(closed.at(-1)?.channels).toEqual([]);
+    }
+  });
+
   it('whose subscription is confirmed too late is told so', async () => {
     const connection = await start();
     const subscribed = connection.subscribe('late');

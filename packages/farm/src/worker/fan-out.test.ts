@@ -61,14 +61,15 @@ function isMark(text: string): boolean {
 async function interleave(seed: number, isSlow: boolean): Promise<void> {
   const random = seededRandom(seed);
   harness = await WorkerHarness.start(APP, {
-    capacity: 128,
-    broadcastSliceMs: 0.1,
-    maxOutboundBytes: 16 * 1024 * 1024,
+    capacity: 256,
+    maxOutboundBytes: 64 * 1024 * 1024,
+    // 32 sends a turn of the event loop: a broadcast takes several.
+    beyondLimits: { broadcastSliceMs: 0.001 },
   });
   /** Subscribed to everything for the whole time, so that every channel stays confirmed. */
   const witness = await harness.open();
   const peers: Peer[] = [];
-  for (let index = 1; index <= 40; index++) {
+  for (let index = 1; index <= 150; index++) {
     const client = await harness.open();
     await poll(() => connections.length).toBe(index + 1);
     const connection = connections[index];
@@ -94,35 +95,35 @@ async function interleave(seed: number, isSlow: boolean): Promise<void> {
       if (publication.channel === channel) peer.optional.add(publication.text);
   };
 
-  for (let step = 0; step < 600; step++) {
+  for (let step = 0; step < 1500; step++) {
     const peer = peers[random(peers.length)];
     const channel = CHANNELS[random(CHANNELS.length)] ?? 'a';
     if (peer === undefined) expect.unreachable();
     const choice = random(100);
-    if (choice < 40) {
+    if (choice < 20) {
       const number = (numbers.get(channel) ?? 0) + 1;
       numbers.set(channel, number);
       const text = `${channel} ${number} ${padding}`;
       harness.publish(channel, text);
       underWay.push({ text, channel });
       for (const other of peers) if (other.channels.has(channel)) other.owed.add(text);
-    } else if (choice < 60) {
+    } else if (choice < 40) {
       if (peer.isClosed) continue;
       expect(peer.connection.unsubscribe(channel)).toBe(peer.channels.delete(channel));
       excuse(peer, channel);
-    } else if (choice < 80) {
+    } else if (choice < 60) {
       if (peer.isClosed || peer.channels.has(channel)) continue;
       excuse(peer, channel);
       peer.channels.add(channel);
       expect(await peer.connection.subscribe(channel)).toBe(true);
-    } else if (choice < 90) {
+    } else if (choice < 70) {
       if (!peer.isClosed) peer.client.write(textFrame(String(step)));
-    } else if (choice < 92) {
+    } else if (choice < 72) {
       peer.isClosed = true;
       peer.channels.clear();
-      if (choice === 90) peer.connection.terminate();
+      if (choice === 70) peer.connection.terminate();
       else peer.client.reset();
-    } else if (choice < 97) {
+    } else if (choice < 98) {
       await new Promise(setImmediate);
     } else {
       await settle();
@@ -161,14 +162,14 @@ function brief(text: string): string {
 }
 
 describe('publications among subscribe, unsubscribe, close and send', () => {
-  it.each(Array.from({ length: 4 }, testSeed))(
+  it.each(Array.from({ length: 3 }, testSeed))(
     'reach whom they must, once and in order (seed %i)',
     async (seed) => {
       await interleave(seed, false);
     },
   );
 
-  it.each(Array.from({ length: 3 }, testSeed))(
+  it.each(Array.from({ length: 2 }, testSeed))(
     'also with clients that do not read (seed %i)',
     async (seed) => {
       await interleave(seed, true);
@@ -190,13 +191,14 @@ describe('a broadcast that takes several slices', () => {
           connection.send(`direct ${String(data)}`);
         },
       },
-      { capacity: 3000, broadcastSliceMs: 0.1, beyondLimits: { broadcastSliceMs: 0.01 } },
+      { capacity: 300, beyondLimits: { broadcastSliceMs: 0.001 } },
     );
     const clients: RawClient[] = [];
     for (let index = 0; index < 300; index++) clients.push(await harness.open());
     await poll(() => connections.length).toBe(300);
     const [first] = clients;
     for (let index = 0; index < 20; index++) harness.publish('a', `a ${index}`);
+    await poll(() => first?.unread.includes('a 0')).toBe(true);
     first?.write(textFrame('now'));
     harness.publish('b', 'b end');
     await poll(() => clients.every((client) => client.unread.includes('b end'))).toBe(true);

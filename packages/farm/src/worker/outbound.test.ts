@@ -208,23 +208,43 @@ describe('a client that does not read', () => {
     await client.close();
   });
 
-  it('never lets the queue grow by more than the frame that had begun', async () => {
-    const client = await start({ maxOutboundBytes: 1024, slowConsumerPolicy: 'drop' });
-    client.pause();
-    overfill(10_000, []);
-    expect(opened().bufferedBytes).toBeLessThanOrEqual(10_004);
-    await client.close();
-  });
+  it.each([10_000, 100_000])(
+    'is always owed the rest of a frame that has begun, of %i bytes, and no more',
+    async (length) => {
+      const client = await start({ maxOutboundBytes: 1024, slowConsumerPolicy: 'drop' });
+      client.pause();
+      const sent: Buffer[] = [];
+      overfill(length, sent);
+      expect(opened().bufferedBytes).toBeLessThanOrEqual(length + 10);
+      client.resume();
+      await poll(() => events).toEqual(['writable 0']);
+      opened().send('after');
+      await poll(() => client.unread.includes('after')).toBe(true);
+      const frames = framesSent(client);
+      expect(frames).toHaveLength(sent.length + 1);
+      expect(sent.every((payload, index) => frames[index]?.payload.equals(payload))).toBe(true);
+      await client.close();
+    },
+  );
 
-  it('holds nothing of the worker when it goes', async () => {
-    const client = await start({ maxOutboundBytes: 8 * 1024 * 1024 });
+  it('leaves nothing to the next owner of its row when it goes', async () => {
+    const client = await start({ maxOutboundBytes: 8 * 1024 * 1024, capacity: 1, reservedConnections: 1 });
     client.pause();
     fillQueue(50_000, 1_000_000);
+    const gone = opened();
     client.reset();
     await poll(() => closes).toEqual([[1006, '']]);
-    expect(opened().bufferedBytes).toBe(0);
-    expect(opened().send('late')).toBe(false);
+    expect(gone.bufferedBytes).toBe(0);
+    expect(gone.send('late')).toBe(false);
     await poll(() => harness.released).toBe(1);
+    const next = await harness.open();
+    expect(opened().bufferedBytes).toBe(0);
+    next.pause();
+    const sent = fillQueue(50_000, 1_000_000);
+    next.resume();
+    await poll(() => next.unread.length).toBe(sent.length * 50_004);
+    expect(framesSent(next).every(({ payload }, index) => sent[index]?.equals(payload))).toBe(true);
+    await next.close();
   });
 
   it('gets what waited before the close frame of a close', async () => {

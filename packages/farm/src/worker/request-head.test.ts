@@ -96,6 +96,22 @@ describe('a request head', () => {
     expect(await harness.count('refused_handshake_timeout')).toBe(1);
   });
 
+  it('that never came from a client who has gone is not waited for', async () => {
+    await start({ handshakeTimeoutMs: 100 });
+    await (await harness.connect()).close();
+    const begun = await harness.connect();
+    begun.writeText('GET / HTTP/1.1\r\n');
+    await harness.report();
+    await begun.close();
+    await poll(() => harness.released).toBe(2);
+    // One that came later is ended last: whatever was to be timed out has been.
+    await (
+      await harness.connect()
+    ).closed;
+    expect(await harness.count('refused_handshake_timeout')).toBe(1);
+    await poll(() => harness.released).toBe(3);
+  });
+
   it('does not renew its time byte by byte', async () => {
     await start({ handshakeTimeoutMs: 200 });
     const client = await harness.connect();
