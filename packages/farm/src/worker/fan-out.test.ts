@@ -183,7 +183,6 @@ describe('a broadcast that takes several slices', () => {
     const clients: RawClient[] = [];
     for (let index = 0; index < 300; index++) clients.push(await harness.open());
     await poll(() => connections.length).toBe(300);
-    const leaving = (index: number): boolean => index % 2 === 1;
     for (let number = 0; number < 20; number++) harness.publish('a', `a ${number}`);
     // The first 32 are sent to in one slice: when one of them has its message, the others wait for theirs.
     await poll(() => clients.some((client) => client.unread.includes('a 0'))).toBe(true);
@@ -221,3 +220,8 @@ describe('a broadcast that takes several slices', () => {
     await Promise.all(large.map((client) => client.close()));
   });
 });
+
+/** Every other one leaves. */
+function leaving(index: number): boolean {
+  return index % 2 === 1;
+}
