@@ -55,6 +55,14 @@ describe('a limit', () => {
   });
 });
 
+describe('a Redis URL that is wrong', () => {
+  it('is repeated without its password', () => {
+    expect(() => resolve({ redisUrl: 'http://user:secret@host' })).toThrow(
+      'redisUrl must be a redis:// or rediss:// URL, got "http://***@host".',
+    );
+  });
+});
+
 describe('room for messages that arrive', () => {
   it('is enough for one of the largest', () => {
     const options = { maxMessageBytes: 1_000_000, maxInboundBytesPerWorker: 999_999 };

@@ -299,7 +299,8 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
   }
   const redisUrl = options.redisUrl ?? null;
   if (redisUrl !== null && !/^rediss?:\/\/\S+$/.test(redisUrl)) {
-    throw optionError('redisUrl', redisUrl, 'a redis:// or rediss:// URL');
+    // A password must not end up in a log.
+    throw optionError('redisUrl', redisUrl.replace(/\/\/.*@/, '//***@'), 'a redis:// or rediss:// URL');
   }
   const slowConsumerPolicy = options.slowConsumerPolicy ?? 'close';
   if (slowConsumerPolicy !== 'close' && slowConsumerPolicy !== 'drop') {

@@ -98,6 +98,25 @@ describe('HTTP on the port of the WebSockets', () => {
     await poll(() => harness.released).toBe(1);
   });
 
+  it('is answered before an upgrade that was pipelined behind it', async () => {
+    let answer: (() => void) | undefined;
+    await start({
+      ...APP,
+      http: (_incoming, response) => {
+        answer = () => response.end('late');
+      },
+    });
+    const client = await harness.connect();
+    client.writeText(`${HELLO}${upgradeHead('/')}`);
+    await poll(() => answer).toBeTypeOf('function');
+    client.write(textFrame('behind'));
+    answer?.();
+    expect(await client.readHead()).toMatch(/^HTTP\/1\.1 200 /);
+    expect(String(await client.read(4))).toBe('late');
+    expect(await client.readHead()).toMatch(/^HTTP\/1\.1 101 /);
+    expect((await client.read(8)).toString('hex')).toBe(serverText('behind'));
+  });
+
   it('may be followed by an upgrade that is refused', async () => {
     await start({ ...APP, upgrade: () => undefined });
     const client = await harness.connect();

@@ -15,6 +15,8 @@ interface Place {
   unanswered: number;
   /** The last of them. */
   latest: IncomingMessage | undefined;
+  /** An upgrade that came behind unanswered requests, and what came behind it. */
+  upgrade: { readonly request: IncomingMessage; readonly head: Buffer } | undefined;
 }
 
 /**
@@ -52,7 +54,8 @@ export class HttpConnections {
     table.transports[slot] = Transport.stream;
     table.states[slot] = RowState.http;
     timeouts.set(slot, TimeoutKind.http);
-    const place: Place = { slot, generation: table.generation(slot), unanswered: 0, latest: undefined };
+    const generation = table.generation(slot);
+    const place: Place = { slot, generation, unanswered: 0, latest: undefined, upgrade: undefined };
     const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     this.#sockets.set(slot, socket);
     this.#places.set(socket, place);
@@ -108,7 +111,13 @@ export class HttpConnections {
       if (apps.http(request, response)) return;
       response.writeHead(404, { 'Content-Type': 'text/plain' }).end('nothing serves this path\n');
     });
-    server.on('upgrade', (request, socket, head) => this.#takeBack(request, socket, head));
+    server.on('upgrade', (request, socket, head) => {
+      const place = this.#places.get(socket);
+      if (place === undefined) return;
+      // Pipelined: what was asked before is answered first.
+      place.upgrade = { request, head };
+      if (place.unanswered === 0) this.#takeBack(place);
+    });
     return server;
   }
 
@@ -124,18 +133,27 @@ export class HttpConnections {
     response.once('close', () => {
       place.unanswered--;
       if (place.unanswered > 0 || !isServed()) return;
+      if (place.upgrade !== undefined) {
+        this.#takeBack(place);
+        return;
+      }
       timeouts.set(slot, TimeoutKind.http);
       // Its head may have been sent before the drain began, and then it has not asked the client to close.
       if (this.#core.isDraining) request.socket.destroySoon();
     });
   }
 
-  #takeBack(request: IncomingMessage, stream: object, head: Buffer): void {
+  #takeBack({ slot, generation, upgrade }: Place): void {
     const { table, poller, timeouts, handshakes, lifecycle } = this.#core;
-    const place = this.#places.get(stream);
-    const socket = place === undefined ? undefined : this.#sockets.get(place.slot);
-    if (place === undefined || socket === undefined || !table.isCurrent(place.slot, place.generation)) return;
-    const { slot } = place;
+    const socket = this.#sockets.get(slot);
+    if (upgrade === undefined || socket === undefined || !table.isCurrent(slot, generation)) return;
+    // What the socket has read meanwhile and given to nobody.
+    const unread: unknown = socket.read();
+    const bytes = Buffer.concat([
+      requestHeadOf(upgrade.request),
+      upgrade.head,
+      Buffer.isBuffer(unread) ? unread : EMPTY,
+    ]);
     const fd = duplicateDescriptor(descriptorOf(socket));
     if (fd < 0) {
       lifecycle.finish(slot, CLOSE_ABNORMAL, '');
@@ -156,11 +174,11 @@ export class HttpConnections {
       return;
     }
     timeouts.set(slot, TimeoutKind.handshake);
-    const bytes = Buffer.concat([requestHeadOf(request), head]);
     handshakes.receive(slot, bytes, 0, bytes.length);
   }
 }
 
+const EMPTY = Buffer.alloc(0);
 const REQUEST_TIMEOUT = refusalResponse(408, 'the request did not arrive in time');
 
 /**
