@@ -57,6 +57,7 @@ describe('/plain', () => {
   it.each([
     ['', 'Name at least one channel, as in /plain?channel=news.'],
     ['?channel=', 'The channel "" is refused: a channel name must not be empty.'],
+    ['?channel=caf%e9', 'The channel "caf\\ufffd" is refused: it is not valid UTF-8.'],
     [
       '?channel=a%1b[2J',
       'The channel "a\\u001b[2J" is refused: a channel name must not contain control characters.',

@@ -41,10 +41,15 @@ function decide(request: UpgradeRequest): ReturnType<typeof accept> | ReturnType
   const channels = new Set(request.query.getAll('channel'));
   if (channels.size === 0) return reject(400, 'Name at least one channel, as in /plain?channel=news.');
   for (const channel of channels) {
-    const problem = channelNameProblem(channel);
+    const problem = isReplaced(channel, request) ? 'it is not valid UTF-8' : channelNameProblem(channel);
     if (problem !== undefined) return reject(400, `The channel ${quote(channel)} is refused: ${problem}.`);
   }
   return accept({ channels: [...channels] });
+}
+
+/** The query's parser puts U+FFFD for bytes that are not UTF-8, where another client may have sent that very character. */
+function isReplaced(channel: string, request: UpgradeRequest): boolean {
+  return channel.includes('\uFFFD') && !/%EF%BF%BD/i.test(request.url);
 }
 
 function refuseMessage(connection: Connection): void {
