@@ -18,13 +18,14 @@ export interface AcceptedSocket {
 }
 
 interface Batch {
-  readonly id: number;
+  id: number;
   readonly record: HandOffRecord;
   readonly fds: Int32Array;
   sentAt: number;
 }
 
 const RETRY_MS = 5;
+const MAX_SPARE_BATCHES = 16;
 const NO_DESCRIPTORS = new Int32Array(0);
 const BATCH_RECORD_BYTES = 8 + MAX_BATCH * 32;
 
@@ -46,6 +47,8 @@ export class HandOff {
   readonly #waiting: Batch[] = [];
   /** In the order of sending. */
   readonly #sent = new Map<number, Batch>();
+  /** Batches that were answered, to be used again: in a storm of connections they would be most of the garbage. */
+  readonly #spare: Batch[] = [];
   readonly #acknowledgement = Buffer.alloc(ACKNOWLEDGEMENT_BYTES);
   #open: Batch | undefined;
   #lastId = 0;
@@ -138,9 +141,16 @@ export class HandOff {
 
   #newBatch(): Batch {
     this.#lastId = (this.#lastId + 1) >>> 0;
-    const record = new HandOffRecord(Buffer.alloc(BATCH_RECORD_BYTES));
-    record.begin(this.#lastId);
-    return { id: this.#lastId, record, fds: new Int32Array(MAX_BATCH), sentAt: 0 };
+    const batch = this.#spare.pop() ?? {
+      id: 0,
+      record: new HandOffRecord(Buffer.alloc(BATCH_RECORD_BYTES)),
+      fds: new Int32Array(MAX_BATCH),
+      sentAt: 0,
+    };
+    batch.id = this.#lastId;
+    batch.sentAt = 0;
+    batch.record.begin(this.#lastId);
+    return batch;
   }
 
   #send(): void {
@@ -168,7 +178,9 @@ export class HandOff {
     this.#unacknowledged -= count;
     for (let index = 0; index < Math.min(arrived, count); index++) closeDescriptor(batch.fds[index] ?? -1);
     this.#onAcknowledged(Math.min(arrived, count));
-    if (arrived < count) this.#onReturned(socketsOf(batch, arrived));
+    const returned = arrived < count ? socketsOf(batch, arrived) : undefined;
+    if (this.#spare.length < MAX_SPARE_BATCHES) this.#spare.push(batch);
+    if (returned !== undefined) this.#onReturned(returned);
   }
 }
 
@@ -180,7 +192,8 @@ function socketsOf({ record, fds }: Batch, from: number): AcceptedSocket[] {
     return {
       fd: fds[index] ?? -1,
       number: record.connectionNumber(index),
-      address: record.buffer.subarray(at, at + ADDRESS_BYTES),
+      // A copy: the batch will be used again.
+      address: Uint8Array.from(record.buffer.subarray(at, at + ADDRESS_BYTES)),
       flags: record.flags(index),
     };
   });
