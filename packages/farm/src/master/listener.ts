@@ -30,6 +30,8 @@ export function openListener(config: FarmConfig): number {
         { option: 'port', cause },
       );
     }
+    // Says by itself what is missing and what to do.
+    if (code === 'POLLER_UNAVAILABLE') throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new FarmError('FARM_ERR_LISTEN', `Cannot listen on ${host} port ${port}: ${reason}.`, {
       option: 'host',
