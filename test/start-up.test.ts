@@ -64,6 +64,19 @@ describe('a farm on a port in use', () => {
   });
 });
 
+describe('a farm on another system than Linux', () => {
+  it('says in one sentence how to run it all the same', async () => {
+    const isDarwin = "Object.defineProperty(process, 'platform', { value: 'darwin' })";
+    const options = `--import=data:text/javascript,${encodeURIComponent(isDarwin)}`;
+    expect(await failedStart([], { NODE_OPTIONS: options })).toBe(
+      ended(
+        71,
+        'Roost\'s poller needs Linux (epoll), and this is darwin: run it with "docker compose up" instead.',
+      ),
+    );
+  });
+});
+
 describe('a wrong configuration', () => {
   it.each([
     ['a flag', ['--workers', '0'], {}, '--workers must be an integer from 1 to 1024, got 0.'],
