@@ -58,6 +58,9 @@ export type CounterName = keyof typeof COUNTERS;
 
 /** The counters of one process, plus those that applications declare by counting `app_…`. */
 export class Counters {
+  /** Those of the hot path are fields: a name would have to be looked up for every message. */
+  messagesReceived = 0;
+  messagesSent = 0;
   readonly #counts: Record<string, number> = Object.fromEntries(
     Object.keys(COUNTERS).map((name) => [name, 0]),
   );
@@ -67,11 +70,15 @@ export class Counters {
   }
 
   get(name: CounterName): number {
-    return this.#counts[name] ?? 0;
+    return this.snapshot()[name] ?? 0;
   }
 
   snapshot(): Record<string, number> {
-    return { ...this.#counts };
+    return {
+      ...this.#counts,
+      messages_received: this.messagesReceived,
+      messages_sent: this.messagesSent,
+    };
   }
 }
 

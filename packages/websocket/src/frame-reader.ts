@@ -26,8 +26,8 @@ const LENGTH_16 = 126;
 const MAX_CONTROL_PAYLOAD_BYTES = 125;
 const MASK_BYTES = 4;
 
-/** Below this size a loop beats the call into the addon and the view that it needs. */
-const NATIVE_UNMASK_BYTES = 48;
+/** Below this size a loop beats the call into the addon, and leaves no view of the payload to be collected. */
+const NATIVE_UNMASK_BYTES = 80;
 
 /** First bytes of simple frames, FIN set and RSV clear; all others are complex. */
 const FIRST_BYTE_KINDS: FrameKind[] = Array.from({ length: 256 }, () => FrameKind.complex);

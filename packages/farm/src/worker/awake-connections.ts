@@ -100,7 +100,7 @@ export class AwakeConnections implements AwakeHandlers {
   awakeOnMessage(slot: number, generation: number, data: Buffer, isBinary: boolean): void {
     const { table, counters, apps } = this.#core;
     if (!table.isCurrent(slot, generation) || this.#closing.has(slot)) return;
-    counters.add('messages_received');
+    counters.messagesReceived++;
     apps.message(slot, data, 0, data.length, isBinary);
   }
 

@@ -55,11 +55,11 @@ export class LiveConnection implements Connection {
     if (!this.isOpen) return false;
     const opcode = typeof data === 'string' || !isBinary ? Opcode.text : Opcode.binary;
     // A text frame with other bytes would make every client fail the connection (RFC 6455 §8.1).
-    if (opcode === Opcode.text && typeof data !== 'string' && !isUtf8(data)) {
+    if (opcode === Opcode.text && typeof data !== 'string' && !isText(data)) {
       throw new TypeError('send() with isBinary false needs valid UTF-8; leave isBinary out to send bytes');
     }
     const isTaken = this.#core.outbound.send(this.#slot, opcode, data);
-    if (isTaken) this.#core.counters.add('messages_sent');
+    if (isTaken) this.#core.counters.messagesSent++;
     return isTaken;
   }
 
@@ -95,6 +95,16 @@ export class LiveConnection implements Connection {
   #isCurrent(): boolean {
     return this.#core.table.isCurrent(this.#slot, this.#generation);
   }
+}
+
+/** Up to this size a loop that finds only ASCII is cheaper than the call. */
+const SHORT_TEXT_BYTES = 96;
+
+function isText(data: Uint8Array): boolean {
+  if (data.length > SHORT_TEXT_BYTES) return isUtf8(data);
+  let seenBits = 0;
+  for (let index = 0; index < data.length; index++) seenBits |= data[index] ?? 0;
+  return seenBits < 0x80 || isUtf8(data);
 }
 
 function isOpenRow(core: Core, slot: number): boolean {

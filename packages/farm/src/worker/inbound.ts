@@ -89,7 +89,7 @@ export class Inbound {
       switch (kind) {
         case FrameKind.text:
         case FrameKind.binary:
-          counters.add('messages_received');
+          counters.messagesReceived++;
           at = reader.frameEnd;
           apps.message(slot, bytes, reader.payloadStart, reader.payloadEnd, kind === FrameKind.binary);
           break;
