@@ -1,4 +1,5 @@
-const MAX_CHANNEL_BYTES = 255;
+import { MAX_CHANNEL_BYTES } from '@roost/broker';
+
 // C0, DEL and C1 controls: they would break logs and terminals, and nobody can type them into redis-cli.
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;

@@ -1,7 +1,7 @@
 import { ClosingReader, FrameKind, Opcode, SimpleFrameReader } from '@roost/websocket';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
-import { CLOSE_TRY_AGAIN_LATER } from './lifecycle.ts';
+import { CLOSE_ABNORMAL, CLOSE_TRY_AGAIN_LATER } from './lifecycle.ts';
 import { TimeoutKind } from './timeouts.ts';
 
 /**
@@ -53,7 +53,7 @@ export class Inbound {
       return;
     }
     if (reader.consumed < to && !inboundBuffer.append(slot, source, reader.consumed, to)) {
-      lifecycle.closeAnswered(slot, 1006);
+      lifecycle.closeAnswered(slot, CLOSE_ABNORMAL);
       return;
     }
     inboundBuffer.setRequired(slot, reader.skipBytes);
