@@ -140,7 +140,7 @@ export const LIMITS = {
     min: 65_536,
     max: 64 * 1024 * 1024 * 1024,
     unit: 'bytes',
-    doc: 'Memory for request heads and messages that have not fully arrived. Beyond it the connection whose bytes do not fit closes 1013 (a head: 503).',
+    doc: 'Memory for request heads and single frames that have not fully arrived. Beyond it the connection whose bytes do not fit closes 1013 (a head: 503). Not counted yet: fragmented messages of awake connections, which maxAwakeConnections times maxMessageBytes bound.',
   },
   maxAwakeConnections: {
     default: 10_000,
