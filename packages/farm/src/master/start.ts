@@ -1,12 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { descriptorLimit } from '../descriptor-limit.ts';
 import type { Farm } from '../farm.ts';
 import type { Log } from '../log.ts';
 import { resolveOptions, type FarmOptions } from '../options.ts';
 import { allowedCpus } from './cpus.ts';
 import { Master } from './master.ts';
-
-/** Descriptors to count with when the limit cannot be read. */
-const USUAL_DESCRIPTOR_LIMIT = 1024;
 
 /** See startFarm. */
 export async function startMaster(options: FarmOptions): Promise<Farm> {
@@ -22,13 +20,6 @@ function ownVersion(): string {
   return typeof manifest === 'object' && manifest !== null && 'version' in manifest
     ? String(manifest.version)
     : 'unknown';
-}
-
-function descriptorLimit(): number {
-  if (process.platform !== 'linux') return USUAL_DESCRIPTOR_LIMIT;
-  const limits = readFileSync('/proc/self/limits', 'latin1');
-  const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1]);
-  return Number.isInteger(soft) ? soft : USUAL_DESCRIPTOR_LIMIT;
 }
 
 function nothing(): void {

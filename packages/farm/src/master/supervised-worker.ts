@@ -1,3 +1,4 @@
+import { assertNever } from '../channel/assert-never.ts';
 import type { ChannelHandlers } from '../channel/channel.ts';
 import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
 import type { Counters } from '../counters.ts';
@@ -342,8 +343,4 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     this.#log.info({ worker: this.index, delayMs }, 'starting worker again');
     this.#restartTimer = setTimeout(() => this.start(), delayMs);
   }
-}
-
-function assertNever(message: never): never {
-  throw new Error(`unknown message ${JSON.stringify(message)}`);
 }

@@ -1,5 +1,6 @@
 import { AwakeConnection, type AwakeHandlers } from '@roost/websocket';
 import { RowFlag, RowState } from './connection-table.ts';
+import { copyOf } from './copy-of.ts';
 import type { Core } from './core.ts';
 import { TimeoutKind } from './timeouts.ts';
 
@@ -15,10 +16,6 @@ export class AwakeConnections implements AwakeHandlers {
 
   constructor(core: Core) {
     this.#core = core;
-  }
-
-  get count(): number {
-    return this.#bySlot.size;
   }
 
   /** A closing handshake has begun, from either side. */
@@ -47,9 +44,7 @@ export class AwakeConnections implements AwakeHandlers {
 
   receive(slot: number, bytes: Buffer, start: number, end: number): void {
     const generation = this.#core.table.generation(slot);
-    const copy = Buffer.allocUnsafeSlow(end - start);
-    bytes.copy(copy, 0, start, end);
-    this.#bySlot.get(slot)?.receive(copy);
+    this.#bySlot.get(slot)?.receive(copyOf(bytes, start, end));
     this.#settle(slot, generation);
   }
 

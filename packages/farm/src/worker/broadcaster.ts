@@ -42,10 +42,6 @@ export class Broadcaster {
     this.#core = core;
   }
 
-  get queuedBytes(): number {
-    return this.#queuedBytes;
-  }
-
   /** A publication has come from the broker. Text when it is valid UTF-8, else binary. */
   publish(name: string, payload: Uint8Array): void {
     const { hub, counters, config, log } = this.#core;

@@ -39,10 +39,6 @@ export class Handshakes {
     this.#upgrader = new Upgrader({ maxMessageBytes: core.config.maxMessageBytes });
   }
 
-  get pendingCount(): number {
-    return this.#pending.size;
-  }
-
   /** Bytes of a row in state handshake. */
   receive(slot: number, bytes: Buffer, start: number, end: number): void {
     const { inboundBuffer, config, lifecycle, counters } = this.#core;

@@ -39,10 +39,6 @@ export class HttpConnections {
     this.#core = core;
   }
 
-  get count(): number {
-    return this.#sockets.size;
-  }
-
   /** Gives a row to the HTTP server, with what was received of its first request. */
   take(slot: number, bytes: Buffer, start: number, end: number): void {
     const { table, poller, timeouts } = this.#core;

@@ -1,5 +1,6 @@
 import { ClosingReader, FrameKind, Opcode, SimpleFrameReader } from '@roost/websocket';
 import { RowFlag, RowState } from './connection-table.ts';
+import { copyOf } from './copy-of.ts';
 import type { Core } from './core.ts';
 import { CLOSE_ABNORMAL, CLOSE_TRY_AGAIN_LATER } from './lifecycle.ts';
 import { TimeoutKind } from './timeouts.ts';
@@ -148,9 +149,3 @@ export class Inbound {
 }
 
 const EMPTY = Buffer.alloc(0);
-
-function copyOf(bytes: Buffer, start: number, end: number): Buffer {
-  const copy = Buffer.allocUnsafeSlow(end - start);
-  bytes.copy(copy, 0, start, end);
-  return copy;
-}

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { pinThread, setCloseOnExec, signalOnParentDeath } from '@roost/poller';
 import type { MasterMessage, WorkerMessage } from '../channel/messages.ts';
 import { StreamChannel } from '../channel/stream-channel.ts';
+import { descriptorLimit } from '../descriptor-limit.ts';
 import type { FarmConfig } from '../options.ts';
 import { describeError } from './app-host.ts';
 import { loadApps } from './load-app.ts';
@@ -87,9 +87,6 @@ async function begin({
 
 /** What the configuration wants, cut to what our descriptor limit allows. */
 function capacityOf(config: FarmConfig): number {
-  const limits = readFileSync('/proc/self/limits', 'latin1');
-  const soft = /^Max open files\s+(\d+|unlimited)/m.exec(limits)?.[1];
-  const descriptors = soft === undefined || soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
-  const room = descriptors - DESCRIPTOR_RESERVE - config.reservedConnections;
+  const room = descriptorLimit() - DESCRIPTOR_RESERVE - config.reservedConnections;
   return Math.max(1, Math.min(config.maxConnectionsPerWorker, room));
 }

@@ -1,5 +1,6 @@
 import { Interest } from '@roost/poller';
 import { encodeFrame, encodeTextFrame, frameHeaderBytes, Opcode, writeFrameHeader } from '@roost/websocket';
+import { copyOf } from './copy-of.ts';
 import type { Core } from './core.ts';
 import { RowFlag, RowState, Transport } from './connection-table.ts';
 import { OutboundQueue } from './outbound-queue.ts';
@@ -26,28 +27,12 @@ export class Outbound {
     return this.#queues.get(slot)?.bytes ?? 0;
   }
 
-  /** Rows that have a queue. */
-  get queueCount(): number {
-    return this.#queues.size;
-  }
-
   /** One message or control frame. False when it was dropped or the connection is not native. */
   send(slot: number, opcode: Opcode, data: string | Uint8Array): boolean {
-    if (this.#core.table.hasFlag(slot, RowFlag.queued)) {
-      const frame = typeof data === 'string' ? encodeTextFrame(data) : encodeFrame(opcode, data);
-      return this.sendChunk(slot, frame);
-    }
-    const bytes = this.#writeScratch(opcode, data);
-    if (bytes < 0) {
-      const frame = typeof data === 'string' ? encodeTextFrame(data) : encodeFrame(opcode, data);
-      return this.sendChunk(slot, frame);
-    }
-    const sent = this.#core.poller.send(slot, this.#scratch, 0, bytes);
-    if (sent === bytes) return true;
-    if (sent < 0) return false;
-    const rest = Buffer.allocUnsafeSlow(bytes - sent);
-    this.#scratch.copy(rest, 0, sent, bytes);
-    return this.#enqueue(slot, rest, 0, sent > 0);
+    const isQueued = this.#core.table.hasFlag(slot, RowFlag.queued);
+    const bytes = isQueued ? -1 : this.#writeScratch(opcode, data);
+    if (bytes >= 0) return this.#sendScratch(slot, bytes);
+    return this.sendChunk(slot, typeof data === 'string' ? encodeTextFrame(data) : encodeFrame(opcode, data));
   }
 
   /** Bytes that may be retained: a whole frame, or an HTTP response. */
@@ -65,10 +50,7 @@ export class Outbound {
       this.sendChunk(slot, Buffer.from(head));
       return;
     }
-    const bytes = this.#scratch.write(head);
-    const sent = this.#core.poller.send(slot, this.#scratch, 0, bytes);
-    if (sent < 0 || sent === bytes) return;
-    this.#enqueue(slot, Buffer.from(this.#scratch.subarray(sent, bytes)), 0, sent > 0);
+    this.#sendScratch(slot, this.#scratch.write(head));
   }
 
   /** A frame of a broadcast of which the kernel took `sent` bytes (0 when the row was skipped for its queue). */
@@ -107,6 +89,14 @@ export class Outbound {
   /** The row ends: nothing of it is kept. */
   release(slot: number): void {
     this.#queues.delete(slot);
+  }
+
+  /** The first so many bytes of the scratch buffer; what the kernel does not take is copied. */
+  #sendScratch(slot: number, bytes: number): boolean {
+    const sent = this.#core.poller.send(slot, this.#scratch, 0, bytes);
+    if (sent === bytes) return true;
+    if (sent < 0) return false;
+    return this.#enqueue(slot, copyOf(this.#scratch, sent, bytes), 0, sent > 0);
   }
 
   /** Length of the frame in the scratch buffer, or -1 when it might not fit. */

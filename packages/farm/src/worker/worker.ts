@@ -1,6 +1,7 @@
 import { MemoryBroker } from '@roost/broker';
 import type { RedisBroker } from '@roost/broker/redis';
 import type { App, WorkerContext } from '../app.ts';
+import { assertNever } from '../channel/assert-never.ts';
 import type { Channel, ChannelHandlers } from '../channel/channel.ts';
 import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
 import { Counters } from '../counters.ts';
@@ -68,16 +69,16 @@ export class Worker implements ChannelHandlers<MasterMessage> {
       () => core,
       () => this.#report(),
     );
-    const memoryBroker = Redis === undefined ? makeMemoryBroker(config, channel, handlers) : undefined;
     const broker =
-      memoryBroker ??
-      new (Redis ?? unreachable())({
-        url: config.redisUrl ?? '',
-        prefix: config.redisPrefix,
-        handlers,
-        subscribeTimeoutMs: config.subscribeTimeoutMs,
-      });
-    this.#memoryBroker = memoryBroker;
+      Redis === undefined
+        ? makeMemoryBroker(config, channel, handlers)
+        : new Redis({
+            url: config.redisUrl ?? '',
+            prefix: config.redisPrefix,
+            handlers,
+            subscribeTimeoutMs: config.subscribeTimeoutMs,
+          });
+    this.#memoryBroker = broker instanceof MemoryBroker ? broker : undefined;
     this.#events = new WorkerEvents(() => core, options.poisonSlab ?? false);
     const released = new ReleaseNotes(channel, () => core.lifecycle.released);
     const core: Core = assemble({
@@ -228,12 +229,4 @@ function makeMemoryBroker(
     link: { send: (message) => channel.send({ type: 'broker', message }) === 'sent' },
     subscribeTimeoutMs: config.subscribeTimeoutMs,
   });
-}
-
-function unreachable(): never {
-  throw new Error('a broker is either in memory or Redis');
-}
-
-function assertNever(message: never): never {
-  throw new Error(`unknown message ${JSON.stringify(message)}`);
 }
