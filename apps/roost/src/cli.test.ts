@@ -84,6 +84,10 @@ describe('roost', () => {
       ['check-config', '--port', 'x'],
       '--port must be an integer from 0 to 65535, got "x". Leave it out for the default of 8080.',
     ],
+    [
+      ['start', '--trusted-proxies', '::1,proxy'],
+      '--trusted-proxies must be a list of at most 1024 addresses and CIDR blocks such as 10.0.0.0/8, got "proxy". Leave it out to trust none.',
+    ],
   ])('answers %j with one line and exit code 78', async (words, message) => {
     expect(await run(words)).toEqual({
       exitCode: 78,
@@ -91,6 +95,13 @@ describe('roost', () => {
       errors: `${message}\n`,
       started: undefined,
     });
+  });
+
+  it('check-config prints lists as the file takes them', async () => {
+    const words = ['check-config', '--trusted-proxies', '10.0.0.0/8,::1'];
+    const { printed } = await run(words);
+    expect(printed).toMatch(/^trustedProxies: \[ 10\.0\.0\.0\/8, ::1 \] +# --trusted-proxies$/m);
+    expect((await run(['check-config'])).printed).toMatch(/^trustedProxies: \[\] +# default$/m);
   });
 
   it('check-config prints each value with its source, and no secret', async () => {

@@ -113,7 +113,9 @@ which beats the file, which beats the defaults. A switch is turned off by --no-<
 function description(option: Option<OptionValue>): string {
   const doc = option.doc.replaceAll('`', '');
   if (typeof option.default === 'boolean') return doc;
-  if (option.default === null) return `${doc} (leave it out ${option.whenLeftOut})`;
+  if (option.default === null || typeof option.default === 'object') {
+    return `${doc} (leave it out ${option.whenLeftOut})`;
+  }
   return `${doc} (default: ${String(option.default)})`;
 }
 

@@ -40,6 +40,7 @@ export function farmOptions(settings: Settings, facts: StartFacts): FarmOptions 
     ...(redisUrl === null ? {} : { redisUrl }),
     redisPrefix: settings.redisPrefix,
     slowConsumerPolicy: settings.slowConsumerPolicy,
+    trustedProxies: settings.trustedProxies,
     borrowMessages: settings.borrowMessages,
     version: facts.version,
     log: facts.log,

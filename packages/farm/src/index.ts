@@ -18,3 +18,4 @@ export type { Log, LogFields, LogLevel } from './log.ts';
 export { LIMITS } from './options.ts';
 export type { FarmOptions, LimitName, Limits, SlowConsumerPolicy } from './options.ts';
 export { startFarm } from './start-farm.ts';
+export { isAddressRange, MAX_TRUSTED_PROXIES } from './trusted-proxies.ts';

@@ -18,6 +18,7 @@ describe('options that are left out', () => {
       redisUrl: null,
       redisPrefix: 'roost:',
       slowConsumerPolicy: 'close',
+      trustedProxies: [],
       borrowMessages: false,
       version: '1.2.3',
     });
@@ -75,6 +76,27 @@ describe('room for messages that arrive', () => {
   });
 });
 
+describe('trusted proxies', () => {
+  it('are addresses and blocks', () => {
+    const trustedProxies = ['192.0.2.1', '10.0.0.0/8', '::1', 'fd00::/8'];
+    expect(resolve({ trustedProxies }).trustedProxies).toEqual(trustedProxies);
+  });
+
+  it('are at most 1024', () => {
+    const many = Array.from({ length: 1024 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);
+    expect(resolve({ trustedProxies: many }).trustedProxies).toHaveLength(1024);
+    expect(() => resolve({ trustedProxies: [...many, '::1'] })).toThrow(
+      'trustedProxies must be a list of at most 1024 addresses and CIDR blocks such as 10.0.0.0/8, got 1025.',
+    );
+  });
+
+  it('that are wrong are named', () => {
+    expect(() => resolve({ trustedProxies: ['::1', '10.0.0.0/33'] })).toThrow(
+      'trustedProxies must be a list of addresses and CIDR blocks such as 10.0.0.0/8, got "10.0.0.0/33".',
+    );
+  });
+});
+
 describe('an option that is wrong', () => {
   it.each([
     ['workers', 0],
@@ -85,6 +107,7 @@ describe('an option that is wrong', () => {
     ['redisUrl', 'localhost:6379'],
     ['redisUrl', 'redis://'],
     ['slowConsumerPolicy', 'wait'],
+    ['trustedProxies', '10.0.0.0/8'],
   ])('is named, with what was received: %s %j', (option, value) => {
     try {
       resolve({ [option]: value });

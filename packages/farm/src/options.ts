@@ -1,5 +1,6 @@
 import { FarmError } from './errors.ts';
 import type { Log } from './log.ts';
+import { isAddressRange, MAX_TRUSTED_PROXIES } from './trusted-proxies.ts';
 
 /** What a slow consumer gets when its outbound queue is full: `close` ends it (1008), `drop` skips the message. */
 export type SlowConsumerPolicy = 'close' | 'drop';
@@ -249,6 +250,11 @@ export interface FarmOptions extends Partial<Limits> {
   readonly redisPrefix?: string;
   /** Default `close`. */
   readonly slowConsumerPolicy?: SlowConsumerPolicy;
+  /**
+   * Addresses and CIDR blocks, IPv4 and IPv6, of the proxies whose word on the client's address is taken. At most 1,024.
+   * Default: none.
+   */
+  readonly trustedProxies?: readonly string[];
   /** Gives message hooks views that are valid only until they return, saving a copy. Default false. */
   readonly borrowMessages?: boolean;
   /** Default: nothing is logged. */
@@ -267,6 +273,7 @@ export interface FarmConfig extends Limits {
   readonly redisUrl: string | null;
   readonly redisPrefix: string;
   readonly slowConsumerPolicy: SlowConsumerPolicy;
+  readonly trustedProxies: readonly string[];
   readonly borrowMessages: boolean;
   readonly version: string;
 }
@@ -306,6 +313,11 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
   if (slowConsumerPolicy !== 'close' && slowConsumerPolicy !== 'drop') {
     throw optionError('slowConsumerPolicy', slowConsumerPolicy, '"close" or "drop"');
   }
+  const trustedProxies = checkedList('trustedProxies', options.trustedProxies, {
+    maxLength: MAX_TRUSTED_PROXIES,
+    isAllowed: isAddressRange,
+    allowed: 'addresses and CIDR blocks such as 10.0.0.0/8',
+  });
   return Object.freeze({
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the loop above has set them all.
     ...(limits as Limits),
@@ -317,8 +329,29 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     redisUrl,
     redisPrefix: options.redisPrefix ?? 'roost:',
     slowConsumerPolicy,
+    trustedProxies,
     borrowMessages: options.borrowMessages ?? false,
     version: options.version ?? version,
+  });
+}
+
+interface ListRule {
+  readonly maxLength: number;
+  readonly isAllowed: (element: string) => boolean;
+  /** In words that can follow "a list of". */
+  readonly allowed: string;
+}
+
+/** Names the element that is wrong: a list may be long. */
+function checkedList(option: string, list: unknown = [], rule: ListRule): readonly string[] {
+  const { maxLength, isAllowed, allowed } = rule;
+  if (!Array.isArray(list)) throw optionError(option, list, `a list of ${allowed}`);
+  if (list.length > maxLength) {
+    throw optionError(option, list.length, `a list of at most ${maxLength} ${allowed}`);
+  }
+  return list.map((element: unknown) => {
+    if (typeof element === 'string' && isAllowed(element)) return element;
+    throw optionError(option, element, `a list of ${allowed}`);
   });
 }
 

@@ -101,7 +101,7 @@ function lineOf(pair: Pair, lines: LineCounter): number {
 function plainValue(node: unknown, document: Document): unknown {
   if (node === null || node === undefined) return null;
   if (isScalar(node)) return node.value;
-  // Lists, maps and aliases: no option takes them as they are, but the error shows what was written.
+  // Lists, and what no option takes, of which the error shows what was written: maps.
   return typeof node === 'object' && 'toJS' in node && typeof node.toJS === 'function'
     ? (node.toJS(document) as unknown)
     : null;

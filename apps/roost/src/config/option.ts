@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** Null stands for an option that is left out. */
-export type OptionValue = string | number | boolean | null;
+export type OptionValue = string | number | boolean | readonly string[] | null;
 
 /**
  * One row of the option table: what may be written, and all that is said about it. The names of the flag, the variable
@@ -123,6 +123,27 @@ export function toggle(row: { readonly doc: string }): Option<boolean> {
     whenLeftOut: 'to leave it off',
     allowed: 'true or false',
     placeholder: undefined,
+    doc: row.doc,
+    isSecret: false,
+  };
+}
+
+/** Texts: with commas between them in a flag or variable, a list in the file. None unless said. */
+export function list(row: {
+  readonly isAllowed: (element: string) => boolean;
+  readonly maxLength: number;
+  /** What an element is, in words that can follow "a list of at most 16". */
+  readonly elements: string;
+  readonly whenLeftOut: string;
+  readonly doc: string;
+}): Option<readonly string[]> {
+  return {
+    schema: z.array(z.string().refine(row.isAllowed)).max(row.maxLength),
+    fromText: (written) => (written.trim() === '' ? [] : written.split(',').map((element) => element.trim())),
+    default: [],
+    whenLeftOut: row.whenLeftOut,
+    allowed: `a list of at most ${row.maxLength} ${row.elements}`,
+    placeholder: '<list>',
     doc: row.doc,
     isSecret: false,
   };

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
-import { LIMITS } from '@roost/farm';
+import { isAddressRange, LIMITS, MAX_TRUSTED_PROXIES } from '@roost/farm';
 import type { LimitName } from '@roost/farm';
 import { z } from 'zod';
-import { choice, decimal, integer, optionalInteger, optionalText, text, toggle } from './option.ts';
+import { choice, decimal, integer, list, optionalInteger, optionalText, text, toggle } from './option.ts';
 import type { Option, OptionValue } from './option.ts';
 
 /** Limits that are measured finer than in whole units. */
@@ -58,6 +58,13 @@ const MAIN_OPTIONS = {
   }),
   borrowMessages: toggle({
     doc: 'Gives message hooks views that are valid only until the hook returns, which saves a copy of each message.',
+  }),
+  trustedProxies: list({
+    isAllowed: isAddressRange,
+    maxLength: MAX_TRUSTED_PROXIES,
+    elements: 'addresses and CIDR blocks such as 10.0.0.0/8',
+    whenLeftOut: 'to trust none',
+    doc: "Proxies whose word on the client's address is taken.",
   }),
   logLevel: choice({
     words: ['debug', 'info', 'warn', 'error', 'fatal', 'silent'],

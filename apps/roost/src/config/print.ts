@@ -31,5 +31,6 @@ function settingLine(key: OptionKey, name: string, value: unknown, origin: strin
     return `${' '.repeat(indent)}# ${name.trimStart()}: left out ${OPTIONS[key].whenLeftOut}`;
   }
   if (OPTIONS[key].isSecret) return `${' '.repeat(indent)}# ${name.trimStart()}: ******** (${origin})`;
-  return `${`${name}: ${stringify(value, { lineWidth: 0 }).trimEnd()}`.padEnd(VALUE_COLUMNS)} # ${origin}`;
+  const written = stringify(value, { lineWidth: 0, collectionStyle: 'flow' }).trimEnd();
+  return `${`${name}: ${written}`.padEnd(VALUE_COLUMNS)} # ${origin}`;
 }

@@ -14,7 +14,7 @@ export function configReference(): string {
     'The file is YAML, of which JSON is a subset; a dot in a key is a level of nesting:',
     '```yaml\nport: 9000\nredisUrl: redis://localhost:6379\nplain:\n  clientPublish: true\n```',
     '`roost check-config` takes what `roost start` takes, and prints the configuration that would be used with the source of each value. It hides secrets. A wrong configuration is one line on stderr and exit code 78.',
-    'A switch needs no value as a flag; `--no-…` turns it off. As a variable it is `true` or `false`.',
+    'A switch needs no value as a flag; `--no-…` turns it off. As a variable it is `true` or `false`. A list is a YAML list in the file; in a flag or a variable its elements have commas between them.',
     '## Settings',
     ...settings.flatMap(section),
     '## Limits',
@@ -28,8 +28,9 @@ export function configReference(): string {
 
 function section(key: OptionKey): string[] {
   const option = OPTIONS[key];
-  const value =
-    option.default === null ? `Leave it out ${option.whenLeftOut}` : `Default: ${grouped(option.default)}`;
+  // A list is empty by default, and what that means says more.
+  const isNothing = option.default === null || typeof option.default === 'object';
+  const value = isNothing ? `Leave it out ${option.whenLeftOut}` : `Default: ${grouped(option.default)}`;
   return [
     `### ${key}`,
     `\`${flagOf(key)}\` · \`${variableOf(key)}\``,

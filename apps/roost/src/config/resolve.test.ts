@@ -102,6 +102,20 @@ describe('configuration', () => {
     );
   });
 
+  it('takes a list with commas from flags and variables, and as a list from the file', () => {
+    const expected = ['10.0.0.0/8', '::1', '2001:db8::/32'];
+    const text = ' 10.0.0.0/8,::1, 2001:db8::/32 ';
+    expect(resolved({ flags: { trustedProxies: text } }).settings.trustedProxies).toEqual(expected);
+    const environment = { ROOST_TRUSTED_PROXIES: text };
+    expect(resolved({ environment }).settings.trustedProxies).toEqual(expected);
+    const block = 'trustedProxies:\n  - 10.0.0.0/8\n  - ::1\n  - 2001:db8::/32\n';
+    expect(resolved({ file: block }).settings.trustedProxies).toEqual(expected);
+    const flow = 'trustedProxies: [10.0.0.0/8, "::1", 2001:db8::/32]\n';
+    expect(resolved({ file: flow }).settings.trustedProxies).toEqual(expected);
+    // A flag can empty what the environment fills.
+    expect(resolved({ flags: { trustedProxies: '' }, environment }).settings.trustedProxies).toEqual([]);
+  });
+
   it('takes fractions only where a limit is measured so', () => {
     expect(resolved({ flags: { broadcastSliceMs: '0.5' } }).settings.broadcastSliceMs).toBe(0.5);
     expect(messageOf({ flags: { heartbeatMs: '1000.5' } })).toContain('an integer of ms');
@@ -149,6 +163,36 @@ describe('a configuration error', () => {
       'a host name',
       { flags: { host: 'localhost' } },
       '--host must be a numeric IPv4 or IPv6 address, got "localhost". Leave it out for the default of 0.0.0.0.',
+    ],
+    [
+      'one element of a list',
+      { environment: { ROOST_TRUSTED_PROXIES: '10.0.0.0/8,10.0.0.0/33' } },
+      'ROOST_TRUSTED_PROXIES must be a list of at most 1024 addresses and CIDR blocks such as 10.0.0.0/8, got "10.0.0.0/33". Leave it out to trust none.',
+    ],
+    [
+      'a comma too many',
+      { flags: { trustedProxies: '10.0.0.0/8,' } },
+      '--trusted-proxies must be a list of at most 1024 addresses and CIDR blocks such as 10.0.0.0/8, got "". Leave it out to trust none.',
+    ],
+    [
+      'an element of a list in the file',
+      { file: 'trustedProxies:\n  - ::1\n  - 8\n' },
+      'trustedProxies (line 1 of roost.yaml) must be a list of at most 1024 addresses and CIDR blocks such as 10.0.0.0/8, got 8. Leave it out to trust none.',
+    ],
+    [
+      'one text where the file needs a list',
+      { file: 'trustedProxies: 10.0.0.0/8\n' },
+      'trustedProxies (line 1 of roost.yaml) must be a list of at most 1024 addresses and CIDR blocks such as 10.0.0.0/8, got "10.0.0.0/8". Leave it out to trust none.',
+    ],
+    [
+      'a list that is too long',
+      { flags: { trustedProxies: Array.from({ length: 1025 }, () => '::1').join(',') } },
+      '--trusted-proxies must be a list of at most 1024 addresses and CIDR blocks such as 10.0.0.0/8, got 1025. Leave it out to trust none.',
+    ],
+    [
+      'a list where there must be none',
+      { file: 'port: [1, 2]\n' },
+      'port (line 1 of roost.yaml) must be an integer from 0 to 65535, got [1,2]. Leave it out for the default of 8080.',
     ],
     [
       'a secret, which it does not show',

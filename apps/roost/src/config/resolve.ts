@@ -89,15 +89,28 @@ function checked(key: OptionKey, written: Written): unknown {
   const option: Option<OptionValue> = OPTIONS[key];
   const result = written.value === null ? undefined : option.schema.safeParse(written.value);
   if (result?.success !== true) {
+    const [issue] = result?.error.issues ?? [];
+    const received = issue === undefined ? written.value : wrongPart(written.value, issue);
     const advice = option.placeholder === undefined ? '' : ` Leave it out ${option.whenLeftOut}.`;
     throw new ConfigError(
       'CONFIG_ERR_VALUE',
-      `${written.name} must be ${option.allowed}, got ${shown(option, written.value)}.${advice}`,
+      `${written.name} must be ${option.allowed}, got ${shown(option, received)}.${advice}`,
     );
   }
   return key === 'app' && typeof result.data === 'string'
     ? resolve(written.folder, result.data)
     : result.data;
+}
+
+/** Of a list the element that is wrong, or the length if that is; anything else as it is. */
+function wrongPart(
+  value: unknown,
+  issue: { readonly code: string; readonly path: readonly PropertyKey[] },
+): unknown {
+  if (!Array.isArray(value)) return value;
+  const [index] = issue.path;
+  if (typeof index === 'number') return value[index];
+  return issue.code === 'too_big' ? value.length : value;
 }
 
 /** What was received, short enough for one line; a secret only by its length. */

@@ -1,3 +1,5 @@
+import { ADDRESS_BYTES, formatAddress } from '../address.ts';
+
 /**
  * States of a row.
  *
@@ -52,7 +54,6 @@ export const Transport = {
 
 const LAYOUT_VERSION = 1;
 const HEADER_BYTES = 64;
-const ADDRESS_BYTES = 16;
 /** Bytes a row of each column, in the order in which the constructor lays them out. */
 const COLUMN_BYTES = [8, 4, 4, 4, 4, 4, ADDRESS_BYTES, 1, 1, 1, 1];
 
@@ -211,15 +212,4 @@ export class ConnectionTable {
 
 function align(bytes: number): number {
   return (bytes + 7) & ~7;
-}
-
-/** 16 bytes of IPv6 in their usual form; IPv4-mapped ones as IPv4. */
-export function formatAddress(bytes: Uint8Array): string {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(0) === 0 && view.getUint32(4) === 0 && view.getUint32(8) === 0xffff) {
-    return `${bytes[12]}.${bytes[13]}.${bytes[14]}.${bytes[15]}`;
-  }
-  const groups = Array.from({ length: 8 }, (_, index) => view.getUint16(index * 2).toString(16));
-  // The URL parser writes the canonical form of RFC 5952, with the longest run of zeros as ::.
-  return new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1);
 }
