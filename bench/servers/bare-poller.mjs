@@ -19,7 +19,7 @@ const LISTENER = 0;
 const columns = {
   fds: new Int32Array(SLOTS).fill(-1),
   generations: new Int32Array(SLOTS),
-  flags: new Uint8Array(SLOTS),
+  flags: new Uint16Array(SLOTS),
 };
 const free = Array.from({ length: SLOTS }, (_, index) => SLOTS - 1 - index);
 const isOpen = new Uint8Array(SLOTS);

@@ -17,7 +17,7 @@ export class ClientTable {
   readonly fds: Int32Array;
   readonly generations: Int32Array;
   /** Unused by clients; the poller wants the column. */
-  readonly flags: Uint8Array;
+  readonly flags: Uint16Array;
   readonly states: Uint8Array;
   /** The number that `{i}` stands for. */
   readonly numbers: Uint32Array;
@@ -38,7 +38,7 @@ export class ClientTable {
     this.capacity = capacity;
     this.fds = new Int32Array(capacity).fill(-1);
     this.generations = new Int32Array(capacity);
-    this.flags = new Uint8Array(capacity);
+    this.flags = new Uint16Array(capacity);
     this.states = new Uint8Array(capacity);
     this.numbers = new Uint32Array(capacity);
     this.received = new Uint32Array(capacity);

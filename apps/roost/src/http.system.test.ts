@@ -44,12 +44,12 @@ describe('/plain', () => {
     });
   });
 
-  it('closes with 1008 who sends a message when clientPublish is off', async () => {
+  it('closes with 4501 who sends a message when clientPublish is off', async () => {
     const farm = server();
     const client = await connect(farm, '/plain?channel=news');
     client.send('hello');
     expect(await client.closed).toEqual({
-      code: 1008,
+      code: 4501,
       reason: 'this server takes no messages from plain clients',
     });
   });

@@ -50,7 +50,7 @@ describe.skipIf(!isInstalled())('the page', () => {
     await page.getByRole('textbox', { name: 'Send on this connection' }).fill('hello');
     await page.getByRole('button', { name: 'Send' }).click();
     await page
-      .locator('#messages .failed', { hasText: '1008 (policy): this server takes no messages' })
+      .locator('#messages .failed', { hasText: '4501 (message not accepted): this server takes no messages' })
       .waitFor();
     expect(await page.locator('#state').textContent()).toBe('closed');
     expect(complaints).toEqual([]);

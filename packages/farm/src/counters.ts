@@ -36,9 +36,9 @@ export const COUNTERS = {
   closed: 'Connections that ended, however.',
   closed_abnormally: 'Connections that ended without a closing handshake (1006).',
   closed_message_timeout:
-    'Connections closed with 1008 because a message did not arrive in messageTimeoutMs.',
+    'Connections closed with 4001 because a message did not arrive in messageTimeoutMs.',
   closed_heartbeat: 'Connections ended because nothing was heard after a ping.',
-  closed_slow_consumer: 'Connections closed with 1008 because their outbound queue was full.',
+  closed_slow_consumer: 'Connections closed with 4000 because their outbound queue was full.',
   close_timeouts:
     'Connections ended because the client did not answer a close frame, or did not read a refusal.',
   messages_dropped_slow_consumer: 'Messages skipped for slow consumers (policy drop).',

@@ -9,6 +9,7 @@ export type {
   WorkerContext,
 } from './app.ts';
 export { channelNameProblem } from './channel-name.ts';
+export { CloseCode } from './close-codes.ts';
 export type { Connection } from './connection.ts';
 export { FarmError } from './errors.ts';
 export type { FarmErrorCode } from './errors.ts';

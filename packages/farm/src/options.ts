@@ -2,7 +2,7 @@ import { FarmError } from './errors.ts';
 import type { Log } from './log.ts';
 import { isAddressRange, MAX_TRUSTED_PROXIES } from './trusted-proxies.ts';
 
-/** What a slow consumer gets when its outbound queue is full: `close` ends it (1008), `drop` skips the message. */
+/** What a slow consumer gets when its outbound queue is full: `close` ends it (4000), `drop` skips the message. */
 export type SlowConsumerPolicy = 'close' | 'drop';
 
 /**
@@ -134,7 +134,7 @@ export const LIMITS = {
     min: 100,
     max: 3_600_000,
     unit: 'ms',
-    doc: 'From the first byte of a message until its last. Then: close 1008.',
+    doc: 'From the first byte of a message until its last. Then: close 4001.',
   },
   maxInboundBytesPerWorker: {
     default: 64 * 1024 * 1024,

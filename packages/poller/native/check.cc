@@ -100,6 +100,19 @@ bool ReadUint8Array(napi_env env, napi_value value, const char* name, Span<uint8
   return true;
 }
 
+bool ReadUint16Array(napi_env env, napi_value value, const char* name, Span<uint16_t>* result) {
+  napi_typedarray_type type;
+  void* data;
+  size_t length;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
+      type != napi_uint16_array) {
+    ThrowTypeError(env, "%s must be a Uint16Array", name);
+    return false;
+  }
+  *result = {static_cast<uint16_t*>(data), length};
+  return true;
+}
+
 bool ReadString(napi_env env, napi_value value, const char* name, char* buffer, size_t size) {
   size_t length;
   if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) {

@@ -116,10 +116,11 @@ napi_value Destroy(napi_env env, napi_callback_info info) {
 // Reads the arguments of createPoller and takes a reference on each array whose memory is kept.
 bool ReadOptions(napi_env env, Poller* p, const napi_value (&values)[9]) {
   Span<int32_t> fds, generations, events;
-  Span<uint8_t> flags, slab;
+  Span<uint16_t> flags;
+  Span<uint8_t> slab;
   int32_t mask, value;
   if (!ReadInt32Array(env, values[0], "fds", &fds) || !ReadInt32Array(env, values[1], "generations", &generations) ||
-      !ReadUint8Array(env, values[2], "flags", &flags) || !ReadUint8Array(env, values[3], "slab", &slab) ||
+      !ReadUint16Array(env, values[2], "flags", &flags) || !ReadUint8Array(env, values[3], "slab", &slab) ||
       !ReadInt32Array(env, values[4], "events", &events)) {
     return false;
   }
@@ -143,8 +144,8 @@ bool ReadOptions(napi_env env, Poller* p, const napi_value (&values)[9]) {
     return false;
   }
   if (!ReadInteger(env, values[5], "rowBytes", 1, static_cast<int32_t>(slab.length), &p->row_bytes) ||
-      !ReadInteger(env, values[6], "sendableMask", 0, UINT8_MAX, &mask) ||
-      !ReadInteger(env, values[7], "sendableValue", 0, UINT8_MAX, &value)) {
+      !ReadInteger(env, values[6], "sendableMask", 0, UINT16_MAX, &mask) ||
+      !ReadInteger(env, values[7], "sendableValue", 0, UINT16_MAX, &value)) {
     return false;
   }
   p->slot_count = static_cast<int32_t>(fds.length);
@@ -155,8 +156,8 @@ bool ReadOptions(napi_env env, Poller* p, const napi_value (&values)[9]) {
   p->slab_bytes = static_cast<int32_t>(slab.length);
   p->events = events.data;
   p->max_entries = static_cast<int32_t>(events.length / kEventFields);
-  p->sendable_mask = static_cast<uint8_t>(mask);
-  p->sendable_value = static_cast<uint8_t>(value);
+  p->sendable_mask = static_cast<uint16_t>(mask);
+  p->sendable_value = static_cast<uint16_t>(value);
   for (size_t i = 0; i < 5; i++) {
     if (!Ok(env, napi_create_reference(env, values[i], 1, &p->references[2 + i]))) return false;
   }

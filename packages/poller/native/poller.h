@@ -48,14 +48,14 @@ struct Poller {
   int32_t slot_count = 0;
   int32_t* fds = nullptr;
   const int32_t* generations = nullptr;
-  const uint8_t* flags = nullptr;
+  const uint16_t* flags = nullptr;
   uint8_t* slab = nullptr;
   int32_t slab_bytes = 0;
   int32_t* events = nullptr;
   int32_t max_entries = 0;
   int32_t row_bytes = 0;
-  uint8_t sendable_mask = 0;
-  uint8_t sendable_value = 0;
+  uint16_t sendable_mask = 0;
+  uint16_t sendable_value = 0;
 
   RowState* states = nullptr;
   epoll_event* ready = nullptr;

@@ -88,12 +88,12 @@ describe('wrong arguments', () => {
     ['rowBytes', { slabBytes: 4096, rowBytes: 4097 }],
     ['maxEvents', { maxEvents: 1 }],
     ['maxEvents', { maxEvents: 65_537 }],
-    ['sendableMask', { sendableMask: 256 }],
+    ['sendableMask', { sendableMask: 65_536 }],
     ['sendableValue', { sendableValue: -1 }],
     [
       'fds, generations and flags',
       {
-        columns: { fds: new Int32Array(2), generations: new Int32Array(3), flags: new Uint8Array(2) },
+        columns: { fds: new Int32Array(2), generations: new Int32Array(3), flags: new Uint16Array(2) },
       },
     ],
   ])('are refused at creation: %s %o', (name, options) => {
@@ -110,7 +110,7 @@ describe('wrong arguments', () => {
     const instance = addon['createPoller']?.(
       fds,
       generations,
-      new Uint8Array(2),
+      new Uint16Array(2),
       new Uint8Array(4096),
       events,
       1,

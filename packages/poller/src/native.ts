@@ -27,7 +27,7 @@ interface Native {
   createPoller(
     fds: Int32Array,
     generations: Int32Array,
-    flags: Uint8Array,
+    flags: Uint16Array,
     slab: Uint8Array,
     events: Int32Array,
     rowBytes: number,

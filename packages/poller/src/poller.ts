@@ -12,7 +12,7 @@ export interface PollerColumns {
   /** Changes every time a slot is given to another connection. An event of an older one is never reported. */
   readonly generations: Int32Array;
   /** Read by {@link Poller.broadcast} only. */
-  readonly flags: Uint8Array;
+  readonly flags: Uint16Array;
 }
 
 export interface PollerOptions {

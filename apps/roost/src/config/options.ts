@@ -54,7 +54,7 @@ const MAIN_OPTIONS = {
     words: ['close', 'drop'],
     default: 'close',
     placeholder: '<policy>',
-    doc: 'What a client gets that reads too slowly, when its outbound queue is full: `close` ends the connection (1008), `drop` skips the message.',
+    doc: 'What a client gets that reads too slowly, when its outbound queue is full: `close` ends the connection (4000), `drop` skips the message.',
   }),
   borrowMessages: toggle({
     doc: 'Gives message hooks views that are valid only until the hook returns, which saves a copy of each message.',
@@ -73,7 +73,7 @@ const MAIN_OPTIONS = {
     doc: 'The least important log lines to print: debug, info, warn, error, fatal or silent.',
   }),
   'plain.clientPublish': toggle({
-    doc: 'Publishes what a client of /plain sends to all channels of its connection. Without it such a client is closed with 1008.',
+    doc: 'Publishes what a client of /plain sends to all channels of its connection. Without it such a client is closed with 4501.',
   }),
   'api.key': optionalText({
     schema: z.string().regex(/^[\x21-\x7e]{1,256}$/),

@@ -1,18 +1,16 @@
-import { accept, channelNameProblem, reject } from '@roost/farm';
+import { accept, channelNameProblem, CloseCode, reject } from '@roost/farm';
 import type { App, Connection, UpgradeRequest } from '@roost/farm';
 import { answer, pathOf } from './http.ts';
 import type { PlainOptions } from './options.ts';
 import { quote } from './quote.ts';
 
 const PLAIN_PATH = '/plain';
-const CLOSE_POLICY = 1008;
-const CLOSE_TRY_AGAIN_LATER = 1013;
 
 /**
  * The plain dialect: `GET /plain?channel=news&channel=sports` subscribes to these channels for the life of the connection,
  * and each publication arrives as one message, its payload as it was published.
  *
- * Messages of clients end the connection with 1008, unless `clientPublish` is on: then each goes to every channel of its
+ * Messages of clients end the connection with 4501, unless `clientPublish` is on: then each goes to every channel of its
  * connection, and one that the broker did not take ends the connection with 1013. The dialect has no error message that
  * could tell the client otherwise, and silence would be a lie.
  */
@@ -53,7 +51,7 @@ function isReplaced(channel: string, request: UpgradeRequest): boolean {
 }
 
 function refuseMessage(connection: Connection): void {
-  connection.close(CLOSE_POLICY, 'this server takes no messages from plain clients');
+  connection.close(CloseCode.messageNotAccepted, 'this server takes no messages from plain clients');
 }
 
 async function publishToAll(connection: Connection, data: Buffer): Promise<void> {
@@ -61,7 +59,7 @@ async function publishToAll(connection: Connection, data: Buffer): Promise<void>
     // All are handed to the broker before the first answer, so that messages stay in order.
     await Promise.all(connection.channels.map((channel) => connection.publish(channel, data)));
   } catch (error) {
-    connection.close(CLOSE_TRY_AGAIN_LATER, `the message was not published: ${codeOf(error)}`);
+    connection.close(CloseCode.tryAgainLater, `the message was not published: ${codeOf(error)}`);
   }
 }
 

@@ -60,7 +60,7 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     const listener = openListener(config);
     this.port = localAddress(listener).port;
     this.#poller = new Poller({
-      columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint8Array(1) },
+      columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint16Array(1) },
       onEvents: (count) => this.#handle(count),
     });
     this.#acceptor = new Acceptor(this.#poller, listener, LISTENER_ID, this, this.#counters, log);

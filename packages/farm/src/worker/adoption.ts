@@ -15,7 +15,7 @@ import {
 } from '../channel/hand-off-record.ts';
 import { RowFlag } from './connection-table.ts';
 import type { Core } from './core.ts';
-import { CLOSE_ABNORMAL } from './lifecycle.ts';
+import { CloseCode } from '../close-codes.ts';
 import { TimeoutKind } from './timeouts.ts';
 
 /** Records taken in one turn: bounded, so that a storm of hand-offs does not starve those that are connected. */
@@ -110,7 +110,7 @@ export class Adoption {
       const outcome = poller.watch(slot, Interest.readable);
       if (outcome === 0 || outcome === -constants.errno.EEXIST) continue;
       log.error({ errno: -outcome }, 'socket could not be watched');
-      lifecycle.finish(slot, CLOSE_ABNORMAL, '');
+      lifecycle.finish(slot, CloseCode.abnormal, '');
     }
   }
 }

@@ -4,7 +4,7 @@ import type { Connection } from '../connection.ts';
 import { ClosedConnection, LiveConnection } from './connection-handle.ts';
 import type { Core } from './core.ts';
 import { checkDecision } from './decision.ts';
-import { CLOSE_INTERNAL_ERROR } from './lifecycle.ts';
+import { CloseCode } from '../close-codes.ts';
 import { isPromise } from './promises.ts';
 
 /** What {@link AppHost.decide} answers beside the decision itself. */
@@ -179,7 +179,7 @@ export class AppHost {
   #failed(slot: number, generation: number, hook: string, error: unknown): void {
     this.report(hook, error);
     if (slot >= 0 && this.#core.table.isCurrent(slot, generation)) {
-      this.#core.lifecycle.close(slot, CLOSE_INTERNAL_ERROR, 'the application failed');
+      this.#core.lifecycle.close(slot, CloseCode.internalError, 'the application failed');
     }
   }
 

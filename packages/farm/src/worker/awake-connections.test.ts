@@ -154,7 +154,7 @@ describe('an awake connection', () => {
     const client = await harness.open();
     client.write(clientFrame(0x01, 'never'));
     const close = await client.read(4);
-    expect(close.readUInt16BE(2)).toBe(1008);
+    expect(close.readUInt16BE(2)).toBe(4001);
     expect(await harness.count('hibernations')).toBe(0);
     expect(await harness.count('closed_message_timeout')).toBe(1);
     await client.close();

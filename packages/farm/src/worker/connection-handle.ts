@@ -4,7 +4,7 @@ import type { Connection } from '../connection.ts';
 import { checkAttachment } from './attachment.ts';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
-import { CLOSE_ABNORMAL, CLOSE_NORMAL } from './lifecycle.ts';
+import { CloseCode } from '../close-codes.ts';
 
 /** A slot and its generation: everything it answers is read from the worker's tables at that moment. */
 export class LiveConnection implements Connection {
@@ -76,7 +76,7 @@ export class LiveConnection implements Connection {
     return this.#core.subscriptions.publish(channel, data);
   }
 
-  close(code: number = CLOSE_NORMAL, reason = ''): boolean {
+  close(code: number = CloseCode.normal, reason = ''): boolean {
     if (!isValidCloseCode(code)) {
       throw new RangeError(
         `close() takes 1000 to 1003, 1007 to 1014 or 3000 to 4999, got ${code} (RFC 6455 §7.4)`,
@@ -88,7 +88,7 @@ export class LiveConnection implements Connection {
 
   terminate(): boolean {
     if (!this.#isCurrent()) return false;
-    this.#core.lifecycle.finish(this.#slot, CLOSE_ABNORMAL, '');
+    this.#core.lifecycle.finish(this.#slot, CloseCode.abnormal, '');
     return true;
   }
 

@@ -55,7 +55,7 @@ export const Transport = {
 const LAYOUT_VERSION = 1;
 const HEADER_BYTES = 64;
 /** Bytes a row of each column, in the order in which the constructor lays them out. */
-const COLUMN_BYTES = [8, 4, 4, 4, 4, 4, ADDRESS_BYTES, 1, 1, 1, 1];
+const COLUMN_BYTES = [8, 4, 4, 4, 4, 4, ADDRESS_BYTES, 2, 1, 1, 1];
 
 /**
  * Every connection of a worker: one row a slot, struct of arrays over one versioned ArrayBuffer, so that a sleeping
@@ -69,7 +69,7 @@ export class ConnectionTable {
   readonly capacity: number;
   readonly fds: Int32Array;
   readonly generations: Int32Array;
-  readonly flags: Uint8Array;
+  readonly flags: Uint16Array;
   readonly states: Uint8Array;
   readonly transports: Uint8Array;
   /** Index of the app that accepted the connection. */
@@ -112,7 +112,7 @@ export class ConnectionTable {
     this.firstSubscriptions = new Int32Array(memory, next(), capacity);
     this.#free = new Int32Array(memory, next(), capacity);
     this.#addresses = new Uint8Array(memory, next(), capacity * ADDRESS_BYTES);
-    this.flags = new Uint8Array(memory, next(), capacity);
+    this.flags = new Uint16Array(memory, next(), capacity);
     this.states = new Uint8Array(memory, next(), capacity);
     this.transports = new Uint8Array(memory, next(), capacity);
     this.apps = new Uint8Array(memory, next(), capacity);

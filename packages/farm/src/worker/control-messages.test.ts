@@ -23,10 +23,10 @@ describe('the control message disconnect', () => {
     await other.close();
   });
 
-  it('closes with 1000 unless it says otherwise', async () => {
+  it('closes with 4500 unless it says otherwise', async () => {
     const client = await harness.client('/news');
     harness.control({ type: 'disconnect', channel: 'news' });
-    expect(await client.closed).toEqual({ code: 1000, reason: '' });
+    expect(await client.closed).toEqual({ code: 4500, reason: '' });
   });
 
   it('of a channel without subscribers does nothing', async () => {

@@ -1,6 +1,6 @@
 import { isValidCloseCode } from '@roost/websocket';
 import { channelNameProblem } from '../channel-name.ts';
-import { CLOSE_NORMAL } from './lifecycle.ts';
+import { CloseCode } from '../close-codes.ts';
 import type { Core } from './core.ts';
 
 /** Connections closed between two turns of the event loop. */
@@ -66,7 +66,12 @@ function parse(bytes: Buffer): DisconnectMessage | string {
     return 'it is not JSON';
   }
   if (typeof message !== 'object' || message === null) return 'it is not an object';
-  const { type, channel, code = CLOSE_NORMAL, reason = '' }: Record<string, unknown> = { ...message };
+  const {
+    type,
+    channel,
+    code = CloseCode.disconnected,
+    reason = '',
+  }: Record<string, unknown> = { ...message };
   if (type !== 'disconnect') return 'its type must be "disconnect"';
   if (typeof channel !== 'string') return 'its channel must be a string';
   const problem = channelNameProblem(channel);

@@ -1,6 +1,6 @@
 import { RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
-import { CLOSE_GOING_AWAY } from './lifecycle.ts';
+import { CloseCode } from '../close-codes.ts';
 
 const STEP_MS = 50;
 
@@ -19,7 +19,7 @@ export async function drainConnections(core: Core, drainMs: number): Promise<num
     for (; slot < end; slot++) {
       const state = table.state(slot);
       if (state !== RowState.open && state !== RowState.awake) continue;
-      if (lifecycle.close(slot, CLOSE_GOING_AWAY, 'the server is shutting down')) closed++;
+      if (lifecycle.close(slot, CloseCode.goingAway, 'the server is shutting down')) closed++;
     }
   };
   closeNext();
@@ -38,7 +38,7 @@ export async function drainConnections(core: Core, drainMs: number): Promise<num
 function endSilent({ table, inboundBuffer, lifecycle }: Core): void {
   for (let slot = 0; slot < table.highWater; slot++) {
     if (table.state(slot) !== RowState.handshake || inboundBuffer.length(slot) > 0) continue;
-    lifecycle.finish(slot, CLOSE_GOING_AWAY, '');
+    lifecycle.finish(slot, CloseCode.goingAway, '');
   }
 }
 

@@ -2,7 +2,7 @@ import { Opcode } from '@roost/websocket';
 import { RowFlag, RowState } from './connection-table.ts';
 import { TICKS_PER_SECOND } from './clock.ts';
 import type { Core } from './core.ts';
-import { CLOSE_ABNORMAL } from './lifecycle.ts';
+import { CloseCode } from '../close-codes.ts';
 
 const STEP_MS = 1000;
 const EMPTY = new Uint8Array(0);
@@ -59,7 +59,7 @@ export class Heartbeat {
       counters.add('pings_sent');
     } else if (silent >= this.#endTicks) {
       counters.add('closed_heartbeat');
-      lifecycle.finish(slot, CLOSE_ABNORMAL, '');
+      lifecycle.finish(slot, CloseCode.abnormal, '');
     }
   }
 }

@@ -4,7 +4,7 @@ import { Interest, closeDescriptor, duplicateDescriptor } from '@roost/poller';
 import { refusalResponse } from '@roost/websocket';
 import { RowState, Transport } from './connection-table.ts';
 import type { Core } from './core.ts';
-import { CLOSE_ABNORMAL } from './lifecycle.ts';
+import { CloseCode } from '../close-codes.ts';
 import { TimeoutKind } from './timeouts.ts';
 
 /** The row of a socket, and what happens on it. */
@@ -58,7 +58,7 @@ export class HttpConnections {
     socket.on('close', () => {
       if (this.#sockets.get(slot) !== socket) return;
       this.#sockets.delete(slot);
-      if (table.isCurrent(slot, place.generation)) this.#core.lifecycle.finish(slot, CLOSE_ABNORMAL, '');
+      if (table.isCurrent(slot, place.generation)) this.#core.lifecycle.finish(slot, CloseCode.abnormal, '');
     });
     this.#server.emit('connection', socket);
     socket.unshift(received);
@@ -152,7 +152,7 @@ export class HttpConnections {
     ]);
     const fd = duplicateDescriptor(descriptorOf(socket));
     if (fd < 0) {
-      lifecycle.finish(slot, CLOSE_ABNORMAL, '');
+      lifecycle.finish(slot, CloseCode.abnormal, '');
       return;
     }
     // Closes the original only: no FIN is sent, since the duplicate lives.
@@ -166,7 +166,7 @@ export class HttpConnections {
     if (poller.watch(slot, Interest.readable) < 0) {
       closeDescriptor(fd);
       table.fds[slot] = -1;
-      lifecycle.finish(slot, CLOSE_ABNORMAL, '');
+      lifecycle.finish(slot, CloseCode.abnormal, '');
       return;
     }
     timeouts.set(slot, TimeoutKind.handshake);

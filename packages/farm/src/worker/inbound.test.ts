@@ -128,7 +128,7 @@ describe('a simple frame', () => {
 });
 
 describe('a frame that does not arrive', () => {
-  it('within messageTimeoutMs of its first byte closes with 1008, however it dribbles', async () => {
+  it('within messageTimeoutMs of its first byte closes with 4001, however it dribbles', async () => {
     await start({ messageTimeoutMs: 150 });
     const client = await harness.open();
     client.write(textFrame('x'.repeat(100)).subarray(0, 3));
@@ -136,7 +136,7 @@ describe('a frame that does not arrive', () => {
     const close = await client.read(4);
     clearInterval(dribble);
     expect(close.toString('hex').slice(0, 2)).toBe('88');
-    expect(close.readUInt16BE(2)).toBe(1008);
+    expect(close.readUInt16BE(2)).toBe(4001);
     expect(await harness.count('closed_message_timeout')).toBe(1);
     await client.close();
   });

@@ -2,7 +2,7 @@ import { ClosingReader, FrameKind, Opcode, SimpleFrameReader } from '@roost/webs
 import { RowFlag, RowState } from './connection-table.ts';
 import { copyOf } from './copy-of.ts';
 import type { Core } from './core.ts';
-import { CLOSE_ABNORMAL, CLOSE_TRY_AGAIN_LATER } from './lifecycle.ts';
+import { CloseCode } from '../close-codes.ts';
 import { TimeoutKind } from './timeouts.ts';
 
 /**
@@ -54,7 +54,7 @@ export class Inbound {
       return;
     }
     if (reader.consumed < to && !inboundBuffer.append(slot, source, reader.consumed, to)) {
-      lifecycle.closeAnswered(slot, CLOSE_ABNORMAL);
+      lifecycle.closeAnswered(slot, CloseCode.abnormal);
       return;
     }
     inboundBuffer.setRequired(slot, reader.skipBytes);
@@ -63,7 +63,7 @@ export class Inbound {
   /** Closes with 1013 a connection for whose bytes there is no room: they are discarded up to its close frame. */
   refuse(slot: number, bytes: Buffer, start: number, end: number, reason: string): void {
     const { table, lifecycle } = this.#core;
-    lifecycle.close(slot, CLOSE_TRY_AGAIN_LATER, reason);
+    lifecycle.close(slot, CloseCode.tryAgainLater, reason);
     if (table.state(slot) === RowState.closing) this.receiveClosing(slot, bytes, start, end);
   }
 

@@ -1,16 +1,10 @@
 import { Interest } from '@roost/poller';
-import { encodeCloseFrame, NO_STATUS_CODE, Opcode, refusalResponse } from '@roost/websocket';
+import { encodeCloseFrame, Opcode, refusalResponse } from '@roost/websocket';
+import { CloseCode } from '../close-codes.ts';
 import type { CounterName } from '../counters.ts';
 import { RowFlag, RowState, Transport } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { TimeoutKind } from './timeouts.ts';
-
-export const CLOSE_NORMAL = 1000;
-export const CLOSE_GOING_AWAY = 1001;
-export const CLOSE_ABNORMAL = 1006;
-const CLOSE_POLICY = 1008;
-export const CLOSE_INTERNAL_ERROR = 1011;
-export const CLOSE_TRY_AGAIN_LATER = 1013;
 
 /**
  * How connections end. Whatever the reason, the end is one call of {@link finish}, which gives back everything that the
@@ -69,7 +63,7 @@ export class Lifecycle {
   /** The outbound queue is full: what has not begun to be sent is dropped, and the close frame follows at once. */
   closeSlowConsumer(slot: number): void {
     this.#core.outbound.discardUnsent(slot);
-    this.close(slot, CLOSE_POLICY, 'slow consumer: the outbound queue is full');
+    this.close(slot, CloseCode.slowConsumer, 'slow consumer: the outbound queue is full');
   }
 
   /** Answers a request head with an HTTP error, sends FIN, and waits for the client's. */
@@ -109,7 +103,7 @@ export class Lifecycle {
     table.clearFlag(slot, RowFlag.sendable);
     inboundBuffer.release(slot);
     timeouts.set(slot, TimeoutKind.closing);
-    const code = payload.length === 0 ? NO_STATUS_CODE : payload.readUInt16BE(0);
+    const code = payload.length === 0 ? CloseCode.noStatus : payload.readUInt16BE(0);
     const reason = payload.toString('utf8', 2);
     outbound.send(slot, Opcode.close, payload);
     this.#settleClose(slot, code, reason);
@@ -134,7 +128,7 @@ export class Lifecycle {
 
   /** The connection is gone, and no closing handshake was completed unless it was before. */
   #finishAbruptly(slot: number): void {
-    const { code, reason } = this.#settled.get(slot) ?? { code: CLOSE_ABNORMAL, reason: '' };
+    const { code, reason } = this.#settled.get(slot) ?? { code: CloseCode.abnormal, reason: '' };
     this.finish(slot, code, reason);
   }
 
@@ -180,7 +174,7 @@ export class Lifecycle {
     core.noteReleased();
     if (!wasOpen) return;
     counters.add('closed');
-    if (code === CLOSE_ABNORMAL) counters.add('closed_abnormally');
+    if (code === CloseCode.abnormal) counters.add('closed_abnormally');
     if (closed !== undefined) core.apps.closed(app, closed, code, reason);
   }
 
@@ -193,7 +187,7 @@ export class Lifecycle {
           this.refuse(slot, 408, 'the request head did not arrive in time', 'refused_handshake_timeout');
         } else {
           core.counters.add('refused_handshake_timeout');
-          this.finish(slot, CLOSE_ABNORMAL, '');
+          this.finish(slot, CloseCode.abnormal, '');
         }
         return;
       case TimeoutKind.upgrade:
@@ -204,7 +198,7 @@ export class Lifecycle {
         return;
       case TimeoutKind.message:
         core.counters.add('closed_message_timeout');
-        this.close(slot, CLOSE_POLICY, 'the message did not arrive in time');
+        this.close(slot, CloseCode.messageTimeout, 'the message did not arrive in time');
         return;
       case TimeoutKind.quiet:
         core.awake.hibernate(slot);

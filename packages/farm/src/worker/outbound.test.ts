@@ -156,7 +156,7 @@ describe('a client that does not read', () => {
     await client.close();
   });
 
-  it('past maxOutboundBytes is closed with 1008 behind a whole frame, and what had not begun is dropped', async () => {
+  it('past maxOutboundBytes is closed with 4000 behind a whole frame, and what had not begun is dropped', async () => {
     const client = await start({ maxOutboundBytes: 500_000 });
     client.pause();
     const sent = fillQueue(50_000, 400_000);
@@ -168,13 +168,13 @@ describe('a client that does not read', () => {
     const frames = framesSent(client);
     const close = frames.at(-1);
     expect(close?.opcode).toBe(8);
-    expect(close?.payload.readUInt16BE(0)).toBe(1008);
+    expect(close?.payload.readUInt16BE(0)).toBe(4000);
     const whole = frames.slice(0, -1);
     expect(whole.length).toBeLessThan(sent.length);
     expect(whole.every(({ payload }, index) => sent[index]?.equals(payload))).toBe(true);
-    client.write(clientFrame(0x88, Buffer.from([0x03, 0xf0])));
+    client.write(clientFrame(0x88, Buffer.from([0x0f, 0xa0])));
     await client.closed;
-    await poll(() => closes).toEqual([[1008, '']]);
+    await poll(() => closes).toEqual([[4000, '']]);
   });
 
   it('past maxOutboundBytes is closed by a publication as well', async () => {

@@ -161,7 +161,7 @@ export class WorkerHarness {
     this.#listener = listen({ host: '127.0.0.1', port: 0 });
     this.port = localAddress(this.#listener).port;
     this.#poller = new Poller({
-      columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint8Array(1) },
+      columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint16Array(1) },
       onEvents: (count) => this.#handle(count),
     });
     this.#poller.watchDescriptor(this.#listener, LISTENER_ID, Interest.readable);

@@ -15,7 +15,7 @@ import { ConnectionTable } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { drainConnections } from './drain.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { CLOSE_GOING_AWAY } from './lifecycle.ts';
+import { CloseCode } from '../close-codes.ts';
 import { MasterQueries } from './queries.ts';
 import { ReleaseNotes } from './release-notes.ts';
 import { WorkerEvents } from './worker-events.ts';
@@ -208,7 +208,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     clearInterval(this.#reportTimer);
     this.#heartbeat.stop();
     this.#queries.stop();
-    for (let slot = 0; slot < table.highWater; slot++) lifecycle.finish(slot, CLOSE_GOING_AWAY, '');
+    for (let slot = 0; slot < table.highWater; slot++) lifecycle.finish(slot, CloseCode.goingAway, '');
     timeouts.stop();
     const isLate = new Promise<void>((resolve) => {
       setTimeout(resolve, config.stopTimeoutMs).unref();
