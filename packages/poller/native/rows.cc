@@ -168,18 +168,20 @@ napi_value Send(napi_env env, napi_callback_info info) {
 }
 
 napi_value Broadcast(napi_env env, napi_callback_info info) {
-  Arguments<6> arguments;
+  Arguments<8> arguments;
   if (!arguments.Read(env, info)) return nullptr;
   Poller* p = OpenPoller(env, arguments.data);
   Span<int32_t> slots, results;
-  Span<uint8_t> frame;
-  int32_t from, to, budget_micros;
+  Span<uint8_t> frame, alternate;
+  int32_t from, to, budget_micros, alternate_mask;
   if (p == nullptr || !ReadInt32Array(env, arguments.values[0], "slots", &slots) ||
       !ReadInteger(env, arguments.values[2], "to", 0, static_cast<int32_t>(slots.length), &to) ||
       !ReadInteger(env, arguments.values[1], "from", 0, to, &from) ||
       !ReadUint8Array(env, arguments.values[3], "frame", &frame) ||
       !ReadInteger(env, arguments.values[4], "budgetMicros", 0, INT32_MAX, &budget_micros) ||
-      !ReadInt32Array(env, arguments.values[5], "results", &results)) {
+      !ReadInt32Array(env, arguments.values[5], "results", &results) ||
+      !ReadUint8Array(env, arguments.values[6], "alternate", &alternate) ||
+      !ReadInteger(env, arguments.values[7], "alternateMask", 0, UINT16_MAX, &alternate_mask)) {
     return nullptr;
   }
   if (results.length < 4) {
@@ -198,15 +200,18 @@ napi_value Broadcast(napi_env env, napi_callback_info info) {
     int32_t slot = slots.data[index++];
     if (slot < 0) continue;
     ssize_t outcome;
+    size_t length = 0;
     if (slot >= p->slot_count) {
       outcome = -EBADF;
     } else if ((p->flags[slot] & p->sendable_mask) != p->sendable_value) {
       outcome = kBroadcastSkipped;
     } else {
-      outcome = SendBytes(p->fds[slot], frame.data, frame.length);
+      const Span<uint8_t>& chosen = (p->flags[slot] & alternate_mask) != 0 ? alternate : frame;
+      length = chosen.length;
+      outcome = SendBytes(p->fds[slot], chosen.data, length);
       sends++;
     }
-    if (outcome >= 0 && static_cast<size_t>(outcome) == frame.length) {
+    if (outcome >= 0 && static_cast<size_t>(outcome) == length) {
       whole++;
     } else {
       results.data[2 + 2 * exceptions] = slot;

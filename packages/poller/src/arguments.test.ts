@@ -26,6 +26,12 @@ describe('wrong arguments', () => {
     expect(() => rig.poller.watchAll(Int32Array.of(0, 9), 2)).toThrow('slots[1] must be from 0 to 7, got 9');
   });
 
+  it.each([-1, 0x1_00_00, 0.5])('are refused: the mask %d of an alternate frame', (mask) => {
+    expect(() =>
+      rig.poller.broadcast(Int32Array.of(0), 0, 1, bytes, 1, new Int32Array(4), bytes, mask),
+    ).toThrow('alternateMask must be an integer from 0 to 65535');
+  });
+
   it.each([
     [6, 0],
     [0, 6],

@@ -80,6 +80,45 @@ describe('broadcast', () => {
     expect(exceptions(results)).toEqual([[slot, 0]]);
   });
 
+  it('sends the alternate frame to rows with one of its bits, in the same walk', async () => {
+    const rows = await rig.connectSeveral(4);
+    const [plain = -1, alternate = -1, both = -1, queued = -1] = rows.map(({ slot }) => slot);
+    // The highest bit and another one: the columns of flags have sixteen.
+    const MASK = 0x81_00;
+    rig.flags[plain] = OPEN | 0b100;
+    rig.flags[alternate] = OPEN | 0x80_00;
+    rig.flags[both] = OPEN | 0x81_00;
+    rig.flags[queued] = OPEN | QUEUED | 0x01_00;
+    const short = Buffer.from('c10100', 'hex');
+    const slots = Int32Array.of(alternate, plain, queued, both, 62);
+    rig.flags[62] = OPEN | 0x80_00;
+    expect(rig.poller.broadcast(slots, 0, 5, frame, UNHURRIED_MICROS, results, short, MASK)).toBe(5);
+    expect(results[1]).toBe(3);
+    expect(exceptions(results)).toEqual([
+      [queued, BROADCAST_SKIPPED],
+      [62, -EBADF],
+    ]);
+    const received = await Promise.all(
+      rows.slice(0, 3).map(async ({ client }) => (await once(client, 'data'))[0] as unknown),
+    );
+    expect(received).toEqual([frame, short, short]);
+  });
+
+  it('measures what a row took of the frame that it was sent', async () => {
+    const { client, slot } = await rig.connect();
+    rig.flags[slot] = OPEN | 0b100;
+    client.pause();
+    const large = Buffer.alloc(32 << 20);
+    const slots = Int32Array.of(slot);
+    rig.poller.broadcast(slots, 0, 1, frame, UNHURRIED_MICROS, results, large, 0b100);
+    expect([results[0], results[1], results[2]]).toEqual([1, 0, slot]);
+    expect(results[3]).toBeGreaterThan(frame.length);
+    expect(results[3]).toBeLessThan(large.length);
+    await rig.fill(slot, client);
+    rig.poller.broadcast(slots, 0, 1, large, UNHURRIED_MICROS, results, frame, 0b100);
+    expect(exceptions(results)).toEqual([[slot, 0]]);
+  });
+
   it('sends at least 32 however small the budget is, and says where to go on', async () => {
     const { slot } = await rig.connect();
     rig.flags[slot] = OPEN;

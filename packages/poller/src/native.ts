@@ -15,6 +15,8 @@ export interface NativePoller {
     frame: Uint8Array,
     budgetMicros: number,
     results: Int32Array,
+    alternate: Uint8Array,
+    alternateMask: number,
   ): number;
   close(slot: number): void;
   shutdownWrite(slot: number): number;

@@ -112,10 +112,12 @@ export class Poller {
   /**
    * Sends one frame to the rows of `slots[from … to)`, one send(2) each, until done, until `budgetMicros` have passed
    * (the clock is read every 32 sends, so that many are always sent) or until `results`, which needs 4 elements, is
-   * full. Negative elements are holes and are passed over.
+   * full. Negative elements are holes and are passed over. A row that has one of the bits of `alternateMask` in its flags
+   * is sent `alternate` instead: another form of the same message, so that one walk serves rows of both kinds. Without
+   * the two all are sent `frame`.
    *
    * `results[0]` becomes the number of exceptions, `results[1]` the number of whole sends; each exception is a pair
-   * from `results[2]` on: the slot, and what happened: bytes sent when fewer than the frame (0: the kernel was full),
+   * from `results[2]` on: the slot, and what happened: bytes sent when fewer than its frame (0: the kernel was full),
    * -errno (-EBADF: no descriptor, or no such slot), or BROADCAST_SKIPPED. Answers the index at which to go on: `to`
    * when done.
    */
@@ -126,8 +128,10 @@ export class Poller {
     frame: Uint8Array,
     budgetMicros: number,
     results: Int32Array,
+    alternate: Uint8Array = frame,
+    alternateMask = 0,
   ): number {
-    return this.#native.broadcast(slots, from, to, frame, budgetMicros, results);
+    return this.#native.broadcast(slots, from, to, frame, budgetMicros, results, alternate, alternateMask);
   }
 
   /** Ends a row for good: EPOLL_CTL_DEL, shutdown(SHUT_RDWR), close(2), `fds[slot] = -1`. See {@link closeDescriptor}. */
