@@ -34,6 +34,7 @@ export function assemble(foundation: Foundation): Core {
     },
     (slot, kind) => core.lifecycle.expired(slot, kind),
   );
+  parts.sockets = foundation.poller;
   parts.inboundBuffer = new InboundBuffer({
     capacity: table.capacity,
     maxBytes: config.maxInboundBytesPerWorker,

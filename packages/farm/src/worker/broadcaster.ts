@@ -95,7 +95,7 @@ export class Broadcaster {
   }
 
   #runTurn({ channel, broadcasts }: ChannelQueue, budgetMicros: number): void {
-    const { poller, hub, counters } = this.#core;
+    const { sockets, hub, counters } = this.#core;
     const broadcast = broadcasts[0];
     if (broadcast === undefined) return;
     if (broadcast.end < 0) {
@@ -105,7 +105,7 @@ export class Broadcaster {
     }
     const { frame } = broadcast;
     const results = this.#results;
-    broadcast.next = poller.broadcast(
+    broadcast.next = sockets.broadcast(
       channel.members,
       broadcast.next,
       broadcast.end,

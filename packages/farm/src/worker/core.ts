@@ -15,6 +15,7 @@ import type { Hub } from './hub.ts';
 import type { Inbound } from './inbound.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Outbound } from './outbound.ts';
+import type { Sockets } from './sockets.ts';
 import type { Subscriptions } from './subscriptions.ts';
 import type { Timeouts } from './timeouts.ts';
 
@@ -27,6 +28,8 @@ export interface Core {
   readonly log: Log;
   readonly counters: Counters;
   readonly poller: Poller;
+  /** The poller, unless something stands between it and the rows. */
+  readonly sockets: Sockets;
   readonly table: ConnectionTable;
   readonly timeouts: Timeouts;
   /** Request heads and frames that have not fully arrived. */

@@ -135,7 +135,7 @@ export class Handshakes {
       return;
     }
     table.states[slot] = RowState.upgrading;
-    core.poller.setInterest(slot, Interest.paused);
+    core.sockets.setInterest(slot, Interest.paused);
     core.timeouts.set(slot, TimeoutKind.upgrade);
     this.#pending.set(slot, request);
     this.#keep(slot, bytes, restStart, restEnd);
@@ -270,10 +270,10 @@ export class Handshakes {
 
   /** Frames that came behind the request head are read now, then the socket again. */
   #resume(slot: number): void {
-    const { inboundBuffer, inbound, poller, table } = this.#core;
+    const { inboundBuffer, inbound, sockets, table } = this.#core;
     const generation = table.generation(slot);
     const isQueued = table.hasFlag(slot, RowFlag.queued);
-    poller.setInterest(slot, isQueued ? Interest.readable | Interest.writable : Interest.readable);
+    sockets.setInterest(slot, isQueued ? Interest.readable | Interest.writable : Interest.readable);
     // A close has taken what was kept.
     if (table.state(slot) !== RowState.open || inboundBuffer.length(slot) === 0) return;
     const rest = inboundBuffer.take(slot, EMPTY, 0, 0);

@@ -2,7 +2,7 @@ import { Interest } from '@roost/poller';
 import { encodeCloseFrame, Opcode, refusalResponse } from '@roost/websocket';
 import { CloseCode } from '../close-codes.ts';
 import type { CounterName } from '../counters.ts';
-import { RowFlag, RowState, Transport } from './connection-table.ts';
+import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { TimeoutKind } from './timeouts.ts';
 
@@ -79,10 +79,10 @@ export class Lifecycle {
 
   /** As {@link refuse}, with the whole response. */
   refuseWith(slot: number, response: string, counter: CounterName): void {
-    const { table, outbound, timeouts, counters, inboundBuffer, poller } = this.#core;
+    const { table, outbound, timeouts, counters, inboundBuffer, sockets } = this.#core;
     counters.add(counter);
     // Paused by an upgrade that is refused after all: its FIN must be heard.
-    if (table.state(slot) === RowState.upgrading) poller.setInterest(slot, Interest.readable);
+    if (table.state(slot) === RowState.upgrading) sockets.setInterest(slot, Interest.readable);
     inboundBuffer.release(slot);
     table.states[slot] = RowState.refusing;
     timeouts.set(slot, TimeoutKind.closing);
@@ -167,8 +167,8 @@ export class Lifecycle {
     core.outbound.release(slot);
     core.inboundBuffer.release(slot);
     core.apps.release(slot);
-    if (table.transports[slot] === Transport.native) core.poller.close(slot);
-    else core.http.release(slot);
+    if (table.state(slot) === RowState.http) core.http.release(slot);
+    else core.sockets.close(slot);
     table.release(slot);
     this.#released++;
     core.noteReleased();

@@ -2,7 +2,7 @@ import { Interest } from '@roost/poller';
 import { encodeFrame, encodeTextFrame, frameHeaderBytes, Opcode, writeFrameHeader } from '@roost/websocket';
 import { copyOf } from './copy-of.ts';
 import type { Core } from './core.ts';
-import { RowFlag, RowState, Transport } from './connection-table.ts';
+import { RowFlag, RowState } from './connection-table.ts';
 import { OutboundQueue } from './outbound-queue.ts';
 
 /** A frame up to this size is built in the scratch buffer and, if the kernel takes it, never allocated. */
@@ -38,7 +38,7 @@ export class Outbound {
   /** Bytes that may be retained: a whole frame, or an HTTP response. */
   sendChunk(slot: number, chunk: Buffer): boolean {
     if (this.#core.table.hasFlag(slot, RowFlag.queued)) return this.#enqueue(slot, chunk, 0, false);
-    const sent = this.#core.poller.send(slot, chunk, 0, chunk.length);
+    const sent = this.#core.sockets.send(slot, chunk, 0, chunk.length);
     if (sent === chunk.length) return true;
     if (sent < 0) return false;
     return this.#enqueue(slot, chunk, sent, sent > 0);
@@ -64,7 +64,7 @@ export class Outbound {
     if (queue === undefined) return;
     for (let first = queue.first; first !== undefined; first = queue.first) {
       const length = first.end - first.start;
-      const sent = this.#core.poller.send(slot, first.buffer, first.start, length);
+      const sent = this.#core.sockets.send(slot, first.buffer, first.start, length);
       if (sent < 0) return;
       queue.taken(sent);
       if (sent < length) return;
@@ -75,10 +75,10 @@ export class Outbound {
 
   /** FIN after everything that waits. */
   finish(slot: number): void {
-    const { table, poller } = this.#core;
+    const { table, sockets } = this.#core;
     if (table.hasFlag(slot, RowFlag.finishing)) return;
     table.setFlag(slot, RowFlag.finishing);
-    if (!table.hasFlag(slot, RowFlag.queued)) poller.shutdownWrite(slot);
+    if (!table.hasFlag(slot, RowFlag.queued)) sockets.shutdownWrite(slot);
   }
 
   /** Drops what waits, except for the rest of a frame that has begun: the stream must stay well-formed. */
@@ -93,7 +93,7 @@ export class Outbound {
 
   /** The first so many bytes of the scratch buffer; what the kernel does not take is copied. */
   #sendScratch(slot: number, bytes: number): boolean {
-    const sent = this.#core.poller.send(slot, this.#scratch, 0, bytes);
+    const sent = this.#core.sockets.send(slot, this.#scratch, 0, bytes);
     if (sent === bytes) return true;
     if (sent < 0) return false;
     return this.#enqueue(slot, copyOf(this.#scratch, sent, bytes), 0, sent > 0);
@@ -136,19 +136,19 @@ export class Outbound {
       this.#queues.set(slot, queue);
       table.setFlag(slot, RowFlag.queued);
       table.clearFlag(slot, RowFlag.sendable);
-      this.#core.poller.setInterest(slot, Interest.readable | Interest.writable);
+      this.#core.sockets.setInterest(slot, Interest.readable | Interest.writable);
     }
     queue.add(chunk, sent);
     return true;
   }
 
   #emptied(slot: number): void {
-    const { table, poller, apps, lifecycle } = this.#core;
+    const { table, sockets, apps, lifecycle } = this.#core;
     table.clearFlag(slot, RowFlag.queued);
-    if (table.transports[slot] !== Transport.native) return;
-    poller.setInterest(slot, Interest.readable);
+    if (table.state(slot) === RowState.http) return;
+    sockets.setInterest(slot, Interest.readable);
     if (table.hasFlag(slot, RowFlag.finishing)) {
-      poller.shutdownWrite(slot);
+      sockets.shutdownWrite(slot);
       lifecycle.flushed(slot);
       return;
     }

@@ -1,7 +1,8 @@
 import { EVENT_FIELDS, Poller, PollFlag } from '@roost/poller';
 import { Adoption } from './adoption.ts';
-import { RowFlag, RowState, type ConnectionTable } from './connection-table.ts';
+import { RowFlag, type ConnectionTable } from './connection-table.ts';
 import type { Core } from './core.ts';
+import { received } from './received.ts';
 
 const ADOPTION_ID = 0;
 const POISON = 0xdb;
@@ -61,36 +62,12 @@ export class WorkerEvents {
       }
       if ((flags & PollFlag.data) !== 0) {
         const offset = events[at + 3] ?? 0;
-        this.#received(core, slot, poller.slab, offset, offset + (events[at + 4] ?? 0));
+        received(core, slot, poller.slab, offset, offset + (events[at + 4] ?? 0));
         if (!table.isCurrent(slot, generation)) continue;
       }
       if ((flags & PollFlag.peerEnded) !== 0) core.handshakes.peerEnded(slot);
       if ((flags & (GONE | PollFlag.end)) !== 0) core.lifecycle.ended(slot);
     }
     if (this.#poisonSlab) poller.slab.fill(POISON);
-  }
-
-  #received(core: Core, slot: number, bytes: Buffer, start: number, end: number): void {
-    const { table } = core;
-    table.lastSeen[slot] = core.clock.now;
-    switch (table.state(slot)) {
-      case RowState.open:
-        core.inbound.receive(slot, bytes, start, end);
-        return;
-      case RowState.handshake:
-        core.handshakes.receive(slot, bytes, start, end);
-        return;
-      case RowState.upgrading:
-        core.handshakes.receivePaused(slot, bytes, start, end);
-        return;
-      case RowState.awake:
-        core.awake.receive(slot, bytes, start, end);
-        return;
-      case RowState.closing:
-        core.inbound.receiveClosing(slot, bytes, start, end);
-        return;
-      default:
-      // refusing: what the client still says is not read by anybody.
-    }
   }
 }
