@@ -27,6 +27,7 @@ export interface Acceptance {
   readonly attachment?: unknown;
   readonly protocol?: string;
   readonly channels?: readonly string[];
+  readonly expiresAt?: number;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -102,7 +103,8 @@ export function defineApp<const Module extends AppModule>(module: Module): Modul
  *
  * `channels` are subscribed and confirmed before the 101 is sent: who has the 101 misses nothing from then on.
  * `protocol` must be one that the client offered. `attachment` is structured-cloneable data of at most 16 KB, no
- * closures: it lives as long as the connection and is the one object that an idle connection may own.
+ * closures: it lives as long as the connection and is the one object that an idle connection may own. At `expiresAt`, in
+ * seconds since the epoch as the `exp` of a token, the connection is closed with 4003, at most a second late.
  */
 export function accept(options: Omit<Acceptance, 'kind'> = {}): Acceptance {
   return { kind: 'accept', ...options };

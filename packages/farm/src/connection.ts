@@ -15,6 +15,11 @@ export interface Connection {
    * anything else throws a DataCloneError or a RangeError.
    */
   attachment: unknown;
+  /**
+   * When it is closed with 4003, in seconds since the epoch: what {@link accept} was given, or the last value set; undefined
+   * for never. An app whose client shows a newer token sets it. Milliseconds throw a RangeError.
+   */
+  expiresAt: number | undefined;
   /** Bytes that the kernel has not taken yet. 0 for nearly all; bounded by `maxOutboundBytes`. */
   readonly bufferedBytes: number;
   /** True when publications may have been missed, because the broker was away at a time since it was subscribed. */

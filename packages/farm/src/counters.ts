@@ -37,6 +37,7 @@ export const COUNTERS = {
   closed_abnormally: 'Connections that ended without a closing handshake (1006).',
   closed_message_timeout:
     'Connections closed with 4001 because a message did not arrive in messageTimeoutMs.',
+  closed_token_expired: 'Connections closed with 4003 because the time was over that their token gave them.',
   closed_heartbeat: 'Connections ended because nothing was heard after a ping.',
   closed_slow_consumer: 'Connections closed with 4000 because their outbound queue was full.',
   close_timeouts:

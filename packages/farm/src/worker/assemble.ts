@@ -4,6 +4,7 @@ import { AwakeConnections } from './awake-connections.ts';
 import { Broadcaster } from './broadcaster.ts';
 import { Clock } from './clock.ts';
 import type { Core } from './core.ts';
+import { Expirations } from './expirations.ts';
 import { Handshakes } from './handshakes.ts';
 import { HttpConnections } from './http-connections.ts';
 import { Hub } from './hub.ts';
@@ -49,6 +50,7 @@ export function assemble(foundation: Foundation): Core {
   parts.broadcaster = new Broadcaster(core);
   parts.subscriptions = new Subscriptions(core);
   parts.lifecycle = new Lifecycle(core);
+  parts.expirations = new Expirations(core);
   return core;
 }
 

@@ -5,6 +5,7 @@ import { checkAttachment } from './attachment.ts';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { CloseCode } from '../close-codes.ts';
+import { checkExpiresAt } from './expirations.ts';
 
 /** A slot and its generation: everything it answers is read from the worker's tables at that moment. */
 export class LiveConnection implements Connection {
@@ -37,6 +38,15 @@ export class LiveConnection implements Connection {
   set attachment(value: unknown) {
     checkAttachment(value);
     if (this.#isCurrent()) this.#core.apps.setAttachment(this.#slot, value);
+  }
+
+  get expiresAt(): number | undefined {
+    return this.#isCurrent() ? this.#core.expirations.get(this.#slot) : undefined;
+  }
+
+  set expiresAt(value: number | undefined) {
+    checkExpiresAt(value);
+    if (this.#isCurrent()) this.#core.expirations.set(this.#slot, value);
   }
 
   get bufferedBytes(): number {
@@ -120,6 +130,7 @@ export class ClosedConnection implements Connection {
   readonly hasGap: boolean;
   readonly isOpen = false;
   readonly bufferedBytes = 0;
+  readonly expiresAt = undefined;
   attachment: unknown;
   readonly #publish: Connection['publish'];
 

@@ -55,7 +55,7 @@ export const Transport = {
 const LAYOUT_VERSION = 1;
 const HEADER_BYTES = 64;
 /** Bytes a row of each column, in the order in which the constructor lays them out. */
-const COLUMN_BYTES = [8, 4, 4, 4, 4, 4, ADDRESS_BYTES, 2, 1, 1, 1];
+const COLUMN_BYTES = [8, 4, 4, 4, 4, 4, 4, ADDRESS_BYTES, 2, 1, 1, 1];
 
 /**
  * Every connection of a worker: one row a slot, struct of arrays over one versioned ArrayBuffer, so that a sleeping
@@ -78,6 +78,8 @@ export class ConnectionTable {
   readonly lastSeen: Uint32Array;
   /** First subscription node + 1; 0 for none. */
   readonly firstSubscriptions: Int32Array;
+  /** When the connection is closed whatever it does, in ticks of the worker's clock; 0 for never. */
+  readonly expirations: Uint32Array;
   /** The number that the master gave; unique within the farm. */
   readonly numbers: Float64Array;
   readonly #addresses: Uint8Array;
@@ -110,6 +112,7 @@ export class ConnectionTable {
     this.generations = new Int32Array(memory, next(), capacity);
     this.lastSeen = new Uint32Array(memory, next(), capacity);
     this.firstSubscriptions = new Int32Array(memory, next(), capacity);
+    this.expirations = new Uint32Array(memory, next(), capacity);
     this.#free = new Int32Array(memory, next(), capacity);
     this.#addresses = new Uint8Array(memory, next(), capacity * ADDRESS_BYTES);
     this.flags = new Uint16Array(memory, next(), capacity);
@@ -154,6 +157,7 @@ export class ConnectionTable {
     this.transports[slot] = Transport.native;
     this.apps[slot] = 0;
     this.firstSubscriptions[slot] = 0;
+    this.expirations[slot] = 0;
     this.fds[slot] = -1;
     this.#free[this.#freeCount + this.#releasedCount] = slot;
     this.#releasedCount++;

@@ -9,6 +9,7 @@ import type { AwakeConnections } from './awake-connections.ts';
 import type { Broadcaster } from './broadcaster.ts';
 import type { Clock } from './clock.ts';
 import type { ConnectionTable } from './connection-table.ts';
+import type { Expirations } from './expirations.ts';
 import type { Handshakes } from './handshakes.ts';
 import type { HttpConnections } from './http-connections.ts';
 import type { Hub } from './hub.ts';
@@ -46,6 +47,7 @@ export interface Core {
   readonly subscriptions: Subscriptions;
   readonly lifecycle: Lifecycle;
   readonly clock: Clock;
+  readonly expirations: Expirations;
   /** True from the moment the farm drains: upgrades are refused. */
   isDraining: boolean;
   /** A row has been given back: the master is to learn of it soon. */

@@ -1,5 +1,6 @@
 import type { UpgradeDecision } from '../app.ts';
 import { checkAttachment } from './attachment.ts';
+import { checkExpiresAt } from './expirations.ts';
 
 /**
  * What an upgrade hook answered, made sure to be what its type says: JavaScript applications have no compiler. Throws a
@@ -18,6 +19,7 @@ export function checkDecision(decision: UpgradeDecision): UpgradeDecision {
     }
     checkHeaders(headers);
     checkAttachment(decision.attachment);
+    checkExpiresAt(decision.expiresAt);
     return decision;
   }
   if (decision.kind === 'reject') {

@@ -261,6 +261,7 @@ export class Handshakes {
     table.lastSeen[slot] = this.#core.clock.now;
     table.setFlag(slot, RowFlag.sendable | RowFlag.opened);
     if (decision.attachment !== undefined) apps.setAttachment(slot, decision.attachment);
+    if (decision.expiresAt !== undefined) this.#core.expirations.set(slot, decision.expiresAt);
     outbound.sendHead(slot, response);
     for (const channel of decision.channels ?? []) hub.subscribe(slot, channel);
     if (hasGap) subscriptions.markGap(slot);

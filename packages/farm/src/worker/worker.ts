@@ -204,12 +204,13 @@ export class Worker implements ChannelHandlers<MasterMessage> {
 
   /** Ends everything that would keep the process, or a test, alive. */
   async #release(): Promise<void> {
-    const { timeouts, poller, apps, broker, config, table, lifecycle } = this.#core;
+    const { timeouts, expirations, poller, apps, broker, config, table, lifecycle } = this.#core;
     clearInterval(this.#reportTimer);
     this.#heartbeat.stop();
     this.#queries.stop();
     for (let slot = 0; slot < table.highWater; slot++) lifecycle.finish(slot, CloseCode.goingAway, '');
     timeouts.stop();
+    expirations.stop();
     const isLate = new Promise<void>((resolve) => {
       setTimeout(resolve, config.stopTimeoutMs).unref();
     });
