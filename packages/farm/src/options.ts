@@ -66,6 +66,13 @@ export const LIMITS = {
     unit: 'bytes',
     doc: 'Unsent bytes that the kernel takes for a client that does not read (TCP_NOTSENT_LOWAT); the rest waits in the outbound queue. 0: as the system has it.',
   },
+  tcpSendBufferBytes: {
+    default: 256 * 1024,
+    min: 0,
+    max: 1_073_741_823,
+    unit: 'bytes',
+    doc: 'Sent bytes that the kernel keeps until a client has acknowledged them (SO_SNDBUF, cut by net.core.wmem_max; the kernel takes up to twice as much with its own overhead). A client gets at most about this much in each round trip: 2.6 MB/s at 100 ms. 0: as the system has it (net.ipv4.tcp_wmem, up to 4 MiB for a client that stops acknowledging).',
+  },
   maxUnacknowledgedHandoffs: {
     default: 1024,
     min: 1,

@@ -174,6 +174,11 @@ int OutstandingBytes(int fd) {
   return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : -errno;
 }
 
+int UnreadBytes(int fd) {
+  int bytes = 0;
+  return ioctl(fd, SIOCINQ, &bytes) == 0 ? bytes : -errno;
+}
+
 }  // namespace
 
 bool DefineDescriptors(napi_env env, napi_value exports) {
@@ -187,6 +192,7 @@ bool DefineDescriptors(napi_env env, napi_value exports) {
       {"setCloseOnExec", OfDescriptor<SetCloseOnExec>},
       {"socketError", OfDescriptor<SocketError>},
       {"outstandingBytes", OfDescriptor<OutstandingBytes>},
+      {"unreadBytes", OfDescriptor<UnreadBytes>},
   };
   return DefineMethods(env, exports, kMethods);
 }

@@ -53,7 +53,7 @@ bool ReadAddress(napi_env env, napi_value host, const char* name, int32_t port, 
 int Set(int fd, int level, int option, int value) { return setsockopt(fd, level, option, &value, sizeof value); }
 
 struct ListenOptions {
-  int32_t backlog, keep_alive_seconds, user_timeout_ms, not_sent_lowat_bytes, defer_accept_seconds;
+  int32_t backlog, keep_alive_seconds, user_timeout_ms, not_sent_lowat_bytes, send_buffer_bytes, defer_accept_seconds;
   bool reuse_port;
 };
 
@@ -72,6 +72,7 @@ const char* Prepare(int fd, const Address& address, const ListenOptions& options
       (options.user_timeout_ms > 0 && Set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options.user_timeout_ms) < 0) ||
       (options.not_sent_lowat_bytes > 0 &&
        Set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, options.not_sent_lowat_bytes) < 0) ||
+      (options.send_buffer_bytes > 0 && Set(fd, SOL_SOCKET, SO_SNDBUF, options.send_buffer_bytes) < 0) ||
       (options.defer_accept_seconds > 0 &&
        Set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, options.defer_accept_seconds) < 0)) {
     return "setsockopt";
@@ -89,7 +90,7 @@ void Describe(const Address& address, char* text, size_t size) {
 }
 
 napi_value Listen(napi_env env, napi_callback_info info) {
-  Arguments<8> arguments;
+  Arguments<9> arguments;
   if (!arguments.Read(env, info)) return nullptr;
   const napi_value* values = arguments.values;
   int32_t port;
@@ -102,8 +103,9 @@ napi_value Listen(napi_env env, napi_callback_info info) {
       !ReadInteger(env, values[3], "keepAliveSeconds", 0, 32767, &options.keep_alive_seconds) ||
       !ReadInteger(env, values[4], "userTimeoutMs", 0, INT32_MAX, &options.user_timeout_ms) ||
       !ReadInteger(env, values[5], "notSentLowatBytes", 0, INT32_MAX, &options.not_sent_lowat_bytes) ||
-      !ReadInteger(env, values[6], "deferAcceptSeconds", 0, INT32_MAX, &options.defer_accept_seconds) ||
-      !ReadBoolean(env, values[7], "reusePort", &options.reuse_port)) {
+      !ReadInteger(env, values[6], "sendBufferBytes", 0, INT32_MAX / 2, &options.send_buffer_bytes) ||
+      !ReadInteger(env, values[7], "deferAcceptSeconds", 0, INT32_MAX, &options.defer_accept_seconds) ||
+      !ReadBoolean(env, values[8], "reusePort", &options.reuse_port)) {
     return nullptr;
   }
   char text[INET6_ADDRSTRLEN + 10];

@@ -24,6 +24,7 @@ export {
   signalOnParentDeath,
   socketError,
   terminateDescriptor,
+  unreadBytes,
 } from './poller.ts';
 export type {
   ConnectOptions,

@@ -44,6 +44,7 @@ interface Native {
     keepAliveSeconds: number,
     userTimeoutMs: number,
     notSentLowatBytes: number,
+    sendBufferBytes: number,
     deferAcceptSeconds: number,
     reusePort: boolean,
   ): number;
@@ -66,6 +67,7 @@ interface Native {
   pinThread(cpu: number): number;
   signalOnParentDeath(signal: number): number;
   outstandingBytes(fd: number): number;
+  unreadBytes(fd: number): number;
 }
 
 /** The addon is not there: it was never built, or this is not Linux. */

@@ -176,6 +176,11 @@ export interface ListenOptions {
   readonly userTimeoutMs?: number;
   /** TCP_NOTSENT_LOWAT: unsent bytes the kernel takes for a stuck reader. 0 leaves the system's. Default 16,384. */
   readonly notSentLowatBytes?: number;
+  /**
+   * SO_SNDBUF: the kernel allows twice as much, its own overhead included, and cuts it to net.core.wmem_max. 0 (default)
+   * lets the kernel tune it, up to net.ipv4.tcp_wmem.
+   */
+  readonly sendBufferBytes?: number;
   /** TCP_DEFER_ACCEPT: seconds the kernel keeps a connection that has sent nothing. 0 (default) turns it off. */
   readonly deferAcceptSeconds?: number;
   /** SO_REUSEPORT. Default false. */
@@ -194,6 +199,7 @@ export function listen(options: ListenOptions): number {
     options.keepAliveSeconds ?? 60,
     options.userTimeoutMs ?? 30_000,
     options.notSentLowatBytes ?? 16 * 1024,
+    options.sendBufferBytes ?? 0,
     options.deferAcceptSeconds ?? 0,
     options.reusePort ?? false,
   );
@@ -312,4 +318,9 @@ export function signalOnParentDeath(signal: number): number {
 /** SIOCOUTQ: bytes that the peer has not acknowledged yet. -errno on failure. */
 export function outstandingBytes(fd: number): number {
   return native().outstandingBytes(fd);
+}
+
+/** SIOCINQ: bytes that have arrived and wait to be received. -errno on failure. */
+export function unreadBytes(fd: number): number {
+  return native().unreadBytes(fd);
 }

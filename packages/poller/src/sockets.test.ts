@@ -17,7 +17,11 @@ import {
   PollFlag,
   socketError,
   terminateDescriptor,
+  unreadBytes,
 } from './index.ts';
+
+/** The largest that the kernel makes for loopback. */
+const SEGMENT_BYTES = 65_536;
 
 const { EBADF, ECONNREFUSED, EMFILE, ENOTSOCK } = constants.errno;
 
@@ -213,6 +217,37 @@ describe('connect', () => {
       -constants.errno.EADDRNOTAVAIL,
     );
     expect(() => connect({ host: '127.0.0.1', port: rig.port, sourceAddress: '::1' })).toThrow(TypeError);
+  });
+});
+
+describe('what the kernel takes for a client that does not read', () => {
+  it.each([
+    { bound: 'sendBufferBytes, twice', options: { sendBufferBytes: 65_536, notSentLowatBytes: 0 } },
+    { bound: 'notSentLowatBytes', options: { sendBufferBytes: 0, notSentLowatBytes: 16_384 } },
+  ])('is bounded by $bound, and one segment', async ({ options }) => {
+    const rig = new Rig(8, {}, options);
+    const { client, slot } = await rig.connect();
+    await rig.fill(slot, client);
+    const limit = 2 * options.sendBufferBytes + options.notSentLowatBytes + SEGMENT_BYTES;
+    // What has arrived is acknowledged a little later.
+    await expect.poll(() => outstandingBytes(rig.fds.at(slot)!)).toBeLessThanOrEqual(limit);
+    rig.dispose();
+  });
+});
+
+describe('unreadBytes', () => {
+  it('counts what has arrived and was not received', async () => {
+    const rig = new Rig();
+    const { client, slot } = await rig.connect();
+    const fd = rig.fds.at(slot)!;
+    expect(unreadBytes(fd)).toBe(0);
+    client.write('seven b');
+    await expect.poll(() => unreadBytes(fd)).toBe(7);
+    rig.poller.watch(slot, Interest.readable);
+    await rig.event(slot, PollFlag.data);
+    expect(unreadBytes(fd)).toBe(0);
+    expect(unreadBytes(1_000_000)).toBe(-EBADF);
+    rig.dispose();
   });
 });
 

@@ -13,6 +13,7 @@ export function openListener(config: FarmConfig): number {
       keepAliveSeconds: config.tcpKeepAliveSeconds,
       userTimeoutMs: config.tcpUserTimeoutMs,
       notSentLowatBytes: config.tcpNotSentLowatBytes,
+      sendBufferBytes: config.tcpSendBufferBytes,
     });
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
