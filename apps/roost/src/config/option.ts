@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { z } from 'zod';
 
 /** Null stands for an option that is left out. */
@@ -23,6 +24,8 @@ export interface Option<Value extends OptionValue> {
   readonly doc: string;
   /** Values are never printed. */
   readonly isSecret: boolean;
+  /** Of a path: makes it absolute. It counts from the folder of the file, or from the current one. */
+  readonly inFolder?: (value: string, folder: string) => string;
 }
 
 interface NumberRow {
@@ -91,6 +94,16 @@ export function optionalText(row: TextRow & { readonly whenLeftOut: string }): O
     fromText: (written) => written,
     default: null,
     isSecret: row.isSecret ?? false,
+  };
+}
+
+/** A path, kept absolute. */
+export function optionalPath(
+  row: Omit<TextRow, 'schema' | 'isSecret'> & { readonly whenLeftOut: string },
+): Option<string | null> {
+  return {
+    ...optionalText({ ...row, schema: z.string().min(1) }),
+    inFolder: (value, folder) => resolve(folder, value),
   };
 }
 

@@ -2,15 +2,24 @@ import { isIP } from 'node:net';
 import { isAddressRange, LIMITS, MAX_TRUSTED_PROXIES } from '@roost/farm';
 import type { LimitName } from '@roost/farm';
 import { z } from 'zod';
-import { choice, decimal, integer, list, optionalInteger, optionalText, text, toggle } from './option.ts';
+import {
+  choice,
+  decimal,
+  integer,
+  list,
+  optionalInteger,
+  optionalPath,
+  optionalText,
+  text,
+  toggle,
+} from './option.ts';
 import type { Option, OptionValue } from './option.ts';
 
 /** Limits that are measured finer than in whole units. */
 const DECIMAL_LIMITS: ReadonlySet<LimitName> = new Set<LimitName>(['broadcastSliceMs']);
 
 const MAIN_OPTIONS = {
-  app: optionalText({
-    schema: z.string().min(1),
+  app: optionalPath({
     allowed: 'the path of a JavaScript module',
     placeholder: '<app.js>',
     whenLeftOut: 'to run no application of your own',

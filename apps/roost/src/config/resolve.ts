@@ -97,8 +97,8 @@ function checked(key: OptionKey, written: Written): unknown {
       `${written.name} must be ${option.allowed}, got ${shown(option, received)}.${advice}`,
     );
   }
-  return key === 'app' && typeof result.data === 'string'
-    ? resolve(written.folder, result.data)
+  return option.inFolder !== undefined && typeof result.data === 'string'
+    ? option.inFolder(result.data, written.folder)
     : result.data;
 }
 
