@@ -41,6 +41,7 @@ export function farmOptions(settings: Settings, facts: StartFacts): FarmOptions 
     redisPrefix: settings.redisPrefix,
     slowConsumerPolicy: settings.slowConsumerPolicy,
     trustedProxies: settings.trustedProxies,
+    proxyProtocol: settings.proxyProtocol,
     borrowMessages: settings.borrowMessages,
     version: facts.version,
     log: facts.log,

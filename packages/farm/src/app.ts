@@ -15,7 +15,10 @@ export interface UpgradeRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** Subprotocols the client offered, in its order. */
   readonly protocols: readonly string[];
-  /** Numeric address of the TCP peer; IPv4 without the `::ffff:` prefix. */
+  /**
+   * Numeric address of the client, IPv4 without the `::ffff:` prefix: the TCP peer's, or what a trusted proxy said
+   * (`trustedProxies`).
+   */
   readonly remoteAddress: string;
   /** Aborts when the client goes away while an asynchronous hook is still deciding. */
   readonly signal: AbortSignal;
@@ -62,7 +65,11 @@ export interface App {
   writable?(connection: Connection): void | Promise<void>;
   /** The connection is gone. `code` as in RFC 6455 §7.1.5: 1006 when no close frame came. */
   close?(connection: Connection, code: number, reason: string): void | Promise<void>;
-  /** A request that is no upgrade. `false` (not a promise of it) passes it on; when nobody takes it: 404. */
+  /**
+   * A request that is no upgrade. `false` (not a promise of it) passes it on; when nobody takes it: 404.
+   * `request.socket.remoteAddress` is the client's as far as the connection knows it: a PROXY header counts, but
+   * `X-Forwarded-For` may differ from request to request and is left to the hook.
+   */
   http?(request: IncomingMessage, response: ServerResponse): boolean | void | Promise<void>;
   /** The worker stops; runs after its connections have ended. Bounded by `stopTimeoutMs`. */
   stop?(): void | Promise<void>;

@@ -8,7 +8,7 @@ export interface Connection {
   readonly id: string;
   /** False as soon as a close has begun or the client is gone. */
   readonly isOpen: boolean;
-  /** Numeric address of the TCP peer; empty when gone. */
+  /** Numeric address of the client, as in {@link UpgradeRequest.remoteAddress}; empty when gone. */
   readonly remoteAddress: string;
   /**
    * What {@link accept} was given, or the last value set. Structured-cloneable data of at most 16 KB, no closures: setting

@@ -14,6 +14,10 @@ export const COUNTERS = {
   upgrades: 'Connections opened: the client has its 101.',
   http_connections: 'Connections that turned out to be plain HTTP.',
   refused_bad_request: 'Request heads refused with 400, 405, 431, 501 or 505.',
+  refused_not_proxied:
+    'Connections ended at once because proxyProtocol is required and they do not come from trustedProxies.',
+  refused_proxy_header:
+    'Connections of trusted proxies ended because their PROXY header was malformed, or required and missing.',
   refused_by_app: 'Upgrades refused by an upgrade hook, or that no app took (404).',
   refused_app_error: 'Upgrades refused with 500 because an upgrade hook threw or rejected.',
   refused_handshake_timeout:

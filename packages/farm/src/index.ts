@@ -17,6 +17,6 @@ export type { Farm } from './farm.ts';
 export type { ChannelInfo, FarmInfo, Readiness, WorkerInfo } from './info.ts';
 export type { Log, LogFields, LogLevel } from './log.ts';
 export { LIMITS } from './options.ts';
-export type { FarmOptions, LimitName, Limits, SlowConsumerPolicy } from './options.ts';
+export type { FarmOptions, LimitName, Limits, ProxyProtocol, SlowConsumerPolicy } from './options.ts';
 export { startFarm } from './start-farm.ts';
 export { isAddressRange, MAX_TRUSTED_PROXIES } from './trusted-proxies.ts';

@@ -19,6 +19,7 @@ describe('options that are left out', () => {
       redisPrefix: 'roost:',
       slowConsumerPolicy: 'close',
       trustedProxies: [],
+      proxyProtocol: 'off',
       borrowMessages: false,
       version: '1.2.3',
     });
@@ -97,6 +98,16 @@ describe('trusted proxies', () => {
   });
 });
 
+describe('the PROXY protocol', () => {
+  it('needs somebody who may speak it', () => {
+    expect(() => resolve({ proxyProtocol: 'optional' })).toThrow(
+      'proxyProtocol must be "off" unless trustedProxies names who may speak it, got "optional".',
+    );
+    const options = { proxyProtocol: 'required', trustedProxies: ['::1'] } as const;
+    expect(resolve(options)).toMatchObject(options);
+  });
+});
+
 describe('an option that is wrong', () => {
   it.each([
     ['workers', 0],
@@ -108,6 +119,8 @@ describe('an option that is wrong', () => {
     ['redisUrl', 'redis://'],
     ['slowConsumerPolicy', 'wait'],
     ['trustedProxies', '10.0.0.0/8'],
+    ['proxyProtocol', 'on'],
+    ['proxyProtocol', 'required'],
   ])('is named, with what was received: %s %j', (option, value) => {
     try {
       resolve({ [option]: value });

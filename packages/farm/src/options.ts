@@ -6,6 +6,12 @@ import { isAddressRange, MAX_TRUSTED_PROXIES } from './trusted-proxies.ts';
 export type SlowConsumerPolicy = 'close' | 'drop';
 
 /**
+ * Whether trusted proxies send the header of the PROXY protocol: `off` never, `optional` some or sometimes, `required`
+ * always, and then nobody else may connect.
+ */
+export type ProxyProtocol = 'off' | 'optional' | 'required';
+
+/**
  * The numeric limits of a farm: default, range and meaning of each. From this one table come the types, the checks, the
  * server's flags and docs/reference/config.md.
  */
@@ -99,14 +105,14 @@ export const LIMITS = {
     min: 512,
     max: 65_536,
     unit: 'bytes',
-    doc: 'Size of a request head. Larger: 431.',
+    doc: 'Size of a request head, or of a PROXY header of version 2. Larger: 431, or a plain close.',
   },
   handshakeTimeoutMs: {
     default: 10_000,
     min: 100,
     max: 600_000,
     unit: 'ms',
-    doc: 'From adoption until the request head is complete. Then: 408, or a plain close if nothing was sent.',
+    doc: 'From adoption until the request head is complete. Then: 408, or a plain close if nothing of it was sent.',
   },
   upgradeTimeoutMs: {
     default: 10_000,
@@ -262,6 +268,8 @@ export interface FarmOptions extends Partial<Limits> {
    * Default: none.
    */
   readonly trustedProxies?: readonly string[];
+  /** The PROXY protocol, version 1 or 2. Needs {@link trustedProxies}, and is read from nobody else. Default `off`. */
+  readonly proxyProtocol?: ProxyProtocol;
   /** Gives message hooks views that are valid only until they return, saving a copy. Default false. */
   readonly borrowMessages?: boolean;
   /** Default: nothing is logged. */
@@ -281,6 +289,7 @@ export interface FarmConfig extends Limits {
   readonly redisPrefix: string;
   readonly slowConsumerPolicy: SlowConsumerPolicy;
   readonly trustedProxies: readonly string[];
+  readonly proxyProtocol: ProxyProtocol;
   readonly borrowMessages: boolean;
   readonly version: string;
 }
@@ -325,6 +334,13 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     isAllowed: isAddressRange,
     allowed: 'addresses and CIDR blocks such as 10.0.0.0/8',
   });
+  const proxyProtocol = options.proxyProtocol ?? 'off';
+  if (!['off', 'optional', 'required'].includes(proxyProtocol)) {
+    throw optionError('proxyProtocol', proxyProtocol, '"off", "optional" or "required"');
+  }
+  if (proxyProtocol !== 'off' && trustedProxies.length === 0) {
+    throw optionError('proxyProtocol', proxyProtocol, '"off" unless trustedProxies names who may speak it');
+  }
   return Object.freeze({
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the loop above has set them all.
     ...(limits as Limits),
@@ -337,6 +353,7 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     redisPrefix: options.redisPrefix ?? 'roost:',
     slowConsumerPolicy,
     trustedProxies,
+    proxyProtocol,
     borrowMessages: options.borrowMessages ?? false,
     version: options.version ?? version,
   });

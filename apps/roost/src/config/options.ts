@@ -75,6 +75,12 @@ const MAIN_OPTIONS = {
     whenLeftOut: 'to trust none',
     doc: "Proxies whose word on the client's address is taken.",
   }),
+  proxyProtocol: choice({
+    words: ['off', 'optional', 'required'],
+    default: 'off',
+    placeholder: '<mode>',
+    doc: 'The PROXY protocol (version 1 or 2) from trustedProxies: `optional` reads a header where there is one, `required` ends connections without one, and those of everybody else.',
+  }),
   logLevel: choice({
     words: ['debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     default: 'info',

@@ -87,7 +87,7 @@ export class Adoption {
   }
 
   #adopt(): void {
-    const { table, timeouts, poller, lifecycle, log } = this.#core;
+    const { table, timeouts, poller, lifecycle, preface, log } = this.#core;
     const record = this.#record;
     let count = 0;
     for (let index = 0; index < this.#received.count; index++) {
@@ -101,6 +101,7 @@ export class Adoption {
         continue;
       }
       if ((record.flags(index) & FLAG_RESERVED) !== 0) table.setFlag(slot, RowFlag.reserved);
+      if (!preface.begin(slot)) continue;
       timeouts.set(slot, TimeoutKind.handshake);
       this.#slots[count++] = slot;
     }

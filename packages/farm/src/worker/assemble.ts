@@ -1,4 +1,5 @@
 import { InboundBuffer } from '@roost/websocket';
+import { TrustedProxies } from '../trusted-proxies.ts';
 import { AppHost } from './app-host.ts';
 import { AwakeConnections } from './awake-connections.ts';
 import { Broadcaster } from './broadcaster.ts';
@@ -11,6 +12,7 @@ import { Hub } from './hub.ts';
 import { Inbound } from './inbound.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { Outbound } from './outbound.ts';
+import { Preface } from './preface.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { Timeouts } from './timeouts.ts';
 
@@ -42,6 +44,8 @@ export function assemble(foundation: Foundation): Core {
   });
   parts.hub = new Hub(table.firstSubscriptions, (channel) => broker.unsubscribe(channel));
   parts.apps = new AppHost(core);
+  parts.trustedProxies = new TrustedProxies(config.trustedProxies);
+  parts.preface = new Preface(core);
   parts.handshakes = new Handshakes(core);
   parts.http = new HttpConnections(core);
   parts.inbound = new Inbound(core);

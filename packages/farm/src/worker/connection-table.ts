@@ -4,11 +4,11 @@ import { ADDRESS_BYTES, formatAddress } from '../address.ts';
  * States of a row.
  *
  *     free ─► handshake ─► upgrading ─► open ⇄ awake ─► closing ─► free
- *                 │            │          └───────────────┘
- *                 ├────────────┴─► refusing ─► free
+ *       │       ▲ │            │          └───────────────┘
+ *       └► preface├────────────┴─► refusing ─► free
  *                 └─► http ─► free, or handshake again (an upgrade on a kept-alive connection)
  *
- * handshake: its request head has not fully arrived. upgrading: paused, an asynchronous hook or the broker decides.
+ * preface: a trusted proxy may say, or must, for whom it speaks. handshake: its request head has not fully arrived. upgrading: paused, an asynchronous hook or the broker decides.
  * open: hibernated, its messages are read without any object. awake: ws reads it. closing: our close frame is sent, the
  * client's is awaited, data is discarded. refusing: an HTTP error and FIN are sent, the client's FIN is awaited.
  * http: Node's http.Server owns the socket.
@@ -22,6 +22,7 @@ export const RowState = {
   closing: 5,
   refusing: 6,
   http: 7,
+  preface: 8,
 } as const;
 
 /** Bits of a row's flags. */
@@ -42,6 +43,8 @@ export const RowFlag = {
   dirty: 64,
   /** FIN follows when the outbound queue is empty. */
   finishing: 128,
+  /** Its address was given by a trusted proxy. */
+  proxied: 512,
 } as const;
 
 /** Who reads and writes the socket. */
@@ -82,7 +85,8 @@ export class ConnectionTable {
   readonly expirations: Uint32Array;
   /** The number that the master gave; unique within the farm. */
   readonly numbers: Float64Array;
-  readonly #addresses: Uint8Array;
+  /** {@link ADDRESS_BYTES} a row: the client's, as far as it is known. The TCP peer's, or what a trusted proxy said. */
+  readonly addresses: Uint8Array;
   /** Slots free for use, a stack. */
   readonly #free: Int32Array;
   #freeCount = 0;
@@ -114,7 +118,7 @@ export class ConnectionTable {
     this.firstSubscriptions = new Int32Array(memory, next(), capacity);
     this.expirations = new Uint32Array(memory, next(), capacity);
     this.#free = new Int32Array(memory, next(), capacity);
-    this.#addresses = new Uint8Array(memory, next(), capacity * ADDRESS_BYTES);
+    this.addresses = new Uint8Array(memory, next(), capacity * ADDRESS_BYTES);
     this.flags = new Uint16Array(memory, next(), capacity);
     this.states = new Uint8Array(memory, next(), capacity);
     this.transports = new Uint8Array(memory, next(), capacity);
@@ -145,7 +149,7 @@ export class ConnectionTable {
     this.fds[slot] = fd;
     this.numbers[slot] = number;
     this.states[slot] = RowState.handshake;
-    this.#addresses.set(address.subarray(addressOffset, addressOffset + ADDRESS_BYTES), slot * ADDRESS_BYTES);
+    this.addresses.set(address.subarray(addressOffset, addressOffset + ADDRESS_BYTES), slot * ADDRESS_BYTES);
     return slot;
   }
 
@@ -194,14 +198,24 @@ export class ConnectionTable {
     this.flags[slot] = (this.flags[slot] ?? 0) & ~flag;
   }
 
-  /** The peer's address in its usual form; IPv4 without the mapping prefix. */
+  /** The client's address in its usual form; IPv4 without the mapping prefix. */
   address(slot: number): string {
-    return formatAddress(this.#addresses.subarray(slot * ADDRESS_BYTES, (slot + 1) * ADDRESS_BYTES));
+    return formatAddress(this.addresses.subarray(slot * ADDRESS_BYTES, (slot + 1) * ADDRESS_BYTES));
+  }
+
+  /** Where the row's address begins in {@link addresses}. */
+  addressOffset(slot: number): number {
+    return slot * ADDRESS_BYTES;
+  }
+
+  /** Replaces the address by these 16 bytes. */
+  setAddress(slot: number, address: Uint8Array): void {
+    this.addresses.set(address, slot * ADDRESS_BYTES);
   }
 
   /** A copy of the 16 bytes, for {@link formatAddress}. */
   addressBytes(slot: number): Uint8Array {
-    return this.#addresses.slice(slot * ADDRESS_BYTES, (slot + 1) * ADDRESS_BYTES);
+    return this.addresses.slice(slot * ADDRESS_BYTES, (slot + 1) * ADDRESS_BYTES);
   }
 
   #popFree(): number {

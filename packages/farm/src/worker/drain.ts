@@ -37,7 +37,9 @@ export async function drainConnections(core: Core, drainMs: number): Promise<num
 /** Sockets that have not said anything, as browsers open them in advance, have nothing to lose. */
 function endSilent({ table, inboundBuffer, lifecycle }: Core): void {
   for (let slot = 0; slot < table.highWater; slot++) {
-    if (table.state(slot) !== RowState.handshake || inboundBuffer.length(slot) > 0) continue;
+    const state = table.state(slot);
+    if ((state !== RowState.handshake && state !== RowState.preface) || inboundBuffer.length(slot) > 0)
+      continue;
     lifecycle.finish(slot, CloseCode.goingAway, '');
   }
 }

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Socket } from 'node:net';
 import { Interest, closeDescriptor, duplicateDescriptor } from '@roost/poller';
 import { refusalResponse } from '@roost/websocket';
-import { RowState, Transport } from './connection-table.ts';
+import { RowFlag, RowState, Transport } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { CloseCode } from '../close-codes.ts';
 import { TimeoutKind } from './timeouts.ts';
@@ -53,6 +53,10 @@ export class HttpConnections {
     const generation = table.generation(slot);
     const place: Place = { slot, generation, unanswered: 0, latest: undefined, upgrade: undefined };
     const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    // Whoever logs a request means the client, not the proxy. The port remains the proxy's.
+    if (table.hasFlag(slot, RowFlag.proxied)) {
+      Object.defineProperty(socket, 'remoteAddress', { value: table.address(slot) });
+    }
     this.#sockets.set(slot, socket);
     this.#places.set(socket, place);
     socket.on('close', () => {

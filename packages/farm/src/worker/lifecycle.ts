@@ -183,7 +183,7 @@ export class Lifecycle {
     const core = this.#core;
     switch (kind) {
       case TimeoutKind.handshake:
-        if (core.inboundBuffer.length(slot) > 0) {
+        if (core.table.state(slot) === RowState.handshake && core.inboundBuffer.length(slot) > 0) {
           this.refuse(slot, 408, 'the request head did not arrive in time', 'refused_handshake_timeout');
         } else {
           core.counters.add('refused_handshake_timeout');

@@ -12,6 +12,9 @@ export function received(core: Core, slot: number, bytes: Buffer, start: number,
     case RowState.handshake:
       core.handshakes.receive(slot, bytes, start, end);
       return;
+    case RowState.preface:
+      core.preface.receive(slot, bytes, start, end);
+      return;
     case RowState.upgrading:
       core.handshakes.receivePaused(slot, bytes, start, end);
       return;
