@@ -1,0 +1,1 @@
+export function session(Implementation: new (url: string) => object, url: string): Promise<object>;
