@@ -160,6 +160,13 @@ describe('SimpleFrameReader', () => {
     expect(bytes.equals(bytesOf(hex))).toBe(true);
   });
 
+  it('does not wait for the payload of a close frame that can only hold half a code', () => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 100 });
+    expect(reader.next(bytesOf('8881'), 0, 2)).toBe(FrameKind.complex);
+    expect(reader.next(bytesOf('88815a4ae6'), 0, 5)).toBe(FrameKind.complex);
+    expect(reader.next(bytesOf('88825a4ae6'), 0, 5)).toBe(FrameKind.incomplete);
+  });
+
   it.each([
     ['short', Buffer.from('61c3', 'hex')],
     ['overlong', Buffer.from('c080', 'hex')],

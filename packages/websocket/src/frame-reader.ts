@@ -99,6 +99,8 @@ export class SimpleFrameReader {
         maskStart = start + 10;
       }
     }
+    // Half a code: ws refuses it by its length alone, so that its payload must not be waited for.
+    if (payloadBytes === 1 && kind === FrameKind.close) return FrameKind.complex;
     // A small limit may lie below what a control frame may carry; it is for messages only.
     if (payloadBytes > this.#maxMessageBytes && first < (0x80 | Opcode.close)) return FrameKind.complex;
 
