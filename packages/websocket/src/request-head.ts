@@ -83,6 +83,12 @@ const FIRST_WINS = new Set([
   'user-agent',
 ]);
 
+/**
+ * A tab behind these is refused. It is legal (RFC 9112 §5), but Node's parser does not see `Upgrade` or a length before
+ * one: two readers of the request would disagree about where it ends.
+ */
+const NO_TAB_BEHIND = new Set(['connection', 'content-length', 'transfer-encoding']);
+
 /** Legal as tokens, but nobody sends them for a good purpose, and copies of the headers may have a prototype. */
 const PROTOTYPE_NAMES = new Set(['__proto__', 'constructor', 'prototype']);
 
@@ -108,6 +114,7 @@ const VALUE_FAULT = refused(
   400,
   'A header value must not contain control characters, and every line ends with CR LF.',
 );
+const TAB_FAULT = refused(400, 'A tab must not follow the value of a header that frames the request.');
 const FOLD_FAULT = refused(400, 'Folded header lines are not accepted.');
 const HOST_MISSING = refused(400, 'An HTTP/1.1 request must have a Host header.');
 const HOST_FAULT = refused(400, 'The Host header must be a host name or address with an optional port.');
@@ -297,8 +304,12 @@ function readHeaders(
     while (((CLASSES[bytes[at] ?? 0] ?? 0) & FIELD) !== 0) at++;
     if (bytes[at] !== CR || bytes[at + 1] !== LF) return VALUE_FAULT;
     let valueEnd = at;
-    while (valueEnd > valueStart && (bytes[valueEnd - 1] === SPACE || bytes[valueEnd - 1] === TAB))
+    let hasTabBehind = false;
+    while (valueEnd > valueStart && (bytes[valueEnd - 1] === SPACE || bytes[valueEnd - 1] === TAB)) {
       valueEnd--;
+      hasTabBehind ||= bytes[valueEnd] === TAB;
+    }
+    if (hasTabBehind && NO_TAB_BEHIND.has(name)) return TAB_FAULT;
     at += 2;
 
     const value = bytes.latin1Slice(valueStart, valueEnd);
@@ -342,7 +353,9 @@ function checkFraming(headers: Readonly<Record<string, string>>): RefusedHead | 
 function checkUpgrade(bytes: Buffer, headers: Readonly<Record<string, string>>): RefusedHead | undefined {
   if (line.minorVersion !== 1) return UPGRADE_VERSION;
   // Without it the header was meant for somebody between the client and us, or was forged past a proxy.
-  if (!hasToken(headers['connection'] ?? '', 'upgrade')) return UPGRADE_CONNECTION;
+  const connection = headers['connection'] ?? '';
+  // As with NO_TAB_BEHIND: a tab hides the token from others.
+  if (connection.includes('\t') || !hasToken(connection, 'upgrade')) return UPGRADE_CONNECTION;
   if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
     return UPGRADE_BODY;
   }
@@ -368,7 +381,10 @@ function findEarlyFault(bytes: Buffer, start: number, end: number): RequestHeadR
 /** Whether a comma-separated list contains the token, which is given in lower case. */
 function hasToken(list: string, token: string): boolean {
   const lower = list.toLowerCase();
-  return lower === token || lower.split(',').some((item) => item.trim() === token);
+  // Not trim(): that takes a no-break space (A0 in latin1) for a blank.
+  return (
+    lower === token || lower.split(',').some((item) => item.replaceAll(/^[ \t]+|[ \t]+$/g, '') === token)
+  );
 }
 
 function isDigit(code: number): boolean {
