@@ -6,6 +6,7 @@ import { WebSocketServer } from 'ws';
 
 import { AwakeConnection, type AwakeHandlers, type AwakeOptions } from './awake-connection.ts';
 import { WebSocketArgumentError } from './errors.ts';
+import { MessageInflater } from './message-inflater.ts';
 
 const OPTIONS: AwakeOptions = { maxMessageBytes: 100, closeTimeoutMs: 60_000 };
 
@@ -75,6 +76,69 @@ describe('AwakeConnection', () => {
     receive('00 82 01020304 6361  8a 80 00000000  80 81 00000000 64');
     expect(seen.slice(2)).toEqual(['pong', 'text abcd']);
     expect(awake.isAtBoundary()).toBe(true);
+    expect(awake.bufferedBytes).toBe(0);
+  });
+
+  it('inflates compressed messages, whole and in fragments, within the call and in order', () => {
+    const inflater = new MessageInflater({ maxMessageBytes: 100 });
+    const inflated: number[] = [];
+    const { awake, seen, receive } = wake(
+      '',
+      { awakeOnInflate: (_slot, _generation, bytes) => inflated.push(bytes) },
+      { ...OPTIONS, inflater },
+    );
+    // The example of RFC 7692 §7.2.3.1 whole, then in two fragments with a ping between, then plain messages.
+    receive('c1 87 00000000 f248cdc9c90700  41 83 00000000 f248cd');
+    expect(seen).toEqual(['text Hello']);
+    expect(awake.isAtBoundary()).toBe(false);
+    expect(awake.bufferedBytes).toBeGreaterThanOrEqual(3);
+    // The inflater is shared: another connection's message comes between.
+    expect(inflater.inflate(bytesOf('f248cdc9c90700'), 0, 7)).toBe(5);
+    receive('89 80 00000000  00 80 00000000  80 84 00000000 c9c90700  82 81 00000000 61  c2 81 00000000 00');
+    expect(seen.slice(1)).toEqual(['write 8a00', 'ping', 'text Hello', 'binary a', 'binary ']);
+    expect(inflated).toEqual([5, 5, 0]);
+    expect([awake.isAtBoundary(), awake.bufferedBytes]).toEqual([true, 0]);
+  });
+
+  it.each([
+    ['RSV1 where compression was not agreed on with 1002', false, 'c1 87 00000000 f248cdc9c90700', 1002],
+    ['RSV1 on a continuation with 1002', true, '41 83 00000000 f248cd  c0 84 00000000 c9c90700', 1002],
+    ['a compressed ping with 1002', true, 'c9 80 00000000', 1002],
+    ['a compressed close frame with 1002', true, 'c8 80 00000000', 1002],
+    ['RSV2 with 1002', true, 'a1 80 00000000', 1002],
+    ['corrupt data with 1007', true, 'c1 81 00000000 ff', 1007],
+    ['corrupt data in fragments with 1007', true, '41 81 00000000 f2  80 81 00000000 ff', 1007],
+    ['text that inflates to invalid UTF-8 with 1007', true, 'c1 83 00000000 fa0f00', 1007],
+    ['a bomb with 1009', true, 'c2 8b 00000000 4a4c1c05a360140c770000', 1009],
+    ['a bomb in fragments with 1009', true, '42 84 00000000 4a4c1c05  80 87 00000000 a360140c770000', 1009],
+    ['too much compressed data with 1009', true, 'c2 fe 0065 00000000', 1009],
+  ])('closes %s', async (_name, isDeflated, hex, code) => {
+    const inflater = isDeflated ? new MessageInflater({ maxMessageBytes: 100 }) : undefined;
+    const { awake, seen, receive } = wake('', {}, { ...OPTIONS, inflater });
+    receive(hex);
+    expect(awake.isAtBoundary()).toBe(false);
+    // The end comes at once behind it, as with a client that dies: the close frame is sent all the same.
+    awake.end();
+    await ticks();
+    expect(seen[0]).toBe(`write 8802${code.toString(16).padStart(4, '0')}`);
+    expect(seen.filter((word) => word.startsWith('text') || word.startsWith('binary'))).toEqual([]);
+  });
+
+  it('stops inflating when a message ends the connection', () => {
+    const inflater = new MessageInflater({ maxMessageBytes: 100 });
+    const seen: string[] = [];
+    const { awake, receive } = wake(
+      '',
+      {
+        awakeOnMessage: (_slot, _generation, data) => {
+          seen.push(data.toString());
+          awake.destroy();
+        },
+      },
+      { ...OPTIONS, inflater },
+    );
+    receive('c1 87 00000000 f248cdc9c90700'.repeat(3));
+    expect(seen).toEqual(['Hello']);
     expect(awake.bufferedBytes).toBe(0);
   });
 

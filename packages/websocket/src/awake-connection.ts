@@ -1,12 +1,15 @@
 import { AwakeSocket, type AwakeSocketListeners } from './awake-socket.ts';
+import { DeferredInflate } from './deferred-inflate.ts';
 import { checkedLimit } from './errors.ts';
 import { checkCloseCode, cutCloseReason } from './frame-writer.ts';
+import type { MessageInflater } from './message-inflater.ts';
 import {
   clearCloseTimer,
   createServerSide,
   detach,
   hasPendingError,
   heldBytes,
+  inflateError,
   isAtMessageBoundary,
   isOpen,
   type ServerSideListeners,
@@ -27,6 +30,8 @@ export interface AwakeHandlers {
   /** A ping came; its pong has already gone to `awakeOnWrite`. */
   awakeOnPing?(slot: number, generation: number): void;
   awakeOnPong(slot: number, generation: number): void;
+  /** A compressed message was inflated to so many bytes, or it was an InflateFailure, after which ws closes. */
+  awakeOnInflate?(slot: number, generation: number, bytes: number): void;
   /** ws will write no more: flush what is queued, then send FIN. At most once, and before `awakeOnClose`. */
   awakeOnFinish(slot: number, generation: number): void;
   /**
@@ -46,6 +51,8 @@ export interface AwakeOptions {
   readonly maxFragments?: number;
   /** Pieces in which a frame may arrive; more end the connection with 1008. Default 4,096, more for frames above 4 MiB. */
   readonly maxBufferedChunks?: number;
+  /** Inflates the messages of a connection that has agreed on compression; may be shared. Without it RSV1 is an error. */
+  readonly inflater?: MessageInflater | undefined;
 }
 
 const DEFAULT_MAX_FRAGMENTS = 4096;
@@ -73,6 +80,7 @@ export class AwakeConnection {
   readonly #generation: number;
   readonly #socket: AwakeSocket<AwakeConnection>;
   readonly #webSocket: ServerSideWebSocket<AwakeConnection>;
+  readonly #inflate: DeferredInflate | undefined;
   #isDestroyed = false;
   #isEndPending = false;
 
@@ -92,9 +100,10 @@ export class AwakeConnection {
     this.#slot = slot;
     this.#generation = generation;
     this.#socket = new AwakeSocket(AwakeConnection.#socketListeners, this);
+    this.#inflate = this.#deferredInflate(options.inflater);
     this.#webSocket = createServerSide(
       this.#socket,
-      serverSideOptions(options),
+      { ...serverSideOptions(options), inflate: this.#inflate },
       AwakeConnection.#webSocketListeners,
       this,
     );
@@ -103,14 +112,29 @@ export class AwakeConnection {
 
   /** Bytes of memory that wait for the rest of a message or frame, the cost of their chunks included. */
   get bufferedBytes(): number {
-    return this.#isDestroyed ? 0 : heldBytes(this.#webSocket);
+    if (this.#isDestroyed) return 0;
+    return heldBytes(this.#webSocket) + (this.#inflate?.heldBytes ?? 0);
   }
 
   /** Gives bytes to ws, which unmasks them in place: the caller must not use them afterwards. */
   receive(bytes: Buffer): void {
     if (this.#isDestroyed || bytes.length === 0) return;
     this.#socket.deliver(bytes);
+    if (this.#inflate !== undefined) this.#runInflate(this.#inflate);
     this.#clearLateTimer();
+  }
+
+  /** ws waits for a payload to be inflated, and after that, perhaps, for the next: all within `receive`. */
+  #runInflate(inflate: DeferredInflate): void {
+    while (!this.#isDestroyed && inflate.isPending) inflate.run();
+  }
+
+  #deferredInflate(inflater: MessageInflater | undefined): DeferredInflate | undefined {
+    if (inflater === undefined) return undefined;
+    return new DeferredInflate(inflater, {
+      onInflate: (bytes) => this.#handlers.awakeOnInflate?.(this.#slot, this.#generation, bytes),
+      inflateError: (isTooLarge) => inflateError(this.#webSocket, isTooLarge),
+    });
   }
 
   /** The client has sent FIN, or its connection is lost: `awakeOnFinish` and `awakeOnClose` follow in later ticks. */

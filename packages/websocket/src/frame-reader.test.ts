@@ -50,6 +50,53 @@ describe('SimpleFrameReader', () => {
     expect(payloadOf(reader, bytes).toString('hex')).toBe(payload);
   });
 
+  it('reads whole compressed messages, unmasked, where they were agreed on (RFC 7692 §7.2.3.1)', () => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 7 });
+    for (const [first, kind, opcode] of [
+      ['c1', FrameKind.deflatedText, 1],
+      ['c2', FrameKind.deflatedBinary, 2],
+    ] as const) {
+      const hex = `${first} 87 37fa213d c5b2ecf4fefd21`;
+      const bytes = bytesOf(hex);
+      reader.acceptsDeflated = false;
+      expect(reader.next(bytes, 0, bytes.length)).toBe(FrameKind.complex);
+      expect(reader.next(bytes, 0, 1)).toBe(FrameKind.complex);
+      reader.acceptsDeflated = true;
+      expect(reader.next(bytes, 0, 1)).toBe(FrameKind.incomplete);
+      expect(reader.next(bytes, 0, 12)).toBe(FrameKind.incomplete);
+      expect(reader.requiredBytes).toBe(13);
+      expect(reader.next(bytes, 0, bytes.length)).toBe(kind);
+      expect([reader.opcode, payloadOf(reader, bytes).toString('hex')]).toEqual([opcode, 'f248cdc9c90700']);
+      reader.remask(bytes);
+      expect(bytes).toEqual(bytesOf(hex));
+    }
+    const long = frameOf(0xc2, Buffer.alloc(300));
+    expect(new SimpleFrameReader({ maxMessageBytes: 299 }).next(long, 0, long.length)).toBe(
+      FrameKind.complex,
+    );
+    const longReader = new SimpleFrameReader({ maxMessageBytes: 300 });
+    longReader.acceptsDeflated = true;
+    expect(longReader.next(long, 0, long.length)).toBe(FrameKind.deflatedBinary);
+    const tooLong = frameOf(0xc2, Buffer.alloc(301));
+    expect(longReader.next(tooLong, 0, tooLong.length)).toBe(FrameKind.complex);
+  });
+
+  it.each([
+    ['a compressed first fragment', '41 80 01020304'],
+    ['a compressed continuation', 'c0 80 01020304'],
+    ['a compressed ping', 'c9 80 01020304'],
+    ['a compressed pong', 'ca 80 01020304'],
+    ['a compressed close frame', 'c8 80 01020304'],
+    ['RSV2 beside RSV1', 'e1 80 01020304'],
+    ['a compressed frame without a mask', 'c1 00 01020304'],
+  ])('leaves %s to ws, also where compression was agreed on', (_name, hex) => {
+    const reader = new SimpleFrameReader({ maxMessageBytes: 100 });
+    reader.acceptsDeflated = true;
+    const bytes = bytesOf(hex);
+    expect(reader.next(bytes, 0, bytes.length)).toBe(FrameKind.complex);
+    expect(bytes).toEqual(bytesOf(hex));
+  });
+
   it('reads payloads of every length around the borders of encodings and of the native unmasking', () => {
     const reader = new SimpleFrameReader({ maxMessageBytes: 70_000 });
     for (const length of [1, 2, 3, 4, 5, 47, 48, 49, 50, 51, 125, 126, 127, 65_535, 65_536, 70_000]) {

@@ -17,10 +17,16 @@ export const FrameKind = {
   close: 6,
   /** Not simple: ws must see these bytes, which stand as the client sent them, and decide. */
   complex: 5,
+  /** A whole message whose payload is compressed (RFC 7692 §6); nothing of it is checked but the frame. */
+  deflatedText: 7,
+  deflatedBinary: 8,
 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
 const MASKED = 0x80;
+const RSV1 = 0x40;
+const OPCODE_BITS = 0x0f;
+const CONTROL_BIT = 0x08;
 const LENGTH_BITS = 0x7f;
 const LENGTH_16 = 126;
 const MAX_CONTROL_PAYLOAD_BYTES = 125;
@@ -29,18 +35,20 @@ const MASK_BYTES = 4;
 /** Below this size a loop beats the call into the addon, and leaves no view of the payload to be collected. */
 const NATIVE_UNMASK_BYTES = 80;
 
-/** First bytes of simple frames, FIN set and RSV clear; all others are complex. */
+/** First bytes of simple frames, FIN set and RSV clear but for compressed messages; all others are complex. */
 const FIRST_BYTE_KINDS: FrameKind[] = Array.from({ length: 256 }, () => FrameKind.complex);
 FIRST_BYTE_KINDS[0x80 | Opcode.text] = FrameKind.text;
 FIRST_BYTE_KINDS[0x80 | Opcode.binary] = FrameKind.binary;
 FIRST_BYTE_KINDS[0x80 | Opcode.ping] = FrameKind.ping;
 FIRST_BYTE_KINDS[0x80 | Opcode.pong] = FrameKind.pong;
 FIRST_BYTE_KINDS[0x80 | Opcode.close] = FrameKind.close;
+FIRST_BYTE_KINDS[0x80 | RSV1 | Opcode.text] = FrameKind.deflatedText;
+FIRST_BYTE_KINDS[0x80 | RSV1 | Opcode.binary] = FrameKind.deflatedBinary;
 
 /**
  * Reads simple frames: complete, FIN, no RSV bits, masked, text, binary, ping, pong or close, within the limits, text
- * and close reasons in valid UTF-8. Everything else is `complex`: this reader takes only what is trivially valid and decides nothing
- * hard. It holds no bytes and no state of a connection, so that one serves all of them; the caller must not use it
+ * and close reasons in valid UTF-8; and whole compressed messages, for the caller to inflate. Everything else is
+ * `complex`: this reader takes only what is trivially valid and decides nothing hard. It holds no bytes and no state of a connection, so that one serves all of them; the caller must not use it
  * for a connection that has a fragmented message open, nor after a close frame.
  *
  * The fields describe the frame found by the last `next`, and are overwritten by the following one.
@@ -52,6 +60,8 @@ export class SimpleFrameReader {
   readonly #mask = Buffer.alloc(MASK_BYTES);
   #isUnmasked = false;
 
+  /** Whether the connection has agreed on compression, without which RSV1 is complex: a protocol error. */
+  acceptsDeflated = false;
   /** Opcode of the simple frame: see {@link Opcode}. */
   opcode = 0;
   /** Index of the first byte of its payload, which stands unmasked. */
@@ -81,6 +91,7 @@ export class SimpleFrameReader {
     const first = bytes[start] ?? 0;
     const kind = FIRST_BYTE_KINDS[first] ?? FrameKind.complex;
     if (kind === FrameKind.complex) return FrameKind.complex;
+    if (kind >= FrameKind.deflatedText && !this.acceptsDeflated) return FrameKind.complex;
     if (available < 2) return FrameKind.incomplete;
 
     const second = bytes[start + 1] ?? 0;
@@ -88,7 +99,7 @@ export class SimpleFrameReader {
     let payloadBytes = second & LENGTH_BITS;
     let maskStart = start + 2;
     if (payloadBytes > MAX_CONTROL_PAYLOAD_BYTES) {
-      if (first >= (0x80 | Opcode.close)) return FrameKind.complex;
+      if ((first & CONTROL_BIT) !== 0) return FrameKind.complex;
       if (payloadBytes === LENGTH_16) {
         if (available < 4) return FrameKind.incomplete;
         payloadBytes = ((bytes[start + 2] ?? 0) << 8) | (bytes[start + 3] ?? 0);
@@ -102,7 +113,7 @@ export class SimpleFrameReader {
     // Half a code: ws refuses it by its length alone, so that its payload must not be waited for.
     if (payloadBytes === 1 && kind === FrameKind.close) return FrameKind.complex;
     // A small limit may lie below what a control frame may carry; it is for messages only.
-    if (payloadBytes > this.#maxMessageBytes && first < (0x80 | Opcode.close)) return FrameKind.complex;
+    if (payloadBytes > this.#maxMessageBytes && (first & CONTROL_BIT) === 0) return FrameKind.complex;
 
     const payloadStart = maskStart + MASK_BYTES;
     const frameEnd = payloadStart + payloadBytes;
@@ -111,7 +122,7 @@ export class SimpleFrameReader {
       return FrameKind.incomplete;
     }
 
-    this.opcode = first & 0x0f;
+    this.opcode = first & OPCODE_BITS;
     this.payloadStart = payloadStart;
     this.payloadEnd = frameEnd;
     this.frameEnd = frameEnd;

@@ -10,6 +10,8 @@ export const Opcode = {
   pong: 0xa,
 } as const;
 export type Opcode = (typeof Opcode)[keyof typeof Opcode];
+/** Of messages, which alone may be compressed. */
+export type DataOpcode = typeof Opcode.text | typeof Opcode.binary;
 
 /** What a close frame without a code means; it never stands in a frame (RFC 6455 §7.4.1). */
 export const NO_STATUS_CODE = 1005;
@@ -18,6 +20,8 @@ export const NO_STATUS_CODE = 1005;
 const MAX_CLOSE_REASON_BYTES = 123;
 
 const FIN = 0x80;
+/** Marks the first frame of a compressed message (RFC 7692 §6). */
+const RSV1 = 0x40;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 
@@ -29,15 +33,17 @@ export function frameHeaderBytes(payloadBytes: number): number {
 
 /**
  * Writes the header of a final, unmasked frame, as a server sends it, and answers its length in bytes.
- * `82 05`, `82 7e 01 00` or `82 7f 00 00 00 00 00 01 00 00` for a binary payload of 5, 256 or 65,536 bytes.
+ * `82 05`, `82 7e 01 00` or `82 7f 00 00 00 00 00 01 00 00` for a binary payload of 5, 256 or 65,536 bytes; `c2 05` for
+ * one of 5 that is compressed.
  */
 export function writeFrameHeader(
   target: Buffer,
   offset: number,
   opcode: Opcode,
   payloadBytes: number,
+  isCompressed = false,
 ): number {
-  target[offset] = FIN | opcode;
+  target[offset] = isCompressed ? FIN | RSV1 | opcode : FIN | opcode;
   if (payloadBytes < LENGTH_16) {
     target[offset + 1] = payloadBytes;
     return 2;

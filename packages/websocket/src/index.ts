@@ -14,6 +14,9 @@ export {
   Opcode,
   writeFrameHeader,
 } from './frame-writer.ts';
+export type { DataOpcode } from './frame-writer.ts';
+export { InflateFailure, MessageInflater } from './message-inflater.ts';
+export { MessageDeflater } from './message-deflater.ts';
 export { InboundBuffer } from './inbound-buffer.ts';
 export type { InboundBufferOptions } from './inbound-buffer.ts';
 export { refusalResponse } from './refusal-response.ts';

@@ -103,11 +103,99 @@ describe('Upgrader beside a server of ws', () => {
   });
 });
 
+function negotiate(offers: string): { readonly status: string; readonly extensions: string | undefined } {
+  const upgrader = new Upgrader({ maxMessageBytes: 1024, compression: true });
+  const head = headOf(handshake({ 'Sec-WebSocket-Extensions': offers }));
+  const { accepted, isDeflated, response } = upgrader.upgrade(head);
+  const extensions = /\r\nSec-WebSocket-Extensions: ([^\r]*)\r\n/.exec(response)?.[1];
+  expect(accepted).toBe(response.startsWith('HTTP/1.1 101 '));
+  expect(isDeflated).toBe(extensions !== undefined);
+  return { status: response.slice(9, 12), extensions };
+}
+
+describe('Upgrader with compression', () => {
+  const AGREED =
+    'permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=12';
+
+  it('answers the example of RFC 6455 §1.3 with an offer', () => {
+    const upgrader = new Upgrader({ maxMessageBytes: 1024, compression: true });
+    const head = headOf(
+      handshake({ 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' }),
+    );
+    expect(upgrader.upgrade(head, { headers: { A: 'b' } })).toEqual({
+      accepted: true,
+      isDeflated: true,
+      response:
+        'HTTP/1.1 101 Switching Protocols\r\n' +
+        'Upgrade: websocket\r\n' +
+        'Connection: Upgrade\r\n' +
+        'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n' +
+        `Sec-WebSocket-Extensions: ${AGREED}\r\n` +
+        'A: b\r\n' +
+        '\r\n',
+    });
+    // Nothing of it stays for the next.
+    expect(upgrader.upgrade(headOf(handshake()))).toMatchObject({ accepted: true, isDeflated: false });
+  });
+
+  it.each([
+    ['of Firefox', 'permessage-deflate'],
+    ['of Chromium and ws', 'permessage-deflate; client_max_window_bits'],
+    ["of Python's websockets", 'permessage-deflate; server_max_window_bits=12; client_max_window_bits=12'],
+    ['of the largest windows', 'permessage-deflate; server_max_window_bits=15; client_max_window_bits="15"'],
+    [
+      'without context takeover',
+      'permessage-deflate; server_no_context_takeover; client_no_context_takeover',
+    ],
+    ['beside other extensions', 'x-webkit-deflate-frame, permessage-deflate'],
+    ['whose first choice cannot be met', 'permessage-deflate; server_max_window_bits=9, permessage-deflate'],
+  ])('accepts an offer %s without context takeover in either direction', (_name, offers) => {
+    const { status, extensions } = negotiate(offers);
+    expect(status).toBe('101');
+    expect(extensions?.split('; ').toSorted()).toEqual(AGREED.split('; ').toSorted());
+  });
+
+  it.each([
+    ['of a window smaller than ours', 'permessage-deflate; server_max_window_bits=11'],
+    [
+      'of small windows only',
+      'permessage-deflate; server_max_window_bits=8, permessage-deflate; server_max_window_bits=9',
+    ],
+    ['of other extensions', 'permessage-bzip2, x-webkit-deflate-frame; a="b"'],
+  ])('declines an offer %s, and the connection goes on uncompressed', (_name, offers) => {
+    expect(negotiate(offers)).toEqual({ status: '101', extensions: undefined });
+  });
+
+  it.each([
+    ['with an unknown parameter', 'permessage-deflate; window=3'],
+    ['with a value where none belongs', 'permessage-deflate; server_no_context_takeover=1'],
+    ['without a value where one belongs', 'permessage-deflate; server_max_window_bits'],
+    ['of a window that there is not', 'permessage-deflate; client_max_window_bits=16'],
+    ['of a window with a leading sign', 'permessage-deflate; server_max_window_bits=-9'],
+    ['with a repeated parameter', 'permessage-deflate; client_max_window_bits=9; client_max_window_bits=9'],
+    ['that is no list of extensions', 'permessage-deflate;;'],
+    ['that is empty', ''],
+    ['that is malformed beside one that could be met', 'permessage-deflate; a, permessage-deflate'],
+  ])('refuses an offer %s as ws does', (_name, offers) => {
+    expect(negotiate(offers)).toEqual({ status: '400', extensions: undefined });
+  });
+
+  it('agrees on nothing when it is off', () => {
+    const upgrader = new Upgrader({ maxMessageBytes: 1024 });
+    for (const offers of ['permessage-deflate', 'permessage-deflate;;']) {
+      const result = upgrader.upgrade(headOf(handshake({ 'Sec-WebSocket-Extensions': offers })));
+      expect(result).toMatchObject({ accepted: true, isDeflated: false });
+      expect(result.response).not.toContain('Sec-WebSocket-Extensions');
+    }
+  });
+});
+
 describe('Upgrader', () => {
   it('answers the example of RFC 6455 §1.3', () => {
     const upgrader = new Upgrader({ maxMessageBytes: 1024 });
     expect(upgrader.upgrade(headOf(handshake()))).toEqual({
       accepted: true,
+      isDeflated: false,
       response:
         'HTTP/1.1 101 Switching Protocols\r\n' +
         'Upgrade: websocket\r\n' +

@@ -1,9 +1,12 @@
 import { checkedLimit } from './errors.ts';
+import { DEFLATE_WINDOW_BITS } from './message-deflater.ts';
 import type { RequestHead } from './request-head.ts';
 import { appendHeaderLines } from './response-header.ts';
 import {
   createHandshakeServer,
+  isExtensionList,
   isProtocolList,
+  type DeflateOptions,
   type HandshakeOutcome,
   type HandshakeServer,
   type HandshakeSocket,
@@ -21,6 +24,8 @@ export interface UpgradeResult {
   readonly accepted: boolean;
   /** What ws wrote: the 101, or its 400, 405 or 426. Printable ASCII and CR LF. */
   readonly response: string;
+  /** Whether messages may be compressed, each for itself (permessage-deflate without context takeover, RFC 7692). */
+  readonly isDeflated: boolean;
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -57,23 +62,58 @@ export function looksLikeHandshake(head: RequestHead): boolean {
 }
 
 /**
+ * Compression without context takeover in both directions (RFC 7692 §7.1.1), so that nothing is kept between two
+ * messages, and with one window for all, so that one frame serves all. An offer that asks for a smaller window cannot be
+ * met.
+ */
+const DEFLATE: DeflateOptions = {
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  serverMaxWindowBits: DEFLATE_WINDOW_BITS,
+  clientMaxWindowBits: false,
+};
+
+/**
  * Lets ws validate and answer WebSocket handshakes (RFC 6455 §4.2) without a socket: ws writes its answer to one
  * stand-in object, and the connection that it would build is an object that is thrown away at once. Synchronous, and
  * nothing of a request is kept after its call. One serves a whole worker.
  */
 export class Upgrader {
-  readonly #server: HandshakeServer;
+  readonly #plain: HandshakeServer;
+  /** Agrees on compression with clients that offer it; undefined when it is off. */
+  readonly #deflating: HandshakeServer | undefined;
   readonly #standIn = new StandIn();
   #options: UpgradeOptions = {};
   #accepted = false;
+  #isDeflated = false;
 
-  constructor(options: { readonly maxMessageBytes: number }) {
-    this.#server = createHandshakeServer({
+  /** `compression`: agree on it where a client offers it. Default false. */
+  constructor(options: { readonly maxMessageBytes: number; readonly compression?: boolean }) {
+    const maxPayload = checkedLimit('maxMessageBytes', options.maxMessageBytes);
+    this.#plain = this.#createServer(maxPayload, false);
+    this.#deflating = options.compression === true ? this.#createServer(maxPayload, DEFLATE) : undefined;
+  }
+
+  /**
+   * Answers one handshake. An offer of compression that is well-formed but cannot be met is declined, which leaves the
+   * connection uncompressed; ws would refuse it. Throws WEBSOCKET_HEADER for `options.headers` that cannot be sent.
+   */
+  upgrade(head: RequestHead, options: UpgradeOptions = {}): UpgradeResult {
+    const offers = head.headers['sec-websocket-extensions'];
+    if (this.#deflating !== undefined && offers !== undefined) {
+      const result = this.#ask(this.#deflating, head, options);
+      if (result.accepted || !isExtensionList(offers)) return result;
+    }
+    return this.#ask(this.#plain, head, options);
+  }
+
+  #createServer(maxPayload: number, perMessageDeflate: DeflateOptions | false): HandshakeServer {
+    const server = createHandshakeServer({
       noServer: true,
       clientTracking: false,
       autoPong: false,
-      perMessageDeflate: false,
-      maxPayload: checkedLimit('maxMessageBytes', options.maxMessageBytes),
+      perMessageDeflate,
+      maxPayload,
       handleProtocols: (offered) => {
         const { protocol } = this.#options;
         return protocol !== undefined && offered.has(protocol) ? protocol : false;
@@ -81,29 +121,32 @@ export class Upgrader {
       // ws only constructs it, sets `_protocol` and calls `setSocket`; a real WebSocket would cost 2 µs and 1 KB here.
       WebSocket: Unbuilt,
     });
-    this.#server.on('headers', (lines) => {
+    server.on('headers', (lines) => {
       const { headers } = this.#options;
       if (headers !== undefined) appendHeaderLines(lines, headers, RESERVED_HEADERS);
     });
+    return server;
   }
 
-  /** Answers one handshake. Throws WEBSOCKET_HEADER for `options.headers` that cannot be sent. */
-  upgrade(head: RequestHead, options: UpgradeOptions = {}): UpgradeResult {
+  #ask(server: HandshakeServer, head: RequestHead, options: UpgradeOptions): UpgradeResult {
     const standIn = this.#standIn;
     standIn.written = '';
     this.#accepted = false;
+    this.#isDeflated = false;
     this.#options = options;
     try {
-      this.#server.handleUpgrade(head, standIn, EMPTY, this.#onUpgraded);
-      return { accepted: this.#accepted, response: standIn.written };
+      server.handleUpgrade(head, standIn, EMPTY, this.#onUpgraded);
+      return { accepted: this.#accepted, response: standIn.written, isDeflated: this.#isDeflated };
     } finally {
       this.#options = {};
       standIn.written = '';
     }
   }
 
-  readonly #onUpgraded = (): void => {
+  readonly #onUpgraded = (outcome: HandshakeOutcome): void => {
     this.#accepted = true;
+    // oxlint-disable-next-line no-underscore-dangle
+    this.#isDeflated = outcome._extensions !== undefined;
   };
 }
 

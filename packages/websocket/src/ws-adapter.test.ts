@@ -4,15 +4,20 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 import { describe, expect, it } from 'vitest';
+import { PerMessageDeflate } from 'ws';
 
 import { AwakeSocket } from './awake-socket.ts';
 import {
   createServerSide,
   detach,
   heldBytes,
+  inflateError,
   isAtMessageBoundary,
+  isExtensionList,
   isOpen,
   isProtocolList,
+  type InflateCallback,
+  type ReceiverInflate,
   type ServerSideListeners,
   type ServerSideOptions,
   type ServerSideWebSocket,
@@ -44,7 +49,7 @@ interface Rig {
   readonly receive: (hex: string) => void;
 }
 
-function openServerSide(): Rig {
+function openServerSide(inflate?: ReceiverInflate): Rig {
   const seen: string[] = [];
   const socket = new AwakeSocket(
     {
@@ -53,13 +58,17 @@ function openServerSide(): Rig {
     },
     seen,
   );
-  const webSocket = createServerSide(socket, OPTIONS, LISTENERS, seen);
+  const webSocket = createServerSide(socket, { ...OPTIONS, inflate }, LISTENERS, seen);
   return {
     seen,
     socket,
     webSocket,
     receive: (hex) => socket.deliver(Buffer.from(hex.replaceAll(' ', ''), 'hex')),
   };
+}
+
+function unexpected(): never {
+  throw new Error('nothing was to be inflated');
 }
 
 describe('what is relied on inside ws', () => {
@@ -160,6 +169,46 @@ describe('what is relied on inside ws', () => {
     expect(webSocket._closeTimer?.hasRef()).toBe(true);
     detach(webSocket);
     expect(webSocket._closeTimer).toBe(null);
+  });
+
+  it('asks permessage-deflate for the payloads of compressed messages, and waits to be called back', async () => {
+    expect(new PerMessageDeflate({ isServer: true })).toMatchObject({
+      decompress: expect.any(Function),
+      cleanup: expect.any(Function),
+    });
+    const asked: unknown[] = [];
+    let answer: InflateCallback = unexpected;
+    const { seen, webSocket, receive } = openServerSide({
+      decompress: (payload, isLast, callback) => {
+        asked.push([payload.toString('hex'), isLast]);
+        answer = callback;
+      },
+      cleanup: () => undefined,
+    });
+    receive('41 81 00000000 01  89 80 00000000  80 81 00000000 02  81 81 00000000 61');
+    expect(isAtMessageBoundary(webSocket)).toBe(false);
+    answer(null, Buffer.alloc(0));
+    expect(isAtMessageBoundary(webSocket)).toBe(false);
+    answer(null, Buffer.from('Hello'));
+    expect(asked).toEqual([
+      ['01', false],
+      ['02', true],
+    ]);
+    expect(seen).toEqual(['write 8a00', 'ping', 'message 48656c6c6f false', 'message 61 false']);
+    expect(isAtMessageBoundary(webSocket)).toBe(true);
+    receive('c2 80 00000000');
+    answer(inflateError(webSocket, true));
+    expect(webSocket._receiver._errored).toBe(true);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(seen.slice(4)).toEqual(['write 880203f1', 'error', 'finish']);
+    detach(webSocket);
+  });
+
+  it('tells well-formed offers of extensions from others', () => {
+    const offers = ['a, b; c=d', 'permessage-deflate', 'permessage-deflate; server_max_window_bits=8'];
+    const broken = ['', 'a,,b', 'permessage-deflate; a', 'permessage-deflate; server_max_window_bits=7'];
+    expect(offers.map(isExtensionList)).toEqual([true, true, true]);
+    expect(broken.map(isExtensionList)).toEqual([false, false, false, false]);
   });
 
   it('parses lists of subprotocols', () => {

@@ -2,7 +2,7 @@
 /* oxlint-disable no-underscore-dangle */
 import type { EventEmitter } from 'node:events';
 
-import { subprotocol, WebSocket, WebSocketServer } from 'ws';
+import { extension, PerMessageDeflate, subprotocol, WebSocket, WebSocketServer } from 'ws';
 
 import type { RequestHead } from './request-head.ts';
 
@@ -16,6 +16,35 @@ declare module 'ws' {
     /** The offered subprotocols in their order. Throws a SyntaxError for what is no list of distinct tokens. */
     parse(header: string): Set<string>;
   };
+  /** Exported since 8.20, missing in the types. */
+  // oxlint-disable-next-line no-shadow
+  export const extension: {
+    /** The offers by extension. Throws a SyntaxError. */
+    parse(header: string): Record<string, unknown[] | undefined>;
+  };
+  /** Exported since 8.20, missing in the types. */
+  // oxlint-disable-next-line no-shadow
+  export class PerMessageDeflate implements ReceiverInflate {
+    constructor(options: { readonly isServer: boolean; readonly maxPayload?: number });
+    /** Takes the first offer that the options allow, here any. Throws for parameters that RFC 7692 §7.1 does not know. */
+    accept(offers: unknown[]): void;
+    decompress(payload: Buffer, isLast: boolean, callback: InflateCallback): void;
+    cleanup(): void;
+  }
+}
+
+/** The name of the extension in headers, and among the extensions of a WebSocket. */
+const PERMESSAGE_DEFLATE = 'permessage-deflate';
+
+/** Whether ws takes this value of Sec-WebSocket-Extensions for well-formed, whatever it can agree to. */
+export function isExtensionList(value: string): boolean {
+  try {
+    const offers = extension.parse(value)[PERMESSAGE_DEFLATE];
+    if (offers !== undefined) new PerMessageDeflate({ isServer: true }).accept(offers);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether ws takes this value of Sec-WebSocket-Protocol. */
@@ -43,14 +72,26 @@ export interface HandshakeSocket {
 /** What ws uses of the connection that it builds after a handshake. */
 export interface HandshakeOutcome {
   _protocol: string;
+  /** Set when an extension was agreed on. */
+  _extensions?: object;
   setSocket(): void;
+}
+
+/** Of permessage-deflate (RFC 7692 §7.1): what ws takes as `perMessageDeflate`. */
+export interface DeflateOptions {
+  readonly serverNoContextTakeover: true;
+  readonly clientNoContextTakeover: true;
+  /** Offers of less are declined; the answer says it. */
+  readonly serverMaxWindowBits: number;
+  /** Never in the answer: the client may use what it likes. */
+  readonly clientMaxWindowBits: false;
 }
 
 export interface HandshakeOptions {
   readonly noServer: true;
   readonly clientTracking: false;
   readonly autoPong: false;
-  readonly perMessageDeflate: false;
+  readonly perMessageDeflate: DeflateOptions | false;
   readonly maxPayload: number;
   readonly handleProtocols: (offered: ReadonlySet<string>) => string | false;
   readonly WebSocket: new () => HandshakeOutcome;
@@ -59,7 +100,12 @@ export interface HandshakeOptions {
 /** A WebSocketServer of which only handshakes are wanted. */
 export interface HandshakeServer {
   on(event: 'headers', listener: (lines: string[]) => void): this;
-  handleUpgrade(request: RequestHead, socket: HandshakeSocket, head: Buffer, onAccepted: () => void): void;
+  handleUpgrade(
+    request: RequestHead,
+    socket: HandshakeSocket,
+    head: Buffer,
+    onAccepted: (outcome: HandshakeOutcome) => void,
+  ): void;
 }
 
 export function createHandshakeServer(options: HandshakeOptions): HandshakeServer {
@@ -93,7 +139,26 @@ interface Receiver extends EventEmitter {
   readonly writableEnded: boolean;
   readonly writableLength: number;
   readonly _writableState: { readonly errorEmitted: boolean };
+  /** An error that closes with this code, once it is given to the callback that was waited for. */
+  createError(
+    kind: new (message: string) => Error,
+    message: string,
+    prefix: boolean,
+    statusCode: number,
+    errorCode: string,
+  ): Error;
 }
+
+/** What a receiver asks of permessage-deflate: ws's own class has it, and `DeferredInflate`. */
+export interface ReceiverInflate {
+  /** The payload of one frame of a compressed message. The receiver reads nothing more before it is called back. */
+  decompress(payload: Buffer, isLast: boolean, callback: InflateCallback): void;
+  /** The WebSocket has closed. */
+  cleanup(): void;
+}
+
+/** Never to be called within `decompress`: the receiver would end its write twice. */
+export type InflateCallback = (error: Error | null, payload?: Buffer) => void;
 
 /** The members of ws's Sender that are read here (lib/sender.js). */
 interface Sender {
@@ -120,6 +185,7 @@ export interface ServerSideWebSocket<Owner = unknown> {
   [kOwner]: Owner;
   [kListeners]: ServerSideListeners<Owner>;
   readonly readyState: number;
+  _extensions: { readonly [PERMESSAGE_DEFLATE]?: ReceiverInflate };
   readonly _receiver: Receiver;
   readonly _sender: Sender;
   readonly _closeFrameSent: boolean;
@@ -161,12 +227,15 @@ const SENDER_IDLE = 0;
 const EMPTY = Buffer.alloc(0);
 
 /** Bytes that a chunk costs beside its own: the Buffer object and its place in an array. */
-const CHUNK_OVERHEAD_BYTES = 128;
+export const CHUNK_OVERHEAD_BYTES = 128;
 
-/** A WebSocket of ws in the server role, open, over a socket whose handshake is already done. */
+/**
+ * A WebSocket of ws in the server role, open, over a socket whose handshake is already done. `inflate`: permessage-deflate
+ * was agreed on.
+ */
 export function createServerSide<Owner>(
   socket: WebSocketSocket,
-  options: ServerSideOptions,
+  options: ServerSideOptions & { readonly inflate?: ReceiverInflate | undefined },
   listeners: ServerSideListeners<Owner>,
   owner: Owner,
 ): ServerSideWebSocket<Owner> {
@@ -185,6 +254,7 @@ export function createServerSide<Owner>(
   webSocket.on('pong', onPong);
   webSocket.on('error', onError);
   webSocket.on('close', onClose);
+  if (options.inflate !== undefined) webSocket._extensions = { [PERMESSAGE_DEFLATE]: options.inflate };
   webSocket.setSocket(socket, EMPTY, options);
   return webSocket;
 }
@@ -265,6 +335,20 @@ export function detach(webSocket: ServerSideWebSocket): void {
   // Errors that were already on their way, in a later tick or further up this stack, must find a listener.
   webSocket.on('error', detachedOnError);
   webSocket._receiver.on('error', ignore);
+}
+
+/** The error of ws for a payload that cannot be inflated; calling back with it closes 1007 or 1009. */
+export function inflateError(webSocket: ServerSideWebSocket, isTooLarge: boolean): Error {
+  const receiver = webSocket._receiver;
+  return isTooLarge
+    ? receiver.createError(
+        RangeError,
+        'Max payload size exceeded',
+        false,
+        1009,
+        'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH',
+      )
+    : receiver.createError(Error, 'invalid compressed data', false, 1007, 'WS_ERR_INVALID_DEFLATE');
 }
 
 /** Stops the timer that ends a closing handshake; ws starts it after its close frame was written. */
