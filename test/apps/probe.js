@@ -5,17 +5,19 @@ const halfAnswered = [];
 
 /**
  * The application of the whole-system specs. /echo sends every message back. /where says first which process serves, then
- * echoes. /news subscribes to the channels of the query; a message `channel text` is published there.
+ * echoes. /who says for whom it takes its client, by WebSocket and by HTTP. /news subscribes to the channels of the query; a message `channel text` is published there.
  */
 export default (context) => ({
   name: 'probe',
-  upgrade({ path, query }) {
+  upgrade({ path, query, remoteAddress }) {
+    if (path === '/who') return { kind: 'accept', attachment: remoteAddress };
     if (path === '/echo' || path === '/where') return { kind: 'accept', attachment: path };
     if (path === '/news') return { kind: 'accept', attachment: path, channels: query.getAll('channel') };
     return undefined;
   },
   open(connection) {
     if (connection.attachment === '/where') connection.send(String(process.pid));
+    else if (!connection.attachment.startsWith('/')) connection.send(connection.attachment);
   },
   message(connection, data, isBinary) {
     if (connection.attachment !== '/news') {
@@ -36,6 +38,9 @@ export default (context) => ({
         response.writeHead(200, { 'Content-Type': 'text/plain', 'Content-Length': 10 });
         response.write('half,');
         setTimeout(() => response.end('whole'), 700);
+        return true;
+      case '/who':
+        response.end(request.socket.remoteAddress);
         return true;
       case '/release':
         for (const half of halfAnswered.splice(0)) half.end('whole');

@@ -42,6 +42,7 @@ export function farmOptions(settings: Settings, facts: StartFacts): FarmOptions 
     slowConsumerPolicy: settings.slowConsumerPolicy,
     trustedProxies: settings.trustedProxies,
     proxyProtocol: settings.proxyProtocol,
+    allowedOrigins: settings.allowedOrigins,
     borrowMessages: settings.borrowMessages,
     version: facts.version,
     log: facts.log,

@@ -18,6 +18,9 @@ export const COUNTERS = {
     'Connections ended at once because proxyProtocol is required and they do not come from trustedProxies.',
   refused_proxy_header:
     'Connections of trusted proxies ended because their PROXY header was malformed, or required and missing.',
+  forwarded_for_malformed:
+    'Upgrades whose X-Forwarded-For, from a trusted proxy, had an entry that is no address.',
+  refused_origin: 'Upgrades refused with 403 because their page is not of allowedOrigins.',
   refused_by_app: 'Upgrades refused by an upgrade hook, or that no app took (404).',
   refused_app_error: 'Upgrades refused with 500 because an upgrade hook threw or rejected.',
   refused_handshake_timeout:

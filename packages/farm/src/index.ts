@@ -1,3 +1,4 @@
+export { isOriginPattern, MAX_ALLOWED_ORIGINS } from './allowed-origins.ts';
 export { accept, defineApp, reject } from './app.ts';
 export type {
   Acceptance,

@@ -20,6 +20,7 @@ describe('options that are left out', () => {
       slowConsumerPolicy: 'close',
       trustedProxies: [],
       proxyProtocol: 'off',
+      allowedOrigins: [],
       borrowMessages: false,
       version: '1.2.3',
     });
@@ -108,6 +109,19 @@ describe('the PROXY protocol', () => {
   });
 });
 
+describe('allowed origins', () => {
+  it('are origins, with wildcards where these are clear', () => {
+    const allowedOrigins = ['https://app.example.com', 'https://*.example.com', 'http://localhost:*', 'null'];
+    expect(resolve({ allowedOrigins }).allowedOrigins).toEqual(allowedOrigins);
+  });
+
+  it('that are wrong are named', () => {
+    expect(() => resolve({ allowedOrigins: ['null', 'app.example.com'] })).toThrow(
+      'allowedOrigins must be a list of origins such as https://app.example.com or https://*.example.com, got "app.example.com".',
+    );
+  });
+});
+
 describe('an option that is wrong', () => {
   it.each([
     ['workers', 0],
@@ -120,6 +134,7 @@ describe('an option that is wrong', () => {
     ['slowConsumerPolicy', 'wait'],
     ['trustedProxies', '10.0.0.0/8'],
     ['proxyProtocol', 'on'],
+    ['allowedOrigins', 'https://app.example.com'],
     ['proxyProtocol', 'required'],
   ])('is named, with what was received: %s %j', (option, value) => {
     try {

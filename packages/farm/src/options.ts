@@ -1,3 +1,4 @@
+import { isOriginPattern, MAX_ALLOWED_ORIGINS } from './allowed-origins.ts';
 import { FarmError } from './errors.ts';
 import type { Log } from './log.ts';
 import { isAddressRange, MAX_TRUSTED_PROXIES } from './trusted-proxies.ts';
@@ -264,12 +265,18 @@ export interface FarmOptions extends Partial<Limits> {
   /** Default `close`. */
   readonly slowConsumerPolicy?: SlowConsumerPolicy;
   /**
-   * Addresses and CIDR blocks, IPv4 and IPv6, of the proxies whose word on the client's address is taken. At most 1,024.
-   * Default: none.
+   * Addresses and CIDR blocks, IPv4 and IPv6, of the proxies whose word on the client's address is taken: their
+   * `X-Forwarded-For` and, with {@link proxyProtocol}, their PROXY header. At most 1,024. Default: none.
    */
   readonly trustedProxies?: readonly string[];
   /** The PROXY protocol, version 1 or 2. Needs {@link trustedProxies}, and is read from nobody else. Default `off`. */
   readonly proxyProtocol?: ProxyProtocol;
+  /**
+   * Origins of the web pages whose scripts may connect: `https://app.example.com`, `https://*.example.com` (subdomains
+   * at any depth), `http://localhost:*` (any port), `null`, or `*`. Others get 403; requests without an origin are no
+   * browser's and pass. At most 1,024. Default: none, which lets everybody in.
+   */
+  readonly allowedOrigins?: readonly string[];
   /** Gives message hooks views that are valid only until they return, saving a copy. Default false. */
   readonly borrowMessages?: boolean;
   /** Default: nothing is logged. */
@@ -290,6 +297,7 @@ export interface FarmConfig extends Limits {
   readonly slowConsumerPolicy: SlowConsumerPolicy;
   readonly trustedProxies: readonly string[];
   readonly proxyProtocol: ProxyProtocol;
+  readonly allowedOrigins: readonly string[];
   readonly borrowMessages: boolean;
   readonly version: string;
 }
@@ -341,6 +349,11 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
   if (proxyProtocol !== 'off' && trustedProxies.length === 0) {
     throw optionError('proxyProtocol', proxyProtocol, '"off" unless trustedProxies names who may speak it');
   }
+  const allowedOrigins = checkedList('allowedOrigins', options.allowedOrigins, {
+    maxLength: MAX_ALLOWED_ORIGINS,
+    isAllowed: isOriginPattern,
+    allowed: 'origins such as https://app.example.com or https://*.example.com',
+  });
   return Object.freeze({
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the loop above has set them all.
     ...(limits as Limits),
@@ -354,6 +367,7 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     slowConsumerPolicy,
     trustedProxies,
     proxyProtocol,
+    allowedOrigins,
     borrowMessages: options.borrowMessages ?? false,
     version: options.version ?? version,
   });

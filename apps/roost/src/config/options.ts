@@ -1,5 +1,11 @@
 import { isIP } from 'node:net';
-import { isAddressRange, LIMITS, MAX_TRUSTED_PROXIES } from '@roost/farm';
+import {
+  isAddressRange,
+  isOriginPattern,
+  LIMITS,
+  MAX_ALLOWED_ORIGINS,
+  MAX_TRUSTED_PROXIES,
+} from '@roost/farm';
 import type { LimitName } from '@roost/farm';
 import { z } from 'zod';
 import {
@@ -73,13 +79,20 @@ const MAIN_OPTIONS = {
     maxLength: MAX_TRUSTED_PROXIES,
     elements: 'addresses and CIDR blocks such as 10.0.0.0/8',
     whenLeftOut: 'to trust none',
-    doc: "Proxies whose word on the client's address is taken.",
+    doc: "Proxies whose word on the client's address is taken: the X-Forwarded-For of their upgrades and, with proxyProtocol, their PROXY header. List only proxies that write what they saw themselves.",
   }),
   proxyProtocol: choice({
     words: ['off', 'optional', 'required'],
     default: 'off',
     placeholder: '<mode>',
     doc: 'The PROXY protocol (version 1 or 2) from trustedProxies: `optional` reads a header where there is one, `required` ends connections without one, and those of everybody else.',
+  }),
+  allowedOrigins: list({
+    isAllowed: isOriginPattern,
+    maxLength: MAX_ALLOWED_ORIGINS,
+    elements: 'origins such as https://app.example.com or https://*.example.com',
+    whenLeftOut: 'to let all pages connect',
+    doc: 'Origins of the web pages whose scripts may connect; others get 403. `https://*.example.com` is every subdomain at any depth, `http://localhost:*` any port, `null` a sandboxed or local page, `*` everybody. Requests without an Origin header come from programs, not from browsers, and pass.',
   }),
   logLevel: choice({
     words: ['debug', 'info', 'warn', 'error', 'fatal', 'silent'],

@@ -1,4 +1,5 @@
 import { InboundBuffer } from '@roost/websocket';
+import { AllowedOrigins } from '../allowed-origins.ts';
 import { TrustedProxies } from '../trusted-proxies.ts';
 import { AppHost } from './app-host.ts';
 import { AwakeConnections } from './awake-connections.ts';
@@ -45,6 +46,7 @@ export function assemble(foundation: Foundation): Core {
   parts.hub = new Hub(table.firstSubscriptions, (channel) => broker.unsubscribe(channel));
   parts.apps = new AppHost(core);
   parts.trustedProxies = new TrustedProxies(config.trustedProxies);
+  parts.allowedOrigins = new AllowedOrigins(config.allowedOrigins);
   parts.preface = new Preface(core);
   parts.handshakes = new Handshakes(core);
   parts.http = new HttpConnections(core);

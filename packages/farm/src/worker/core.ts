@@ -1,6 +1,7 @@
 import type { Broker } from '@roost/broker';
 import type { Poller } from '@roost/poller';
 import type { InboundBuffer } from '@roost/websocket';
+import type { AllowedOrigins } from '../allowed-origins.ts';
 import type { Counters } from '../counters.ts';
 import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
@@ -41,6 +42,7 @@ export interface Core {
   readonly broker: Broker;
   readonly apps: AppHost;
   readonly trustedProxies: TrustedProxies;
+  readonly allowedOrigins: AllowedOrigins;
   readonly preface: Preface;
   readonly handshakes: Handshakes;
   readonly http: HttpConnections;

@@ -12,6 +12,7 @@ import type { Decided } from './app-host.ts';
 import { describeError } from './app-host.ts';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
+import { applyForwardedFor } from './forwarded-for.ts';
 import { isPromise } from './promises.ts';
 import { TimeoutKind } from './timeouts.ts';
 import { HeadUpgradeRequest } from './upgrade-request.ts';
@@ -103,12 +104,17 @@ export class Handshakes {
       lifecycle.refuseWith(slot, this.#upgrader.upgrade(head).response, 'refused_bad_request');
       return;
     }
+    applyForwardedFor(core, slot, head.headers);
     if (core.isDraining) {
       this.#refuseDraining(slot);
       return;
     }
     if (table.hasFlag(slot, RowFlag.reserved)) {
       lifecycle.refuse(slot, 503, 'the server is at its connection limit', 'refused_limit', RETRY_SOON);
+      return;
+    }
+    if (!core.allowedOrigins.isAllowed(head.headers)) {
+      lifecycle.refuse(slot, 403, 'pages of this origin may not connect', 'refused_origin');
       return;
     }
     const request = new HeadUpgradeRequest(core, slot, head);

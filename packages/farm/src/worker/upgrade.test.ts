@@ -357,6 +357,43 @@ describe('a connection beyond the limit', () => {
   });
 });
 
+describe('the page that asks', () => {
+  const ALLOWED = ['https://app.example.com', 'https://*.example.org'];
+
+  it.each([
+    [['Origin: https://app.example.com']],
+    [['Origin: https://eu.app.example.org']],
+    // A program: browsers always say theirs.
+    [[]],
+  ])('is let in when it is of allowedOrigins, or none: %j', async (lines) => {
+    await start(ECHO, { allowedOrigins: ALLOWED });
+    const client = await harness.connect();
+    client.writeText(upgradeHead('/', lines));
+    expect(await client.readHead()).toMatch(/^HTTP\/1\.1 101 /);
+    await client.close();
+  });
+
+  it.each([
+    ['Origin: https://evil.example'],
+    ['Origin: null'],
+    ['Sec-WebSocket-Origin: https://evil.example'],
+  ])('is refused with 403 before any hook sees it when it is not: %s', async (line) => {
+    await start({ upgrade: () => throwing('nobody asked') }, { allowedOrigins: ALLOWED });
+    const client = await harness.connect();
+    client.writeText(upgradeHead('/', [line]));
+    expect(await client.readHead()).toMatch(/^HTTP\/1\.1 403 /);
+    await client.closed;
+    expect(await harness.count('refused_origin')).toBe(1);
+    expect(await harness.count('app_errors')).toBe(0);
+  });
+
+  it('is not asked for by plain HTTP', async () => {
+    await start({ http: (_request, response) => void response.end('hello') }, { allowedOrigins: ALLOWED });
+    const headers = { Origin: 'https://evil.example' };
+    expect(await (await fetch(`http://127.0.0.1:${harness.port}/`, { headers })).text()).toBe('hello');
+  });
+});
+
 function throwing(message: string): never {
   throw new Error(message);
 }
