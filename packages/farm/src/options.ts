@@ -178,6 +178,13 @@ export const LIMITS = {
     unit: 'bytes',
     doc: 'Outbound queue of one connection, beyond what its kernel buffer takes. Past it the slow-consumer policy applies.',
   },
+  maxOutboundBytesPerWorker: {
+    default: 256 * 1024 * 1024,
+    min: 2 * 1024 * 1024,
+    max: 1024 * 1024 * 1024 * 1024,
+    unit: 'bytes',
+    doc: 'Memory of all outbound queues of one worker; a publication that stands in many counts once. Beyond it the slow-consumer policy applies to the longest queues, whoever the message was for, until a sixteenth is free: `close` closes them, `drop` empties them. When frames that have begun leave no room, their connections end (1006).',
+  },
   maxBroadcastQueueBytes: {
     default: 64 * 1024 * 1024,
     min: 65_536,
@@ -319,6 +326,11 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
   if (maxMessageBytes > maxInboundBytesPerWorker) {
     const allowed = `at least maxMessageBytes (${maxMessageBytes}), or no such message could arrive`;
     throw optionError('maxInboundBytesPerWorker', maxInboundBytesPerWorker, allowed);
+  }
+  const { maxOutboundBytes = 0, maxOutboundBytesPerWorker = 0 } = limits;
+  if (2 * maxOutboundBytes > maxOutboundBytesPerWorker) {
+    const allowed = `at least twice maxOutboundBytes (${maxOutboundBytes}), or one queue could be all of it`;
+    throw optionError('maxOutboundBytesPerWorker', maxOutboundBytesPerWorker, allowed);
   }
   const workers = options.workers ?? defaultWorkers;
   if (!Number.isInteger(workers) || workers < 1 || workers > 1024) {

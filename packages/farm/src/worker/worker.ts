@@ -167,10 +167,11 @@ export class Worker implements ChannelHandlers<MasterMessage> {
   }
 
   #reportNow(): WorkerReport {
-    const { counters, hub, broker } = this.#core;
+    const { counters, hub, broker, outbound } = this.#core;
     return {
       connections: counters.get('upgrades') - counters.get('closed'),
       subscriptions: hub.subscriptionCount,
+      outboundBytes: outbound.heldBytes,
       broker: { state: broker.state, reason: broker.stateReason },
       counters: counters.snapshot(),
     };
