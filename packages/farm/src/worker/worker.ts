@@ -205,7 +205,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
 
   /** Ends everything that would keep the process, or a test, alive. */
   async #release(): Promise<void> {
-    const { timeouts, expirations, poller, apps, broker, config, table, lifecycle } = this.#core;
+    const { timeouts, expirations, poller, apps, broker, broadcaster, config, table, lifecycle } = this.#core;
     clearInterval(this.#reportTimer);
     this.#heartbeat.stop();
     this.#queries.stop();
@@ -217,6 +217,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     });
     await Promise.race([apps.stop(), isLate]);
     await Promise.race([broker.stop(), isLate]);
+    broadcaster.stop();
     poller.destroy();
   }
 }
