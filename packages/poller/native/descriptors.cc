@@ -156,6 +156,13 @@ int TerminateDescriptor(int fd) {
   return CloseDescriptor(fd);
 }
 
+int ResetDescriptor(int fd) {
+  // close(2) sends RST then, and the kernel keeps nothing: no FIN_WAIT, no TIME_WAIT (socket(7)).
+  const linger at_once = {1, 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  return CloseDescriptor(fd);
+}
+
 int DuplicateDescriptor(int fd) {
   int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   return copy >= 0 ? copy : -errno;
@@ -188,6 +195,7 @@ bool DefineDescriptors(napi_env env, napi_value exports) {
       {"receiveDescriptors", ReceiveDescriptors},
       {"closeDescriptor", OfDescriptor<CloseDescriptor>},
       {"terminateDescriptor", OfDescriptor<TerminateDescriptor>},
+      {"resetDescriptor", OfDescriptor<ResetDescriptor>},
       {"duplicateDescriptor", OfDescriptor<DuplicateDescriptor>},
       {"setCloseOnExec", OfDescriptor<SetCloseOnExec>},
       {"socketError", OfDescriptor<SocketError>},

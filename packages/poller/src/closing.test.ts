@@ -8,6 +8,7 @@ import {
   Interest,
   Poller,
   PollFlag,
+  resetDescriptor,
   terminateDescriptor,
 } from './index.ts';
 
@@ -71,6 +72,14 @@ describe('closing', () => {
     client.resume();
     await once(client, 'end');
     expect(rig.poller.send(slot, Buffer.from('x'), 0, 1)).toBe(-constants.errno.EPIPE);
+  });
+
+  it('resets the connection with resetDescriptor', async () => {
+    const { client, slot } = await rig.connect();
+    const failed = once(client, 'error');
+    resetDescriptor(rig.fds.at(slot)!);
+    rig.fds[slot] = -1;
+    expect((await failed)[0]).toMatchObject({ code: 'ECONNRESET' });
   });
 
   it('leaves the descriptors of rows open at destroy', async () => {

@@ -19,6 +19,7 @@ export {
   pinThread,
   Poller,
   receiveDescriptors,
+  resetDescriptor,
   sendDescriptors,
   setCloseOnExec,
   signalOnParentDeath,

@@ -62,6 +62,7 @@ interface Native {
   ): ReceivedRecord;
   closeDescriptor(fd: number): void;
   terminateDescriptor(fd: number): void;
+  resetDescriptor(fd: number): void;
   duplicateDescriptor(fd: number): number;
   setCloseOnExec(fd: number): number;
   pinThread(cpu: number): number;

@@ -291,6 +291,14 @@ export function terminateDescriptor(fd: number): void {
   native().terminateDescriptor(fd);
 }
 
+/**
+ * close(2) with SO_LINGER of 0: the peer gets RST, and the kernel keeps no state of a connection that was never served.
+ * Only for a descriptor of which there is no other copy.
+ */
+export function resetDescriptor(fd: number): void {
+  native().resetDescriptor(fd);
+}
+
 /** fcntl(F_DUPFD_CLOEXEC): another descriptor of the same socket. -errno on failure. */
 export function duplicateDescriptor(fd: number): number {
   return native().duplicateDescriptor(fd);
