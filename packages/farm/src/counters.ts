@@ -6,10 +6,13 @@ export const COUNTERS = {
   accepted: 'Sockets accepted by the master.',
   accept_errors: 'accept(2) failed for want of descriptors or memory; accepting paused for a moment.',
   accept_pauses: 'Accepting paused because no worker could take more; clients waited in the listen queue.',
+  accept_rate_pauses: 'Accepting paused because acceptRate was used up; clients waited in the listen queue.',
   handoffs: 'Sockets that a worker has acknowledged.',
   handoffs_placed_again: 'Sockets given to another worker because the first died or had no descriptor left.',
   handoffs_lost: 'Sockets that no worker could take before the farm stopped.',
   worker_restarts: 'Workers that died and were started again.',
+  worker_lags:
+    'Times a worker left hand-offs unacknowledged for workerLagMs; others got what came meanwhile.',
   worker_kills: 'Workers killed by the master because they were silent.',
   upgrades: 'Connections opened: the client has its 101.',
   http_connections: 'Connections that turned out to be plain HTTP.',
@@ -28,6 +31,15 @@ export const COUNTERS = {
   refused_upgrade_timeout:
     'Upgrades refused with 503 because the hook or its subscriptions took longer than upgradeTimeoutMs.',
   refused_subscribe: 'Upgrades refused with 503 because the broker did not confirm their channels.',
+  refused_address_connections:
+    'Sockets refused, or upgrades of clients behind a trusted proxy, because their address had maxConnectionsPerAddress.',
+  refused_address_rate:
+    'Sockets refused, or upgrades of clients behind a trusted proxy, because their address came faster than acceptRatePerAddress.',
+  refusals_answered: 'Sockets over a limit of their address that were answered with 429.',
+  refusals_closed:
+    'Sockets over a limit of their address that were closed at once, because maxRefusalsPerSecond or their places were used up.',
+  addresses_untracked:
+    'Sockets and upgrades that no limit of their address held, because maxTrackedAddresses were remembered.',
   refused_limit: 'Upgrades refused with 503 because the farm was at its connection limit.',
   refused_handshakes: 'Upgrades refused with 503 because maxHandshakes were waiting.',
   refused_inbound_bytes:
@@ -50,12 +62,6 @@ export const COUNTERS = {
   close_timeouts:
     'Connections ended because the client did not answer a close frame, or did not read a refusal.',
   messages_dropped_slow_consumer: 'Messages skipped for slow consumers (policy drop).',
-  closed_outbound_bytes:
-    'Connections closed with 4000 because maxOutboundBytesPerWorker was reached and their outbound queue was among the longest.',
-  messages_dropped_outbound_bytes:
-    'Waiting messages dropped from the longest outbound queues because maxOutboundBytesPerWorker was reached (policy drop).',
-  ended_outbound_bytes:
-    'Connections ended without a close frame because maxOutboundBytesPerWorker was reached and the frames that they had begun to receive left no room.',
   pings_sent: 'Heartbeat pings.',
   publications: 'Publications received from the broker for channels with subscribers here.',
   deliveries: 'Frames of publications handed to the kernel or to outbound queues.',

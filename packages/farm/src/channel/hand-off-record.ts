@@ -20,6 +20,10 @@ export const ACKNOWLEDGEMENT_BYTES = 8;
 
 /** The socket is one of `reservedConnections`: serve HTTP, refuse upgrades with 503. */
 export const FLAG_RESERVED = 1;
+/** The socket's address has passed a limit: answer whatever it asks for with 429. */
+export const FLAG_LIMITED = 2;
+/** The master counts the socket against a limit of its address, and wants to know when it has ended. */
+export const FLAG_COUNTED = 4;
 
 export class HandOffRecord {
   /** Room for a whole batch; {@link bytes} is the part in use. */

@@ -7,8 +7,6 @@ import type { FarmConfig } from '../options.ts';
 export interface WorkerReport {
   readonly connections: number;
   readonly subscriptions: number;
-  /** Memory of its outbound queues. */
-  readonly outboundBytes: number;
   readonly broker: { readonly state: string; readonly reason: string };
   readonly counters: Readonly<Record<string, number>>;
 }
@@ -31,6 +29,8 @@ export type MasterMessage =
     }
   | { readonly type: 'answer'; readonly id: number; readonly answer: QueryAnswer }
   | { readonly type: 'broker'; readonly message: BrokerLinkMessage }
+  /** What the other workers have of some addresses: see address-records.ts. */
+  | { readonly type: 'addresses'; readonly payload: Buffer }
   /** Close every connection with 1001, paced over `drainMs`, answer `drained`, and exit. */
   | { readonly type: 'drain'; readonly drainMs: number };
 
@@ -40,8 +40,13 @@ export type WorkerMessage =
   /** The worker cannot start; it exits after this. */
   | { readonly type: 'failed'; readonly reason: string }
   | { readonly type: 'report'; readonly report: WorkerReport }
-  /** Sockets that this worker has finished with since its start. Cumulative, so that none is counted twice. */
-  | { readonly type: 'released'; readonly total: number }
+  /**
+   * Sockets that this worker has finished with since its start, and how many of them were over a limit of their address.
+   * Cumulative, so that none is counted twice.
+   */
+  | { readonly type: 'released'; readonly total: number; readonly limited: number }
+  /** Which sockets that count against a limit of their address came and ended: see address-records.ts. */
+  | { readonly type: 'addresses'; readonly payload: Buffer }
   | { readonly type: 'log'; readonly level: LogLevel; readonly fields: LogFields; readonly message: string }
   | {
       readonly type: 'query';

@@ -2,29 +2,34 @@ import { constants } from 'node:os';
 import { accept, ADDRESS_BYTES, closeDescriptor, Interest, type Poller } from '@roost/poller';
 import type { Counters } from '../counters.ts';
 import type { Log } from '../log.ts';
+import { Rate } from '../rate.ts';
 
 /** Sockets asked of one wake-up. */
 const MAX_ACCEPTS = 64;
 /** After EMFILE and the like: a level-triggered listener would spin. */
 const ERROR_PAUSE_MS = 100;
+/** What acceptRate lets in is let in together, instead of waking for each socket. */
+const RATE_PAUSE_MS = 20;
 
 export interface AcceptorHooks {
   /** How many sockets could be handed off now. */
   room(): number;
-  /** Takes over a socket; its peer address stands in `addresses` from `offset` on. */
-  accepted(fd: number, addresses: Uint8Array, offset: number): void;
+  /** Takes over a socket; its peer address stands in `addresses` from `offset` on. False: it is refused. */
+  accepted(fd: number, addresses: Uint8Array, offset: number): boolean;
   /** The sockets of one wake-up have all been given. */
   acceptedAll(): void;
 }
 
 /**
- * The listener: accepts in batches what the workers have room for. Without room it is paused, and clients wait in the
- * kernel's listen queue; {@link resume} is called when there may be room again.
+ * The listener: accepts in batches what the workers have room for and the rate allows. Otherwise it is paused, and
+ * clients wait in the kernel's listen queue: until {@link resume} is called, for there may be room again, or until the
+ * rate allows more. Who is refused does not count: a flood of one address must not use up what others are waiting for.
  */
 export class Acceptor {
   readonly #poller: Poller;
   readonly #listener: number;
   readonly #id: number;
+  readonly #rate: Rate;
   readonly #hooks: AcceptorHooks;
   readonly #counters: Counters;
   readonly #log: Log;
@@ -32,12 +37,15 @@ export class Acceptor {
   readonly #addresses = new Uint8Array(MAX_ACCEPTS * ADDRESS_BYTES);
   #isWatched = false;
   #isClosed = false;
-  #errorTimer: NodeJS.Timeout | undefined;
+  #isLast = false;
+  /** It pauses for a time, whatever room there is. */
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(
     poller: Poller,
     listener: number,
     id: number,
+    ratePerSecond: number,
     hooks: AcceptorHooks,
     counters: Counters,
     log: Log,
@@ -45,6 +53,7 @@ export class Acceptor {
     this.#poller = poller;
     this.#listener = listener;
     this.#id = id;
+    this.#rate = new Rate(ratePerSecond);
     this.#hooks = hooks;
     this.#counters = counters;
     this.#log = log;
@@ -52,8 +61,7 @@ export class Acceptor {
 
   /** Starts accepting, or goes on when there is room. */
   resume(): void {
-    if (this.#isWatched || this.#isClosed || this.#errorTimer !== undefined || this.#hooks.room() <= 0)
-      return;
+    if (this.#isWatched || this.#isClosed || this.#timer !== undefined || this.#hooks.room() <= 0) return;
     this.#isWatched = true;
     this.#poller.watchDescriptor(this.#listener, this.#id, Interest.readable);
   }
@@ -61,10 +69,16 @@ export class Acceptor {
   /** The listener is readable. */
   run(): void {
     if (this.#isClosed) return;
-    const room = Math.min(MAX_ACCEPTS, this.#hooks.room());
+    let room = Math.min(MAX_ACCEPTS, this.#hooks.room());
     if (room <= 0) {
       this.#pause();
       this.#counters.add('accept_pauses');
+      return;
+    }
+    const isPaced = this.#rate.perSecond > 0 && !this.#isLast;
+    if (isPaced) room = Math.min(room, this.#rate.available(performance.now()));
+    if (room === 0) {
+      this.#pauseForRate();
       return;
     }
     const count = accept(this.#listener, this.#fds.subarray(0, room), this.#addresses);
@@ -74,22 +88,25 @@ export class Acceptor {
       return;
     }
     this.#counters.add('accepted', count);
+    let admitted = 0;
     for (let index = 0; index < count; index++) {
-      this.#hooks.accepted(this.#fds[index] ?? -1, this.#addresses, index * ADDRESS_BYTES);
+      if (this.#hooks.accepted(this.#fds[index] ?? -1, this.#addresses, index * ADDRESS_BYTES)) admitted++;
     }
+    if (isPaced) this.#rate.take(performance.now(), admitted);
     this.#hooks.acceptedAll();
   }
 
   /** Accepts no more. Who waits in the listen queue is accepted first, so that a worker can tell it why. */
   close(): void {
     if (this.#isClosed) return;
+    this.#isLast = true;
     for (let turn = 0; turn < MAX_ACCEPTS && this.#hooks.room() > 0; turn++) {
       const before = this.#counters.get('accepted');
       this.run();
       if (this.#counters.get('accepted') === before) break;
     }
     this.#isClosed = true;
-    clearTimeout(this.#errorTimer);
+    clearTimeout(this.#timer);
     this.#pause();
     closeDescriptor(this.#listener);
   }
@@ -103,10 +120,22 @@ export class Acceptor {
   #failed(errno: number): void {
     this.#counters.add('accept_errors');
     this.#log.error({ errno, pauseMs: ERROR_PAUSE_MS }, 'accept failed; pausing');
+    this.#pauseFor(ERROR_PAUSE_MS);
+  }
+
+  #pauseForRate(): void {
+    this.#counters.add('accept_rate_pauses');
+    const wanted = Math.max(1, Math.floor((this.#rate.perSecond * RATE_PAUSE_MS) / 1000));
+    this.#pauseFor(Math.ceil(this.#rate.waitMs(performance.now(), wanted)));
+  }
+
+  #pauseFor(milliseconds: number): void {
     this.#pause();
-    this.#errorTimer = setTimeout(() => {
-      this.#errorTimer = undefined;
+    // An acceptor that closes meanwhile accepts its last ones without waiting.
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
       this.resume();
-    }, ERROR_PAUSE_MS);
+    }, milliseconds);
   }
 }

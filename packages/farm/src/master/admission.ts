@@ -17,7 +17,11 @@ export interface Admitted {
  */
 export function admit(loads: readonly WorkerLoad[], limits: AdmissionLimits): Admitted | undefined {
   let connections = 0;
-  for (const load of loads) connections += load.connections;
+  let limited = 0;
+  for (const load of loads) {
+    connections += load.connections;
+    limited += load.limited;
+  }
   if (connections < limits.maxConnections) {
     const worker = leastConnections(loads, 0);
     if (worker !== -1) return { worker, isReserved: false };
@@ -25,6 +29,6 @@ export function admit(loads: readonly WorkerLoad[], limits: AdmissionLimits): Ad
     if (loads.some((load) => load.connections < load.capacity)) return undefined;
   }
   const worker = leastConnections(loads, limits.reservedConnections);
-  const reserve = limits.maxConnections + limits.reservedConnections * loads.length;
+  const reserve = limits.maxConnections + limits.reservedConnections * loads.length - limited;
   return worker === -1 || connections >= reserve ? undefined : { worker, isReserved: true };
 }

@@ -1,19 +1,23 @@
 import { MemoryBrokerHub, type HubPort } from '@roost/broker';
-import { ADDRESS_BYTES, EVENT_FIELDS, Interest, localAddress, Poller } from '@roost/poller';
+import { ADDRESS_BYTES, EVENT_FIELDS, Interest, localAddress, Poller, resetDescriptor } from '@roost/poller';
 import type { QueryAnswer, WorkerMessage } from '../channel/messages.ts';
 import { addCounts, Counters } from '../counters.ts';
 import { FarmError } from '../errors.ts';
 import type { Farm } from '../farm.ts';
-import { FLAG_RESERVED } from '../channel/hand-off-record.ts';
+import { FLAG_COUNTED, FLAG_LIMITED, FLAG_RESERVED } from '../channel/hand-off-record.ts';
 import type { ChannelInfo, FarmInfo, Readiness } from '../info.ts';
 import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
+import { Rate } from '../rate.ts';
+import { TrustedProxies } from '../trusted-proxies.ts';
 import { Acceptor, type AcceptorHooks } from './acceptor.ts';
+import { AddressLimits } from './address-limits.ts';
 import { admit, type Admitted } from './admission.ts';
 import { HandOff, type AcceptedSocket } from './hand-off.ts';
 import { openListener } from './listener.ts';
+import { fewestLimited } from './placement.ts';
 import { readinessOf } from './readiness.ts';
-import { SupervisedWorker, type SupervisionHooks } from './supervised-worker.ts';
+import { SupervisedWorker, type ForwardedMessage, type SupervisionHooks } from './supervised-worker.ts';
 
 const LISTENER_ID = 0;
 const WORKER_IDS = 1;
@@ -40,6 +44,9 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
   readonly #ports = new Map<number, HubPort>();
   readonly #startedAt = performance.now();
   readonly #maxUnacknowledged: number;
+  /** Undefined when no address has a limit. */
+  readonly #addressLimits: AddressLimits | undefined;
+  readonly #refusals: Rate;
   readonly #livenessTimer: NodeJS.Timeout;
   /** Sockets that came back from a worker and wait for another. Bounded by what workers may leave unacknowledged. */
   #returned: AcceptedSocket[] = [];
@@ -63,7 +70,14 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
       columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint16Array(1) },
       onEvents: (count) => this.#handle(count),
     });
-    this.#acceptor = new Acceptor(this.#poller, listener, LISTENER_ID, this, this.#counters, log);
+    const { acceptRate } = config;
+    this.#acceptor = new Acceptor(this.#poller, listener, LISTENER_ID, acceptRate, this, this.#counters, log);
+    const proxies = new TrustedProxies(config.trustedProxies);
+    this.#addressLimits = AddressLimits.when(config, config.workers, this.#counters, {
+      isTrusted: (addresses, offset) => proxies.isTrusted(addresses, offset),
+      tellWorker: (worker, payload) => this.#workers[worker]?.offer({ type: 'addresses', payload }) ?? true,
+    });
+    this.#refusals = new Rate(config.maxRefusalsPerSecond);
     this.#workers = Array.from({ length: config.workers }, (_, index) => {
       const cpu = cpus[index % cpus.length] ?? null;
       return new SupervisedWorker(index, cpu, config, log, this.#counters, this);
@@ -143,9 +157,16 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
   // Acceptor
 
   room(): number {
-    const unacknowledged = this.#workers.reduce((sum, worker) => sum + worker.unacknowledged, 0);
-    const room = this.#workers.reduce((sum, worker) => sum + this.#roomOf(worker), 0);
-    const connections = this.#workers.reduce((sum, worker) => sum + worker.connections, 0);
+    const now = performance.now();
+    let unacknowledged = 0;
+    let room = 0;
+    let connections = 0;
+    for (const worker of this.#workers) {
+      worker.updateLag(now);
+      unacknowledged += worker.unacknowledged;
+      room += this.#roomOf(worker);
+      connections += worker.connections + worker.limited;
+    }
     const { maxConnections, reservedConnections, workers } = this.#config;
     return Math.min(
       room,
@@ -154,21 +175,24 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     );
   }
 
-  accepted(fd: number, addresses: Uint8Array, offset: number): void {
+  accepted(fd: number, addresses: Uint8Array, offset: number): boolean {
+    const verdict = this.#addressLimits?.judge(addresses, offset, performance.now()) ?? 'uncounted';
+    if (verdict === 'connections' || verdict === 'rate') {
+      this.#refuse(fd, addresses, offset);
+      return false;
+    }
     const number = ++this.#lastConnectionNumber;
     const admitted = this.#admit();
-    const socket = {
-      fd,
-      number,
-      address: NO_ADDRESS,
-      flags: admitted?.isReserved === true ? FLAG_RESERVED : 0,
-    };
+    const flags =
+      (admitted?.isReserved === true ? FLAG_RESERVED : 0) | (verdict === 'counted' ? FLAG_COUNTED : 0);
+    const socket = { fd, number, address: NO_ADDRESS, flags };
     const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
     if (worker === undefined) {
       this.#returned.push({ ...socket, address: addresses.slice(offset, offset + ADDRESS_BYTES) });
     } else {
-      worker.give(socket, addresses, offset);
+      this.#give(worker, socket, addresses, offset);
     }
+    return true;
   }
 
   acceptedAll(): void {
@@ -178,6 +202,7 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
   // Supervision
 
   workerReady(worker: SupervisedWorker): void {
+    this.#addressLimits?.workerReady();
     worker.send({ type: 'readiness', readiness: this.#readiness });
     this.#updateReadiness();
     this.workerHasRoom();
@@ -194,8 +219,12 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     this.#acceptor.resume();
   }
 
-  workerReturned(sockets: readonly AcceptedSocket[]): void {
-    this.#returned.push(...sockets);
+  workerReturned(worker: SupervisedWorker, sockets: readonly AcceptedSocket[]): void {
+    for (const socket of sockets) {
+      if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.returned(worker.index, socket.address, 0);
+      if ((socket.flags & FLAG_LIMITED) === 0) this.#returned.push(socket);
+      else this.#closeRefused(socket.fd);
+    }
     this.#placeReturned();
   }
 
@@ -206,6 +235,7 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
   workerEnded(worker: SupervisedWorker): void {
     this.#ports.get(worker.index)?.detach();
     this.#ports.delete(worker.index);
+    this.#addressLimits?.workerEnded(worker.index);
     if (worker.report !== undefined) addCounts(this.#retiredCounts, worker.report.counters);
     if (this.#state === 'starting') {
       this.#onStarted?.(bootstrapError(worker.index, 'it exited before it was ready; see its output'));
@@ -215,8 +245,9 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     this.#stopIfDone();
   }
 
-  workerSaid(worker: SupervisedWorker, message: Extract<WorkerMessage, { type: 'query' | 'broker' }>): void {
+  workerSaid(worker: SupervisedWorker, message: ForwardedMessage): void {
     if (message.type === 'broker') this.#ports.get(worker.index)?.receive(message.message);
+    else if (message.type === 'addresses') this.#addressLimits?.noted(worker.index, message.payload);
     else void this.#answer(worker, message);
   }
 
@@ -245,9 +276,7 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     const { descriptors } = worker;
     if (descriptors === undefined) return;
     this.#poller.watchDescriptor(descriptors, WORKER_IDS + worker.index, Interest.readable);
-    const port = this.#hub.attach(worker.index, (message) =>
-      worker.sendPublication({ type: 'broker', message }),
-    );
+    const port = this.#hub.attach(worker.index, (message) => worker.offer({ type: 'broker', message }));
     this.#ports.set(worker.index, port);
   }
 
@@ -266,7 +295,34 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
 
   #roomOf(worker: SupervisedWorker): number {
     if (worker.room <= 0) return 0;
-    return Math.min(worker.room, worker.capacity + this.#config.reservedConnections - worker.connections);
+    const places = worker.capacity + this.#config.reservedConnections;
+    return Math.min(worker.room, places - worker.connections - worker.limited);
+  }
+
+  #give(worker: SupervisedWorker, socket: AcceptedSocket, address = socket.address, offset = 0): void {
+    worker.give(socket, address, offset);
+    if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.handed(worker.index, address, offset);
+  }
+
+  /** Over a limit of its address: a worker tells it so, if that does not take too much of what others need. */
+  #refuse(fd: number, addresses: Uint8Array, offset: number): void {
+    const now = performance.now();
+    const worker =
+      this.#refusals.available(now) > 0
+        ? this.#workers[fewestLimited(this.#workers, this.#config.reservedConnections)]
+        : undefined;
+    if (worker === undefined) {
+      this.#closeRefused(fd);
+      return;
+    }
+    this.#refusals.take(now);
+    const number = ++this.#lastConnectionNumber;
+    worker.give({ fd, number, address: NO_ADDRESS, flags: FLAG_LIMITED }, addresses, offset);
+  }
+
+  #closeRefused(fd: number): void {
+    this.#counters.add('refusals_closed');
+    resetDescriptor(fd);
   }
 
   /** Gives sockets that came back to whoever has room; the others wait for it. */
@@ -280,7 +336,7 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
         this.#returned.push(socket);
       } else {
         this.#counters.add('handoffs_placed_again');
-        worker.give(socket);
+        this.#give(worker, socket);
       }
     }
     this.acceptedAll();
@@ -304,6 +360,7 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     for (const worker of this.#workers) {
       // A check that comes this late means that we were stopped ourselves, and what workers said has not been read yet.
       if (pause > 4 * LIVENESS_MS) worker.forgiveSilence(now);
+      worker.updateLag(now);
       worker.checkLiveness(now);
     }
   }
@@ -317,6 +374,7 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     HandOff.drop(this.#returned);
     this.#returned = [];
     this.#hub.stop();
+    this.#addressLimits?.stop();
     this.#poller.destroy();
     this.#onStopped();
   }

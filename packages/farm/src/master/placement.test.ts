@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { admit } from './admission.ts';
-import { leastConnections, type WorkerLoad } from './placement.ts';
+import { fewestLimited, leastConnections, type WorkerLoad } from './placement.ts';
 
-function load(connections: number, { capacity = 100, room = 10 } = {}): WorkerLoad {
-  return { connections, capacity, room };
+function load(
+  connections: number,
+  { capacity = 100, room = 10, isLagging = false, limited = 0 } = {},
+): WorkerLoad {
+  return { connections, capacity, room, isLagging, limited };
 }
 
 describe('placement', () => {
@@ -29,6 +32,22 @@ describe('placement', () => {
     expect(leastConnections([load(102), load(102)], 2)).toBe(-1);
   });
 
+  it('gives nothing to who lags while another has room', () => {
+    const lagging = { isLagging: true };
+    expect(leastConnections([load(1, lagging), load(90)], 0)).toBe(1);
+    expect(leastConnections([load(90), load(1, lagging)], 0)).toBe(0);
+    expect(leastConnections([load(1, lagging), load(100)], 0)).toBe(0);
+    expect(leastConnections([load(1, lagging), load(5, { room: 0 })], 0)).toBe(0);
+    expect(leastConnections([load(9, lagging), load(4, lagging), load(7, lagging)], 0)).toBe(1);
+  });
+
+  it('leaves the reserve to limited sockets that are in it', () => {
+    expect(leastConnections([load(101, { limited: 2 }), load(102)], 4)).toBe(0);
+    expect(leastConnections([load(102, { limited: 2 }), load(103)], 4)).toBe(1);
+    // Below the capacity they take nobody's place.
+    expect(leastConnections([load(99, { limited: 4 })], 0)).toBe(0);
+  });
+
   it('spreads a burst by the counts of the caller alone', () => {
     const loads = [
       { ...load(0), room: 1000 },
@@ -44,6 +63,27 @@ describe('placement', () => {
 
   it('has no answer without workers', () => {
     expect(leastConnections([], 0)).toBe(-1);
+  });
+});
+
+describe('placement of limited sockets', () => {
+  it('chooses who has the fewest, whatever else it has', () => {
+    expect(fewestLimited([load(3, { limited: 2 }), load(90, { limited: 1 })], 8)).toBe(1);
+  });
+
+  it('takes half of the reserve at most, and at least one place', () => {
+    expect(fewestLimited([load(3, { limited: 3 })], 8)).toBe(0);
+    expect(fewestLimited([load(3, { limited: 4 })], 8)).toBe(-1);
+    expect(fewestLimited([load(3)], 1)).toBe(0);
+    expect(fewestLimited([load(3, { limited: 1 })], 1)).toBe(-1);
+  });
+
+  it('passes over who has no room, lags, or has given its reserve away', () => {
+    expect(fewestLimited([load(3, { room: 0 })], 8)).toBe(-1);
+    expect(fewestLimited([load(3, { isLagging: true })], 8)).toBe(-1);
+    expect(fewestLimited([load(107)], 8)).toBe(0);
+    expect(fewestLimited([load(108)], 8)).toBe(-1);
+    expect(fewestLimited([load(107, { limited: 1 })], 8)).toBe(-1);
   });
 });
 

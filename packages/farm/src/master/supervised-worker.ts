@@ -1,5 +1,6 @@
 import { assertNever } from '../channel/assert-never.ts';
 import type { ChannelHandlers } from '../channel/channel.ts';
+import { FLAG_LIMITED } from '../channel/hand-off-record.ts';
 import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
 import type { Counters } from '../counters.ts';
 import type { WorkerInfo } from '../info.ts';
@@ -9,6 +10,9 @@ import { Backoff } from './backoff.ts';
 import { HandOff, type AcceptedSocket } from './hand-off.ts';
 import type { WorkerLoad } from './placement.ts';
 import { spawnWorker, type WorkerProcess } from './worker-process.ts';
+
+/** What a worker says that concerns more than its own supervision. */
+export type ForwardedMessage = Extract<WorkerMessage, { type: 'query' | 'broker' | 'addresses' }>;
 
 export interface SupervisionHooks {
   /** It has a process, and `descriptors`. */
@@ -20,13 +24,13 @@ export interface SupervisionHooks {
   /** It has room again, or its connections have become fewer. */
   workerHasRoom(): void;
   /** Sockets that it will not serve. */
-  workerReturned(sockets: readonly AcceptedSocket[]): void;
+  workerReturned(worker: SupervisedWorker, sockets: readonly AcceptedSocket[]): void;
   /** What it reports has changed. */
   workerReported(): void;
   /** It is gone, for good or until it is started again. */
   workerEnded(worker: SupervisedWorker): void;
   /** Everything else it says. */
-  workerSaid(worker: SupervisedWorker, message: Extract<WorkerMessage, { type: 'query' | 'broker' }>): void;
+  workerSaid(worker: SupervisedWorker, message: ForwardedMessage): void;
 }
 
 const ASK_TIMEOUT_MS = 1000;
@@ -56,8 +60,12 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
   #state: WorkerInfo['state'] = 'starting';
   #process: WorkerProcess | undefined;
   #handOff: HandOff | undefined;
+  /** Limited sockets are counted apart: they have places of their own. */
   #handed = 0;
   #released = 0;
+  #limitedHanded = 0;
+  #limitedReleased = 0;
+  #isLagging = false;
   #capacity = 0;
   #pinnedTo: number | null = null;
   #report: WorkerReport | undefined;
@@ -98,6 +106,14 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     return this.#capacity;
   }
 
+  get limited(): number {
+    return this.#limitedHanded - this.#limitedReleased;
+  }
+
+  get isLagging(): boolean {
+    return this.#isLagging;
+  }
+
   get room(): number {
     return this.#state === 'ready' && this.#shortageTimer === undefined ? (this.#handOff?.room ?? 0) : 0;
   }
@@ -124,7 +140,6 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
       connections: this.#report?.connections ?? 0,
       capacity: this.#capacity,
       subscriptions: this.#report?.subscriptions ?? 0,
-      outboundBytes: this.#report?.outboundBytes ?? 0,
       restarts: this.#restarts,
     };
   }
@@ -145,9 +160,11 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
       },
       (sockets) => {
         // Truncated: the worker has no descriptors left. It never had these.
-        this.#handed -= sockets.length;
+        const limited = sockets.filter(isLimited).length;
+        this.#limitedHanded -= limited;
+        this.#handed -= sockets.length - limited;
         this.#pauseForShortage();
-        this.#hooks.workerReturned(sockets);
+        this.#hooks.workerReturned(this, sockets);
       },
     );
     process.child.once('error', (error) => this.#ended(null, error.message));
@@ -163,14 +180,15 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
       this.kill('it does not take control messages');
   }
 
-  /** A publication; false when too many bytes wait. */
-  sendPublication(message: MasterMessage): boolean {
+  /** What may be lost, or tried again: false when too many bytes wait, or it has no process. */
+  offer(message: MasterMessage): boolean {
     return this.#process?.channel.send(message) === 'sent';
   }
 
   /** Gives it a socket; {@link flush} sends them. */
   give(socket: AcceptedSocket, address?: Uint8Array, addressOffset?: number): void {
-    this.#handed++;
+    if (isLimited(socket)) this.#limitedHanded++;
+    else this.#handed++;
     this.#handOff?.add(socket, address, addressOffset);
   }
 
@@ -180,6 +198,17 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
 
   readAcknowledgements(): void {
     this.#handOff?.readAcknowledgements();
+  }
+
+  /** Looks whether hand-offs wait for it longer than `workerLagMs`: {@link isLagging} stays as it is until the next look. */
+  updateLag(now: number): void {
+    const lagMs = now - (this.#handOff?.oldestSentAt ?? now);
+    const isLagging = lagMs > this.#config.workerLagMs;
+    if (isLagging && !this.#isLagging) {
+      this.#counters.add('worker_lags');
+      this.#log.warn({ worker: this.index, lagMs: Math.round(lagMs) }, 'worker lags; others are preferred');
+    }
+    this.#isLagging = isLagging;
   }
 
   /** Kills it when it has left a hand-off, or everything, unanswered for too long. */
@@ -259,7 +288,10 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
         this.#hooks.workerReported();
         return;
       case 'released':
-        this.#released = message.total;
+        // Last words of a process whose counts have been taken back.
+        if (this.#process === undefined) return;
+        this.#limitedReleased = message.limited;
+        this.#released = message.total - message.limited;
         this.#hooks.workerHasRoom();
         return;
       case 'log':
@@ -271,6 +303,9 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
         return;
       case 'drained':
         this.#log.info({ worker: this.index, closed: message.closed }, 'worker drained');
+        return;
+      case 'addresses':
+        if (this.#process !== undefined) this.#hooks.workerSaid(this, message);
         return;
       case 'query':
       case 'broker':
@@ -319,10 +354,11 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     this.#shortageTimer = undefined;
     const readyMs = this.#readyAt === undefined ? 0 : performance.now() - this.#readyAt;
     const returned = this.#handOff?.end() ?? [];
-    const lost = this.connections - returned.length;
+    const lost = this.connections + this.limited - returned.length;
     this.#process = undefined;
     this.#handOff = undefined;
-    this.#handed = this.#released = 0;
+    this.#handed = this.#released = this.#limitedHanded = this.#limitedReleased = 0;
+    this.#isLagging = false;
     for (const answered of this.#asks.values()) answered(undefined);
     const facts = { worker: this.index, pid: process.child.pid, code, signal };
     if (this.#isStopping) {
@@ -333,7 +369,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
       this.#log.error({ ...facts, connections: lost, placedAgain: returned.length }, 'worker died');
     }
     this.#hooks.workerEnded(this);
-    if (returned.length > 0) this.#hooks.workerReturned(returned);
+    if (returned.length > 0) this.#hooks.workerReturned(this, returned);
     if (!this.#isStopping) this.#restart(readyMs);
   }
 
@@ -344,4 +380,8 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     this.#log.info({ worker: this.index, delayMs }, 'starting worker again');
     this.#restartTimer = setTimeout(() => this.start(), delayMs);
   }
+}
+
+function isLimited({ flags }: AcceptedSocket): boolean {
+  return (flags & FLAG_LIMITED) !== 0;
 }

@@ -9,6 +9,8 @@ import {
 } from '@roost/poller';
 import {
   ACKNOWLEDGEMENT_BYTES,
+  FLAG_COUNTED,
+  FLAG_LIMITED,
   FLAG_RESERVED,
   HandOffRecord,
   writeAcknowledgement,
@@ -100,7 +102,8 @@ export class Adoption {
         terminateDescriptor(fd);
         continue;
       }
-      if ((record.flags(index) & FLAG_RESERVED) !== 0) table.setFlag(slot, RowFlag.reserved);
+      const flags = record.flags(index);
+      if (flags !== 0) table.setFlag(slot, rowFlags(flags));
       if (!preface.begin(slot)) continue;
       timeouts.set(slot, TimeoutKind.handshake);
       this.#slots[count++] = slot;
@@ -114,4 +117,13 @@ export class Adoption {
       lifecycle.finish(slot, CloseCode.abnormal, '');
     }
   }
+}
+
+/** What the master says of a socket, as flags of its row. */
+function rowFlags(flags: number): number {
+  return (
+    ((flags & FLAG_RESERVED) !== 0 ? RowFlag.reserved : 0) |
+    ((flags & FLAG_LIMITED) !== 0 ? RowFlag.limited : 0) |
+    ((flags & FLAG_COUNTED) !== 0 ? RowFlag.counted : 0)
+  );
 }

@@ -18,7 +18,10 @@ import { Subscriptions } from './subscriptions.ts';
 import { Timeouts } from './timeouts.ts';
 
 /** What a {@link Core} is built from. */
-type Foundation = Pick<Core, 'config' | 'log' | 'counters' | 'poller' | 'table' | 'broker' | 'noteReleased'>;
+type Foundation = Pick<
+  Core,
+  'config' | 'log' | 'counters' | 'poller' | 'table' | 'addresses' | 'broker' | 'noteReleased'
+>;
 
 /** Builds the parts of a worker upon what they all share. */
 export function assemble(foundation: Foundation): Core {

@@ -45,6 +45,10 @@ export const RowFlag = {
   finishing: 128,
   /** Its address was given by a trusted proxy. */
   proxied: 512,
+  /** It counts against a limit of its address, until it ends. */
+  counted: 1024,
+  /** Its address has passed a limit: whatever it asks for, it gets 429. */
+  limited: 2048,
 } as const;
 
 /** Who reads and writes the socket. */

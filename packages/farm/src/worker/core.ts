@@ -6,6 +6,7 @@ import type { Counters } from '../counters.ts';
 import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
 import type { TrustedProxies } from '../trusted-proxies.ts';
+import type { AddressCounts } from './address-counts.ts';
 import type { AppHost } from './app-host.ts';
 import type { AwakeConnections } from './awake-connections.ts';
 import type { Broadcaster } from './broadcaster.ts';
@@ -36,6 +37,8 @@ export interface Core {
   readonly sockets: Sockets;
   readonly table: ConnectionTable;
   readonly timeouts: Timeouts;
+  /** Which addresses the rows are counted for. */
+  readonly addresses: AddressCounts;
   /** Request heads and frames that have not fully arrived. */
   readonly inboundBuffer: InboundBuffer;
   readonly hub: Hub;

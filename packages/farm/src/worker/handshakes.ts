@@ -7,6 +7,7 @@ import {
   type RequestHead,
   type UpgradeResult,
 } from '@roost/websocket';
+import { addressKeyHigh, addressKeyLow } from '../address-table.ts';
 import type { Acceptance, Rejection } from '../app.ts';
 import type { Decided } from './app-host.ts';
 import { describeError } from './app-host.ts';
@@ -18,6 +19,7 @@ import { TimeoutKind } from './timeouts.ts';
 import { HeadUpgradeRequest } from './upgrade-request.ts';
 
 const RETRY_SOON = { 'Retry-After': '5' };
+const TOO_MANY = 'too many connections from this address';
 const LINE_FEED = 0x0a;
 
 /**
@@ -63,6 +65,8 @@ export class Handshakes {
       this.#keep(slot, source, from, to);
     } else if (result.kind === 'refused') {
       lifecycle.refuse(slot, result.status, result.reason, 'refused_bad_request');
+    } else if (this.#core.table.hasFlag(slot, RowFlag.limited)) {
+      lifecycle.refuse(slot, 429, TOO_MANY, 'refusals_answered', RETRY_SOON);
     } else if (result.head.isUpgrade) {
       this.#upgrade(slot, result.head, source, from + result.head.headBytes, to);
     } else {
@@ -117,6 +121,7 @@ export class Handshakes {
       lifecycle.refuse(slot, 403, 'pages of this origin may not connect', 'refused_origin');
       return;
     }
+    if (table.hasFlag(slot, RowFlag.proxied) && !this.#admitClient(slot)) return;
     const request = new HeadUpgradeRequest(core, slot, head);
     let decided: Decided | Promise<Decided>;
     try {
@@ -241,6 +246,28 @@ export class Handshakes {
     // Even what is only discarded must be read: the client's close frame stands behind it.
     if (table.state(slot) === RowState.closing) inbound.receiveClosing(slot, bytes, start, end);
     else inbound.receive(slot, bytes, start, end);
+  }
+
+  /** The limits of the address that a proxy has named; those of peers were the master's. */
+  #admitClient(slot: number): boolean {
+    const { table, addresses, counters, lifecycle } = this.#core;
+    const offset = table.addressOffset(slot);
+    const high = addressKeyHigh(table.addresses, offset);
+    const verdict = addresses.judge(high, addressKeyLow(table.addresses, offset), performance.now());
+    switch (verdict) {
+      case 'connections':
+      case 'rate':
+        lifecycle.refuse(slot, 429, TOO_MANY, `refused_address_${verdict}`, RETRY_SOON);
+        return false;
+      case 'counted':
+        table.setFlag(slot, RowFlag.counted);
+        return true;
+      case 'untracked':
+        counters.add('addresses_untracked');
+        return true;
+      default:
+        return true;
+    }
   }
 
   #refuseDraining(slot: number): void {

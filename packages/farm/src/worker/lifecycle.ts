@@ -1,7 +1,7 @@
 import { Interest } from '@roost/poller';
 import { encodeCloseFrame, Opcode, refusalResponse } from '@roost/websocket';
+import { addressKeyHigh, addressKeyLow } from '../address-table.ts';
 import { CloseCode } from '../close-codes.ts';
-import type { Connection } from '../connection.ts';
 import type { CounterName } from '../counters.ts';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
@@ -22,14 +22,14 @@ export class Lifecycle {
   readonly #left = new Map<number, readonly string[]>();
   /** Rows whose close frames have gone both ways, and which only wait for their queue to be empty. */
   readonly #settled = new Map<number, { readonly code: number; readonly reason: string }>();
-  #released = 0;
+  readonly #released = { total: 0, limited: 0 };
 
   constructor(core: Core) {
     this.#core = core;
   }
 
-  /** Sockets that this worker has finished with since its start. */
-  get released(): number {
+  /** Sockets that this worker has finished with since its start, and how many of them were limited ones. */
+  get released(): { readonly total: number; readonly limited: number } {
     return this.#released;
   }
 
@@ -61,10 +61,10 @@ export class Lifecycle {
     hub.unsubscribeAll(slot);
   }
 
-  /** An outbound queue is too long: what has not begun to be sent is dropped, and the close frame follows at once. */
-  closeSlowConsumer(slot: number, reason: string): void {
+  /** The outbound queue is full: what has not begun to be sent is dropped, and the close frame follows at once. */
+  closeSlowConsumer(slot: number): void {
     this.#core.outbound.discardUnsent(slot);
-    this.close(slot, CloseCode.slowConsumer, reason);
+    this.close(slot, CloseCode.slowConsumer, 'slow consumer: the outbound queue is full');
   }
 
   /** Answers a request head with an HTTP error, sends FIN, and waits for the client's. */
@@ -151,23 +151,9 @@ export class Lifecycle {
 
   /** The end of the row: gives back everything it owned and calls the close hook if one is owed. */
   finish(slot: number, code: number, reason: string): void {
-    const app = this.#core.table.apps[slot] ?? 0;
-    const closed = this.#end(slot, code);
-    if (closed !== undefined) this.#core.apps.closed(app, closed, code, reason);
-  }
-
-  /** As {@link finish}, from within a send to somebody else: the close hook, which may send too, is called later. */
-  finishLater(slot: number, code: number, reason: string): void {
-    const app = this.#core.table.apps[slot] ?? 0;
-    const closed = this.#end(slot, code);
-    if (closed !== undefined) setImmediate(() => this.#core.apps.closed(app, closed, code, reason));
-  }
-
-  /** Gives back everything that the row owned. Answers what its close hook is to be told, if one is owed. */
-  #end(slot: number, code: number): Connection | undefined {
     const core = this.#core;
     const { table, counters } = core;
-    if (table.state(slot) === RowState.free) return undefined;
+    if (table.state(slot) === RowState.free) return;
     const wasOpen = table.hasFlag(slot, RowFlag.opened);
     const app = table.apps[slot] ?? 0;
     const closed =
@@ -184,13 +170,26 @@ export class Lifecycle {
     core.apps.release(slot);
     if (table.state(slot) === RowState.http) core.http.release(slot);
     else core.sockets.close(slot);
+    if (table.hasFlag(slot, RowFlag.counted | RowFlag.limited)) this.#uncount(slot);
     table.release(slot);
-    this.#released++;
+    this.#released.total++;
     core.noteReleased();
-    if (!wasOpen) return undefined;
+    if (!wasOpen) return;
     counters.add('closed');
     if (code === CloseCode.abnormal) counters.add('closed_abnormally');
-    return closed;
+    if (closed !== undefined) core.apps.closed(app, closed, code, reason);
+  }
+
+  /** Whoever counted the row for its address learns that it has ended. */
+  #uncount(slot: number): void {
+    const { table, addresses } = this.#core;
+    if (table.hasFlag(slot, RowFlag.limited)) this.#released.limited++;
+    if (!table.hasFlag(slot, RowFlag.counted)) return;
+    const offset = table.addressOffset(slot);
+    const high = addressKeyHigh(table.addresses, offset);
+    const low = addressKeyLow(table.addresses, offset);
+    if (table.hasFlag(slot, RowFlag.proxied)) addresses.clientEnded(high, low);
+    else addresses.peerEnded(high, low);
   }
 
   /** A row's timeout has passed. */

@@ -7,12 +7,15 @@ const DELAY_MS = 10;
 /** Tells the master how many sockets this worker has finished with, at most every {@link DELAY_MS}. */
 export class ReleaseNotes {
   readonly #channel: Channel<MasterMessage, WorkerMessage>;
-  readonly #total: () => number;
+  readonly #released: () => { readonly total: number; readonly limited: number };
   #isScheduled = false;
 
-  constructor(channel: Channel<MasterMessage, WorkerMessage>, total: () => number) {
+  constructor(
+    channel: Channel<MasterMessage, WorkerMessage>,
+    released: () => { readonly total: number; readonly limited: number },
+  ) {
     this.#channel = channel;
-    this.#total = total;
+    this.#released = released;
   }
 
   note(): void {
@@ -20,7 +23,7 @@ export class ReleaseNotes {
     this.#isScheduled = true;
     setTimeout(() => {
       this.#isScheduled = false;
-      this.#channel.send({ type: 'released', total: this.#total() }, true);
+      this.#channel.send({ type: 'released', ...this.#released() }, true);
     }, DELAY_MS);
   }
 }

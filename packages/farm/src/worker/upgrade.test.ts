@@ -394,6 +394,29 @@ describe('the page that asks', () => {
   });
 });
 
+describe('a connection over a limit of its address', () => {
+  it.each([
+    ['an upgrade', upgradeHead()],
+    ['a plain request', 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ])('is refused with 429 and Retry-After: %s', async (_what, head) => {
+    await start({ ...ECHO, http: (_request, response) => void response.end('healthy') });
+    harness.isLimited = true;
+    const client = await harness.connect();
+    client.writeText(head);
+    const answer = await client.readHead();
+    expect(answer).toMatch(/^HTTP\/1\.1 429 Too Many Requests\r\n/);
+    expect(answer).toContain('\r\nRetry-After: 5\r\n');
+    await client.closed;
+    expect(await harness.count('refusals_answered')).toBe(1);
+    // The master counts it apart, and must learn of both.
+    await poll(() => harness.said.findLast(({ type }) => type === 'released')).toEqual({
+      type: 'released',
+      total: 1,
+      limited: 1,
+    });
+  });
+});
+
 function throwing(message: string): never {
   throw new Error(message);
 }

@@ -14,7 +14,7 @@ import { DEADLINE_MS, eventually, RawClient, TestClient, within } from '@roost/t
 import { expect } from 'vitest';
 import type { App, WorkerContext } from '../app.ts';
 import type { Channel } from '../channel/channel.ts';
-import { FLAG_RESERVED } from '../channel/hand-off-record.ts';
+import { FLAG_LIMITED, FLAG_RESERVED } from '../channel/hand-off-record.ts';
 import { memoryChannelPair } from '../channel/memory-channel.ts';
 import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
 import type { CounterName } from '../counters.ts';
@@ -103,6 +103,8 @@ export class WorkerHarness {
   readonly exits: number[] = [];
   /** The next sockets are handed over as reserved ones. */
   isReserved = false;
+  /** The next sockets are handed over as such, whose address has passed a limit. */
+  isLimited = false;
   context: WorkerContext | undefined;
   readonly #worker: Worker;
   readonly #channel: Channel<WorkerMessage, MasterMessage>;
@@ -265,7 +267,7 @@ export class WorkerHarness {
         fd: this.#fds[index] ?? -1,
         number: ++this.#lastNumber,
         address: this.#addresses.slice(index * ADDRESS_BYTES, (index + 1) * ADDRESS_BYTES),
-        flags: this.isReserved ? FLAG_RESERVED : 0,
+        flags: (this.isReserved ? FLAG_RESERVED : 0) | (this.isLimited ? FLAG_LIMITED : 0),
       });
     }
     this.#handOff.flush();

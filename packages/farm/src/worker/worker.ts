@@ -8,6 +8,7 @@ import { Counters } from '../counters.ts';
 import { globMatcher } from '../glob.ts';
 import type { ChannelInfo, Readiness } from '../info.ts';
 import type { FarmConfig } from '../options.ts';
+import { AddressCounts } from './address-counts.ts';
 import { assemble } from './assemble.ts';
 import { BrokerEvents } from './broker-events.ts';
 import { ChannelLog } from './channel-log.ts';
@@ -86,6 +87,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
       log,
       counters,
       table,
+      addresses: new AddressCounts(config, channel),
       broker,
       poller: this.#events.makePoller(table),
       noteReleased: () => released.note(),
@@ -122,6 +124,9 @@ export class Worker implements ChannelHandlers<MasterMessage> {
         return;
       case 'broker':
         this.#memoryBroker?.onMessage(message.message);
+        return;
+      case 'addresses':
+        this.#core.addresses.told(message.payload);
         return;
       case 'answer':
         this.#queries.answered(message.id, message.answer);
@@ -167,11 +172,10 @@ export class Worker implements ChannelHandlers<MasterMessage> {
   }
 
   #reportNow(): WorkerReport {
-    const { counters, hub, broker, outbound } = this.#core;
+    const { counters, hub, broker } = this.#core;
     return {
       connections: counters.get('upgrades') - counters.get('closed'),
       subscriptions: hub.subscriptionCount,
-      outboundBytes: outbound.heldBytes,
       broker: { state: broker.state, reason: broker.stateReason },
       counters: counters.snapshot(),
     };
@@ -205,19 +209,19 @@ export class Worker implements ChannelHandlers<MasterMessage> {
 
   /** Ends everything that would keep the process, or a test, alive. */
   async #release(): Promise<void> {
-    const { timeouts, expirations, poller, apps, broker, broadcaster, config, table, lifecycle } = this.#core;
+    const { timeouts, expirations, poller, apps, broker, config, table, lifecycle, addresses } = this.#core;
     clearInterval(this.#reportTimer);
     this.#heartbeat.stop();
     this.#queries.stop();
     for (let slot = 0; slot < table.highWater; slot++) lifecycle.finish(slot, CloseCode.goingAway, '');
     timeouts.stop();
     expirations.stop();
+    addresses.stop();
     const isLate = new Promise<void>((resolve) => {
       setTimeout(resolve, config.stopTimeoutMs).unref();
     });
     await Promise.race([apps.stop(), isLate]);
     await Promise.race([broker.stop(), isLate]);
-    broadcaster.stop();
     poller.destroy();
   }
 }
