@@ -62,6 +62,12 @@ export const COUNTERS = {
   close_timeouts:
     'Connections ended because the client did not answer a close frame, or did not read a refusal.',
   messages_dropped_slow_consumer: 'Messages skipped for slow consumers (policy drop).',
+  closed_outbound_bytes:
+    'Connections closed with 4000 because maxOutboundBytesPerWorker was reached and their outbound queue was among the longest.',
+  messages_dropped_outbound_bytes:
+    'Waiting messages dropped from the longest outbound queues because maxOutboundBytesPerWorker was reached (policy drop).',
+  ended_outbound_bytes:
+    'Connections ended without a close frame because maxOutboundBytesPerWorker was reached and the frames that they had begun to receive left no room.',
   pings_sent: 'Heartbeat pings.',
   publications: 'Publications received from the broker for channels with subscribers here.',
   deliveries: 'Frames of publications handed to the kernel or to outbound queues.',

@@ -15,6 +15,8 @@ export interface WorkerInfo {
   /** The most connections that it takes. */
   readonly capacity: number;
   readonly subscriptions: number;
+  /** Memory that its outbound queues hold for clients that have not read yet; bounded by maxOutboundBytesPerWorker. */
+  readonly outboundBytes: number;
   readonly restarts: number;
 }
 

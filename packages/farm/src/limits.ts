@@ -206,6 +206,13 @@ export const LIMITS = {
     unit: 'bytes',
     doc: 'Outbound queue of one connection, beyond what its kernel buffer takes. Past it the slow-consumer policy applies.',
   },
+  maxOutboundBytesPerWorker: {
+    default: 256 * 1024 * 1024,
+    min: 2 * 1024 * 1024,
+    max: 1024 * 1024 * 1024 * 1024,
+    unit: 'bytes',
+    doc: 'Memory of all outbound queues of one worker; a publication that stands in many counts once. Beyond it the slow-consumer policy applies to the longest queues, whoever the message was for, until a sixteenth is free: `close` closes them, `drop` empties them. When frames that have begun leave no room, their connections end (1006).',
+  },
   maxBroadcastQueueBytes: {
     default: 64 * 1024 * 1024,
     min: 65_536,

@@ -41,7 +41,10 @@ describe('options that are left out', () => {
 describe('a limit', () => {
   it.each(Object.entries(LIMITS))('%s takes its range, and nothing else', (name, limit) => {
     const { default: fallback, min, max, unit } = limit;
-    const room = { maxInboundBytesPerWorker: LIMITS.maxInboundBytesPerWorker.max };
+    const room = {
+      maxInboundBytesPerWorker: LIMITS.maxInboundBytesPerWorker.max,
+      maxOutboundBytesPerWorker: LIMITS.maxOutboundBytesPerWorker.max,
+    };
     expect(fallback).toBeGreaterThanOrEqual(min);
     expect(fallback).toBeLessThanOrEqual(max);
     expect(resolve({ [name]: min })).toHaveProperty(name, min);
@@ -64,6 +67,18 @@ describe('a Redis URL that is wrong', () => {
     expect(() => resolve({ redisUrl: 'http://user:secret@host' })).toThrow(
       'redisUrl must be a redis:// or rediss:// URL, got "http://***@host".',
     );
+  });
+});
+
+describe('room for outbound queues', () => {
+  it('is enough for two of the longest', () => {
+    const options = { maxOutboundBytes: 2_000_000, maxOutboundBytesPerWorker: 3_999_999 };
+    expect(() => resolve(options)).toThrow(
+      'maxOutboundBytesPerWorker must be at least twice maxOutboundBytes (2000000), or one queue could be all of it, got 3999999.',
+    );
+    expect(resolve({ ...options, maxOutboundBytesPerWorker: 4_000_000 })).toMatchObject({
+      maxOutboundBytes: 2_000_000,
+    });
   });
 });
 

@@ -87,6 +87,11 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     const allowed = `at least maxMessageBytes (${maxMessageBytes}), or no such message could arrive`;
     throw optionError('maxInboundBytesPerWorker', maxInboundBytesPerWorker, allowed);
   }
+  const { maxOutboundBytes = 0, maxOutboundBytesPerWorker = 0 } = limits;
+  if (2 * maxOutboundBytes > maxOutboundBytesPerWorker) {
+    const allowed = `at least twice maxOutboundBytes (${maxOutboundBytes}), or one queue could be all of it`;
+    throw optionError('maxOutboundBytesPerWorker', maxOutboundBytesPerWorker, allowed);
+  }
   const workers = options.workers ?? defaultWorkers;
   if (!Number.isInteger(workers) || workers < 1 || workers > 1024) {
     throw optionError('workers', workers, 'an integer from 1 to 1024');

@@ -7,6 +7,8 @@ import type { FarmConfig } from '../options.ts';
 export interface WorkerReport {
   readonly connections: number;
   readonly subscriptions: number;
+  /** Memory of its outbound queues. */
+  readonly outboundBytes: number;
   readonly broker: { readonly state: string; readonly reason: string };
   readonly counters: Readonly<Record<string, number>>;
 }

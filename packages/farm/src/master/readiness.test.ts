@@ -3,7 +3,7 @@ import type { WorkerReport } from '../channel/messages.ts';
 import { readinessOf } from './readiness.ts';
 
 function report(state: string, reason = ''): WorkerReport {
-  return { connections: 0, subscriptions: 0, broker: { state, reason }, counters: {} };
+  return { connections: 0, subscriptions: 0, outboundBytes: 0, broker: { state, reason }, counters: {} };
 }
 const READY = { state: 'ready', report: report('ready') } as const;
 

@@ -140,6 +140,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
       connections: this.#report?.connections ?? 0,
       capacity: this.#capacity,
       subscriptions: this.#report?.subscriptions ?? 0,
+      outboundBytes: this.#report?.outboundBytes ?? 0,
       restarts: this.#restarts,
     };
   }

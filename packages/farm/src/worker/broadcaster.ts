@@ -71,6 +71,11 @@ export class Broadcaster {
     this.#schedule();
   }
 
+  /** The worker ends: what waits reaches nobody any more. */
+  stop(): void {
+    this.#turns.length = 0;
+  }
+
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;

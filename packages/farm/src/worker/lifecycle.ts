@@ -2,6 +2,7 @@ import { Interest } from '@roost/poller';
 import { encodeCloseFrame, Opcode, refusalResponse } from '@roost/websocket';
 import { addressKeyHigh, addressKeyLow } from '../address-table.ts';
 import { CloseCode } from '../close-codes.ts';
+import type { Connection } from '../connection.ts';
 import type { CounterName } from '../counters.ts';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
@@ -61,10 +62,10 @@ export class Lifecycle {
     hub.unsubscribeAll(slot);
   }
 
-  /** The outbound queue is full: what has not begun to be sent is dropped, and the close frame follows at once. */
-  closeSlowConsumer(slot: number): void {
+  /** An outbound queue is too long: what has not begun to be sent is dropped, and the close frame follows at once. */
+  closeSlowConsumer(slot: number, reason: string): void {
     this.#core.outbound.discardUnsent(slot);
-    this.close(slot, CloseCode.slowConsumer, 'slow consumer: the outbound queue is full');
+    this.close(slot, CloseCode.slowConsumer, reason);
   }
 
   /** Answers a request head with an HTTP error, sends FIN, and waits for the client's. */
@@ -151,9 +152,23 @@ export class Lifecycle {
 
   /** The end of the row: gives back everything it owned and calls the close hook if one is owed. */
   finish(slot: number, code: number, reason: string): void {
+    const app = this.#core.table.apps[slot] ?? 0;
+    const closed = this.#end(slot, code);
+    if (closed !== undefined) this.#core.apps.closed(app, closed, code, reason);
+  }
+
+  /** As {@link finish}, from within a send to somebody else: the close hook, which may send too, is called later. */
+  finishLater(slot: number, code: number, reason: string): void {
+    const app = this.#core.table.apps[slot] ?? 0;
+    const closed = this.#end(slot, code);
+    if (closed !== undefined) setImmediate(() => this.#core.apps.closed(app, closed, code, reason));
+  }
+
+  /** Gives back everything that the row owned. Answers what its close hook is to be told, if one is owed. */
+  #end(slot: number, code: number): Connection | undefined {
     const core = this.#core;
     const { table, counters } = core;
-    if (table.state(slot) === RowState.free) return;
+    if (table.state(slot) === RowState.free) return undefined;
     const wasOpen = table.hasFlag(slot, RowFlag.opened);
     const app = table.apps[slot] ?? 0;
     const closed =
@@ -174,10 +189,10 @@ export class Lifecycle {
     table.release(slot);
     this.#released.total++;
     core.noteReleased();
-    if (!wasOpen) return;
+    if (!wasOpen) return undefined;
     counters.add('closed');
     if (code === CloseCode.abnormal) counters.add('closed_abnormally');
-    if (closed !== undefined) core.apps.closed(app, closed, code, reason);
+    return closed;
   }
 
   /** Whoever counted the row for its address learns that it has ended. */

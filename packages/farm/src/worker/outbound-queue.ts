@@ -1,16 +1,20 @@
+import { MAX_BLOCK_BYTES, type OutboundMemory } from './outbound-memory.ts';
+
 /** Bytes from `start` to `end` wait. A block that gathers small frames has room behind `end`. */
 export interface OutboundChunk {
   readonly buffer: Buffer;
+  /** The buffer may stand in other queues as well. */
+  readonly isShared: boolean;
   start: number;
   end: number;
+  frames: number;
   next: OutboundChunk | undefined;
 }
 
-/** Smaller pieces are copied into blocks: each as a Buffer of its own would cost 200 bytes and one send(2). */
+/** Smaller pieces are copied into blocks: each as a Buffer of its own would cost 560 bytes and one send(2). */
 const GATHERED_BYTES = 512;
-/** Blocks begin small, for most slow clients miss one frame, and double up to this. */
+/** Blocks begin small, for most slow clients miss one frame, and double up to MAX_BLOCK_BYTES. */
 const FIRST_BLOCK_BYTES = 512;
-const MAX_BLOCK_BYTES = 16 * 1024;
 
 /**
  * What waits for one connection, oldest first. Exists only while its kernel buffer is full. The memory that it takes is
@@ -18,11 +22,18 @@ const MAX_BLOCK_BYTES = 16 * 1024;
  * broadcast is shared by all the queues that it stands in.
  */
 export class OutboundQueue {
+  readonly #memory: OutboundMemory;
   #first: OutboundChunk | undefined;
   #last: OutboundChunk | undefined;
   #bytes = 0;
   #nextBlockBytes = FIRST_BLOCK_BYTES;
 
+  constructor(memory: OutboundMemory) {
+    this.#memory = memory;
+    memory.addQueue();
+  }
+
+  /** Bytes that wait. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -32,17 +43,21 @@ export class OutboundQueue {
     return this.#first;
   }
 
-  /** Adds `bytes` from `start` on. They may be kept: the caller must not change them. */
-  add(bytes: Buffer, start: number): void {
+  /**
+   * Adds the end of a frame, from `start` on. It may be kept: the caller must not change it. `isShared`: other queues
+   * may be given the same buffer.
+   */
+  add(bytes: Buffer, start: number, isShared: boolean): void {
     const length = bytes.length - start;
     this.#bytes += length;
     if (length > GATHERED_BYTES) {
-      this.#append({ buffer: bytes, start, end: bytes.length, next: undefined });
+      this.#append({ buffer: bytes, isShared, start, end: bytes.length, frames: 1, next: undefined });
       return;
     }
     const block = this.#blockFor(length);
     bytes.copy(block.buffer, block.end, start);
     block.end += length;
+    block.frames++;
   }
 
   /** The kernel has taken so many bytes of the first chunk. */
@@ -52,20 +67,45 @@ export class OutboundQueue {
     this.#bytes -= count;
     first.start += count;
     if (first.start < first.end) return;
+    this.#memory.remove(first.buffer, first.isShared);
     this.#first = first.next;
     if (first.next === undefined) this.#last = undefined;
   }
 
-  /** Drops all but the first chunk, of which a part may have been sent. It ends with a whole frame. */
-  keepFirst(): void {
+  /**
+   * Drops all but the first chunk, of which a part may have been sent. It ends with a whole frame. Answers how many
+   * frames were dropped.
+   */
+  keepFirst(): number {
     const first = this.#first;
-    if (first === undefined) return;
+    if (first === undefined) return 0;
+    const dropped = this.#forget(first.next);
     first.next = undefined;
     this.#last = first;
     this.#bytes = first.end - first.start;
+    return dropped;
+  }
+
+  /** The end of the queue: gives back everything. */
+  release(): void {
+    this.#forget(this.#first);
+    this.#first = this.#last = undefined;
+    this.#bytes = 0;
+    this.#memory.removeQueue();
+  }
+
+  /** Gives back a chunk and all behind it. Answers how many frames these were. */
+  #forget(from: OutboundChunk | undefined): number {
+    let frames = 0;
+    for (let chunk = from; chunk !== undefined; chunk = chunk.next) {
+      this.#memory.remove(chunk.buffer, chunk.isShared);
+      frames += chunk.frames;
+    }
+    return frames;
   }
 
   #append(chunk: OutboundChunk): void {
+    this.#memory.add(chunk.buffer, chunk.isShared);
     if (this.#last === undefined) this.#first = chunk;
     else this.#last.next = chunk;
     this.#last = chunk;
@@ -77,8 +117,10 @@ export class OutboundQueue {
     if (last !== undefined && last.buffer.length - last.end >= length) return last;
     const block = {
       buffer: Buffer.allocUnsafeSlow(this.#nextBlockBytes),
+      isShared: false,
       start: 0,
       end: 0,
+      frames: 0,
       next: undefined,
     };
     this.#nextBlockBytes = Math.min(2 * this.#nextBlockBytes, MAX_BLOCK_BYTES);

@@ -172,10 +172,11 @@ export class Worker implements ChannelHandlers<MasterMessage> {
   }
 
   #reportNow(): WorkerReport {
-    const { counters, hub, broker } = this.#core;
+    const { counters, hub, broker, outbound } = this.#core;
     return {
       connections: counters.get('upgrades') - counters.get('closed'),
       subscriptions: hub.subscriptionCount,
+      outboundBytes: outbound.heldBytes,
       broker: { state: broker.state, reason: broker.stateReason },
       counters: counters.snapshot(),
     };
@@ -209,7 +210,8 @@ export class Worker implements ChannelHandlers<MasterMessage> {
 
   /** Ends everything that would keep the process, or a test, alive. */
   async #release(): Promise<void> {
-    const { timeouts, expirations, poller, apps, broker, config, table, lifecycle, addresses } = this.#core;
+    const { timeouts, expirations, poller, apps, broker, broadcaster, config, table, lifecycle, addresses } =
+      this.#core;
     clearInterval(this.#reportTimer);
     this.#heartbeat.stop();
     this.#queries.stop();
@@ -222,6 +224,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     });
     await Promise.race([apps.stop(), isLate]);
     await Promise.race([broker.stop(), isLate]);
+    broadcaster.stop();
     poller.destroy();
   }
 }

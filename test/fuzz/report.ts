@@ -1,0 +1,54 @@
+import type { HeadMismatch } from './heads.ts';
+import { closeOf, messagesOf } from './comparison.ts';
+import { headOf, piecesOf, PROFILES, type Transcript } from './stream.ts';
+import type { Mismatch } from './streams.ts';
+
+/** A mismatch as one reads it, with everything that is needed to write a spec of it. */
+export function describeMismatch({ stream, foretold, differences, ws, roost }: Mismatch): string {
+  const head = headOf(stream).length;
+  let at = 0;
+  const pieces = piecesOf(stream).map(({ pause, bytes }) => {
+    const from = at;
+    at += bytes.length;
+    const shown = bytes.subarray(Math.min(bytes.length, Math.max(0, head - from)));
+    const waits = pause.ms > 0 ? `${pause.ms} ms` : `${pause.turns} turns`;
+    return `  after ${waits}: ${from < head ? '(head) ' : ''}${shown.toString('hex')}`;
+  });
+  return [
+    `stream ${stream.index} of seed ${stream.seed} differs in: ${differences.join('; ')}`,
+    `replay: npm run fuzz -- --seed ${stream.seed} --only ${stream.index}`,
+    `limits: ${JSON.stringify(PROFILES[stream.profile])}, pipelined: ${stream.isPipelined}, kept alive: ${stream.isKeptAlive}, patient: ${stream.isPatient}`,
+    `foretold: ${JSON.stringify(foretold)}`,
+    'pieces:',
+    ...pieces,
+    ...describe('ws', ws),
+    ...describe('Roost', roost),
+  ].join('\n');
+}
+
+function describe(name: string, transcript: Transcript): string[] {
+  const { received, end } = transcript;
+  const headEnd = received.indexOf('\r\n\r\n') + 4;
+  const statusLine = received.subarray(0, received.indexOf('\r\n')).toString('latin1');
+  return [
+    `${name}:`,
+    `  client received: ${statusLine} | ${received.subarray(headEnd).toString('hex')}`,
+    `  TCP: ${end}`,
+    `  close hook: ${closeOf(transcript)}`,
+    ...messagesOf(transcript)
+      .split('\n')
+      .map((message) => `  message: ${message}`),
+  ];
+}
+
+/** As {@link describeMismatch}, of a request head. */
+export function describeHeadMismatch({ head, differences, roost, node }: HeadMismatch): string {
+  return [
+    `head ${head.index} of seed ${head.seed} differs in: ${differences.join('; ')}`,
+    `replay: npm run fuzz -- --seed ${head.seed} --only-head ${head.index}`,
+    `bytes: ${JSON.stringify(head.bytes.toString('latin1'))}`,
+    `reads end at: ${head.reads.join(' ')}`,
+    `Roost: ${JSON.stringify(roost)}`,
+    `Node: ${node.kind} ${JSON.stringify({ method: node.request?.method, url: node.request?.url, headers: node.request?.headers })}`,
+  ].join('\n');
+}

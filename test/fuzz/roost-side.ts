@@ -1,0 +1,155 @@
+import { MemoryBrokerHub } from '@roost/broker';
+import {
+  ADDRESS_BYTES,
+  accept as acceptSockets,
+  closeDescriptor,
+  descriptorPair,
+  EVENT_FIELDS,
+  Interest,
+  listen,
+  localAddress,
+  Poller,
+} from '@roost/poller';
+import { eventually } from '@roost/testing';
+import { accept, type App } from '../../packages/farm/src/app.ts';
+import { memoryChannelPair } from '../../packages/farm/src/channel/memory-channel.ts';
+import type { MasterMessage, WorkerMessage } from '../../packages/farm/src/channel/messages.ts';
+import type { Channel } from '../../packages/farm/src/channel/channel.ts';
+import { HandOff } from '../../packages/farm/src/master/hand-off.ts';
+import { resolveOptions } from '../../packages/farm/src/options.ts';
+import { Worker } from '../../packages/farm/src/worker/worker.ts';
+import { receive, Runs } from './app.ts';
+import type { Side } from './side.ts';
+import { LONG_MS, type Profile } from './stream.ts';
+
+const LISTENER_ID = 0;
+const WORKER_ID = 1;
+const MAX_ACCEPTS = 64;
+
+/**
+ * A real worker on real sockets, its slab poisoned after each batch, and as little of a master as it needs: one that
+ * accepts and hands off.
+ */
+export class RoostSide implements Side {
+  readonly runs = new Runs();
+  readonly port: number;
+  /** What the worker said in warnings and errors: nothing, if all is well. */
+  readonly complaints: string[] = [];
+  readonly #hub = new MemoryBrokerHub();
+  readonly #worker: Worker;
+  readonly #channel: Channel<WorkerMessage, MasterMessage>;
+  readonly #poller: Poller;
+  readonly #listener: number;
+  readonly #handOff: HandOff;
+  readonly #masterEnd: number;
+  readonly #workerEnd: number;
+  readonly #fds = new Int32Array(MAX_ACCEPTS);
+  readonly #addresses = new Uint8Array(MAX_ACCEPTS * ADDRESS_BYTES);
+  #lastNumber = 0;
+  #hasStopped = false;
+
+  private constructor(profile: Profile, capacity: number) {
+    const { maxMessageBytes, borrowMessages } = profile;
+    const config = {
+      ...resolveOptions({ app: '/none', borrowMessages, messageTimeoutMs: LONG_MS }, 1, 'fuzz'),
+      maxMessageBytes,
+      // So short that connections hibernate between two pieces.
+      quietMs: 2,
+      closeTimeoutMs: LONG_MS,
+    };
+    const [ours, theirs] = memoryChannelPair<MasterMessage, WorkerMessage>(config.maxChannelBufferBytes);
+    this.#channel = ours;
+    [this.#masterEnd, this.#workerEnd] = descriptorPair();
+    this.#handOff = new HandOff(
+      this.#masterEnd,
+      capacity,
+      () => undefined,
+      (sockets) => HandOff.drop(sockets),
+    );
+    this.#worker = new Worker(
+      {
+        worker: 0,
+        config,
+        channel: theirs,
+        descriptors: this.#workerEnd,
+        capacity,
+        cpu: null,
+        loadApps: () => Promise.resolve([this.#app(borrowMessages)]),
+        onStopped: () => {
+          this.#hasStopped = true;
+        },
+        poisonSlab: true,
+      },
+      undefined,
+    );
+    theirs.open(this.#worker);
+    const port = this.#hub.attach(0, (message) => ours.send({ type: 'broker', message }) === 'sent');
+    ours.open({
+      channelOnMessage: (message) => {
+        if (message.type === 'broker') port.receive(message.message);
+        else if (message.type === 'log' && message.level !== 'info')
+          this.complaints.push(JSON.stringify(message));
+      },
+      channelOnClose: () => undefined,
+    });
+    this.#listener = listen({ host: '127.0.0.1', port: 0 });
+    this.port = localAddress(this.#listener).port;
+    this.#poller = new Poller({
+      columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint16Array(1) },
+      onEvents: (count) => this.#handle(count),
+    });
+    this.#poller.watchDescriptor(this.#listener, LISTENER_ID, Interest.readable);
+    this.#poller.watchDescriptor(this.#masterEnd, WORKER_ID, Interest.readable);
+  }
+
+  static async start(profile: Profile, capacity: number): Promise<RoostSide> {
+    const side = new RoostSide(profile, capacity);
+    await side.#worker.start();
+    return side;
+  }
+
+  async stop(): Promise<void> {
+    this.#hub.stop();
+    this.#channel.close();
+    await eventually(() => this.#hasStopped, { what: 'the worker has stopped' });
+    this.#poller.destroy();
+    closeDescriptor(this.#listener);
+    HandOff.drop(this.#handOff.end());
+    closeDescriptor(this.#workerEnd);
+  }
+
+  #app(isBorrowed: boolean): App {
+    const { runs } = this;
+    return {
+      upgrade: ({ path }) => accept({ attachment: path }),
+      message(connection, data, isBinary) {
+        const transcript = runs.transcript(String(connection.attachment));
+        if (transcript === undefined) return;
+        // What is not borrowed is kept as it is: were it a view of the slab, the poison would show.
+        receive(transcript, connection, isBorrowed ? Buffer.from(data) : data, isBinary);
+      },
+      close: (connection, code, reason) => runs.closed(String(connection.attachment), code, reason),
+      http: (_request, response) => void response.writeHead(204).end(),
+    };
+  }
+
+  #handle(count: number): void {
+    for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
+      if (this.#poller.events[at] === LISTENER_ID) this.#accept();
+      else this.#handOff.readAcknowledgements();
+    }
+  }
+
+  #accept(): void {
+    const count = acceptSockets(this.#listener, this.#fds, this.#addresses);
+    for (let index = 0; index < count; index++) {
+      this.#handOff.add({
+        fd: this.#fds[index] ?? -1,
+        number: ++this.#lastNumber,
+        address: this.#addresses.slice(index * ADDRESS_BYTES, (index + 1) * ADDRESS_BYTES),
+        flags: 0,
+      });
+    }
+    this.#handOff.flush();
+  }
+}
