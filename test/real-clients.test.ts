@@ -19,6 +19,7 @@ const DEADLINE_MS = 30_000;
 
 /** What every client sees: clients/session.mjs says what it does for it. */
 const SEEN = {
+  isCompressed: false,
   text: 'Hello-µ@ßöäüàá-UTF-8!! 🐓',
   empty: '',
   binary: [0, 255, 254, 128],
@@ -30,12 +31,6 @@ const SEEN = {
   tooLarge: 1009,
   refused: true,
 };
-
-let farm: FarmProcess;
-beforeAll(async () => {
-  farm = await startSharedFarm();
-});
-afterAll(() => farm.stop());
 
 function isExecutable(path: string): boolean {
   try {
@@ -68,7 +63,7 @@ const lacksNewerNode =
   NEWER_NODE === undefined && missing('a newer Node: name its binary in NEWER_NODE to do so.');
 
 async function sessionOf(program: string, args: readonly string[]): Promise<unknown> {
-  const { stdout } = await run(program, [...args, farm.url], { timeout: DEADLINE_MS });
+  const { stdout } = await run(program, args, { timeout: DEADLINE_MS });
   return JSON.parse(stdout);
 }
 
@@ -76,9 +71,20 @@ function script(name: string): string {
   return fileURLToPath(new URL(`./clients/${name}`, import.meta.url));
 }
 
-describe('served alike are', () => {
+describe.each([
+  { isCompressed: false, args: [] },
+  // All messages, so that they all take this way.
+  { isCompressed: true, args: ['--compression', 'on', '--min-compress-bytes', '0'] },
+])('served alike, with compression: $isCompressed, are', ({ isCompressed, args }) => {
+  const seenByAll = { ...SEEN, isCompressed };
+  let farm: FarmProcess;
+  beforeAll(async () => {
+    farm = await startSharedFarm(args);
+  });
+  afterAll(() => farm.stop());
+
   it('ws', async () => {
-    expect(await session(WsWebSocket, farm.url)).toEqual(SEEN);
+    expect(await session(WsWebSocket, farm.url)).toEqual(seenByAll);
   });
 
   it('ws, in fragments and with pings', async () => {
@@ -93,18 +99,24 @@ describe('served alike are', () => {
 
   it("Node's own WebSocket", async () => {
     const flags = typeof globalThis.WebSocket === 'undefined' ? ['--experimental-websocket'] : [];
-    expect(await sessionOf(process.execPath, ['--no-warnings', ...flags, script('node-client.mjs')])).toEqual(
-      SEEN,
-    );
+    const nodeArgs = ['--no-warnings', ...flags, script('node-client.mjs'), farm.url];
+    // It did not always know compression.
+    expect(await sessionOf(process.execPath, nodeArgs)).toEqual({
+      ...SEEN,
+      isCompressed: expect.any(Boolean),
+    });
   });
 
   it.skipIf(lacksNewerNode)('the WebSocket of a newer Node', async () => {
-    expect(await sessionOf(NEWER_NODE ?? '', [script('node-client.mjs')])).toEqual(SEEN);
+    expect(await sessionOf(NEWER_NODE ?? '', [script('node-client.mjs'), farm.url])).toEqual({
+      ...SEEN,
+      isCompressed: expect.any(Boolean),
+    });
   });
 
   it.skipIf(lacksWebsockets)("Python's websockets, in fragments and with pings", async () => {
-    expect(await sessionOf(PYTHON, [script('websockets_client.py')])).toEqual({
-      ...SEEN,
+    expect(await sessionOf(PYTHON, [script('websockets_client.py'), farm.url])).toEqual({
+      ...seenByAll,
       fragments: 'in three fragments',
       ping: true,
     });
@@ -119,7 +131,7 @@ describe('served alike are', () => {
       const page = await browser.newPage();
       await page.goto(`http://127.0.0.1:${farm.port}/health/live`);
       const seen: unknown = await page.evaluate(`(${session.toString()})(WebSocket, '${farm.url}')`);
-      expect(seen).toEqual(SEEN);
+      expect(seen).toEqual(seenByAll);
     } finally {
       await browser.close();
     }

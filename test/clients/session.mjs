@@ -49,6 +49,7 @@ export async function session(Implementation, url) {
 
   const seen = {};
   const client = await Client.open('/echo');
+  seen.isCompressed = client.socket.extensions.startsWith('permessage-deflate');
   seen.text = await client.echo('Hello-µ@ßöäüàá-UTF-8!! 🐓');
   seen.empty = await client.echo('');
   seen.binary = await client.echo(new Uint8Array([0, 255, 254, 128]));

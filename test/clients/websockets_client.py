@@ -12,6 +12,7 @@ import websockets
 async def session(url):
     seen = {}
     client = await websockets.connect(url + "/echo")
+    seen["isCompressed"] = [extension.name for extension in client.extensions] == ["permessage-deflate"]
 
     async def echo(data):
         await client.send(data)

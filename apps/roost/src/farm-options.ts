@@ -43,6 +43,7 @@ export function farmOptions(settings: Settings, facts: StartFacts): FarmOptions 
     trustedProxies: settings.trustedProxies,
     proxyProtocol: settings.proxyProtocol,
     allowedOrigins: settings.allowedOrigins,
+    compression: settings.compression === 'on',
     borrowMessages: settings.borrowMessages,
     version: facts.version,
     log: facts.log,

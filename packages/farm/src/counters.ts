@@ -15,6 +15,7 @@ export const COUNTERS = {
     'Times a worker left hand-offs unacknowledged for workerLagMs; others got what came meanwhile.',
   worker_kills: 'Workers killed by the master because they were silent.',
   upgrades: 'Connections opened: the client has its 101.',
+  upgrades_compressed: 'Connections that agreed on compression.',
   http_connections: 'Connections that turned out to be plain HTTP.',
   refused_bad_request: 'Request heads refused with 400, 405, 431, 501 or 505.',
   refused_not_proxied:
@@ -48,6 +49,13 @@ export const COUNTERS = {
   upgrades_abandoned: 'Clients that went away while their upgrade was being decided.',
   messages_received: 'Messages given to applications.',
   messages_sent: 'Messages taken for single connections (broadcasts not included).',
+  messages_inflated: 'Compressed messages from clients that were inflated.',
+  messages_compressed: 'Messages that were compressed for single connections (broadcasts not included).',
+  publications_compressed:
+    'Publications that were compressed: once in each worker, whatever the number of subscribers.',
+  inflate_failures: 'Connections closed with 1007 because a compressed message was corrupt.',
+  inflate_bombs:
+    'Connections closed with 1009 because a compressed message was larger than maxMessageBytes when inflated.',
   app_errors: 'Hooks that threw or rejected; the connection was closed with 1011.',
   wakes: 'Connections woken for ws to read them: fragments, close frames, protocol errors.',
   hibernations: 'Awake connections that went back to sleep.',

@@ -44,6 +44,11 @@ export interface FarmOptions extends Partial<Limits> {
    * browser's and pass. At most 1,024. Default: none, which lets everybody in.
    */
   readonly allowedOrigins?: readonly string[];
+  /**
+   * Agrees on compression (permessage-deflate, RFC 7692) with clients that offer it, without context takeover in either
+   * direction. Default false.
+   */
+  readonly compression?: boolean;
   /** Gives message hooks views that are valid only until they return, saving a copy. Default false. */
   readonly borrowMessages?: boolean;
   /** Default: nothing is logged. */
@@ -65,6 +70,7 @@ export interface FarmConfig extends Limits {
   readonly trustedProxies: readonly string[];
   readonly proxyProtocol: ProxyProtocol;
   readonly allowedOrigins: readonly string[];
+  readonly compression: boolean;
   readonly borrowMessages: boolean;
   readonly version: string;
 }
@@ -140,6 +146,7 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     trustedProxies,
     proxyProtocol,
     allowedOrigins,
+    compression: options.compression ?? false,
     borrowMessages: options.borrowMessages ?? false,
     version: options.version ?? version,
   });

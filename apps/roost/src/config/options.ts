@@ -71,6 +71,12 @@ const MAIN_OPTIONS = {
     placeholder: '<policy>',
     doc: 'What a client gets that reads too slowly, when its outbound queue is full: `close` ends the connection (4000), `drop` skips the message.',
   }),
+  compression: choice({
+    words: ['off', 'on'],
+    default: 'off',
+    placeholder: '<when>',
+    doc: 'Compresses messages where a client offers it (permessage-deflate): `off` or `on`. Costs CPU for each message, and must not be used where a message holds both a secret and what somebody else chose (CRIME).',
+  }),
   borrowMessages: toggle({
     doc: 'Gives message hooks views that are valid only until the hook returns, which saves a copy of each message.',
   }),

@@ -1,5 +1,5 @@
-import { InboundBuffer } from '@roost/websocket';
 import { AllowedOrigins } from '../allowed-origins.ts';
+import { InboundBuffer, MessageDeflater, MessageInflater } from '@roost/websocket';
 import { TrustedProxies } from '../trusted-proxies.ts';
 import { AppHost } from './app-host.ts';
 import { AwakeConnections } from './awake-connections.ts';
@@ -46,6 +46,8 @@ export function assemble(foundation: Foundation): Core {
     capacity: table.capacity,
     maxBytes: config.maxInboundBytesPerWorker,
   });
+  parts.inflater = new MessageInflater({ maxMessageBytes: config.maxMessageBytes });
+  parts.deflater = new MessageDeflater({ level: config.compressionLevel });
   parts.hub = new Hub(table.firstSubscriptions, (channel) => broker.unsubscribe(channel));
   parts.apps = new AppHost(core);
   parts.trustedProxies = new TrustedProxies(config.trustedProxies);

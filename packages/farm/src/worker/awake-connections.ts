@@ -1,4 +1,4 @@
-import { AwakeConnection, type AwakeHandlers } from '@roost/websocket';
+import { AwakeConnection, InflateFailure, type AwakeHandlers } from '@roost/websocket';
 import { RowFlag, RowState } from './connection-table.ts';
 import { copyOf } from './copy-of.ts';
 import type { Core } from './core.ts';
@@ -25,7 +25,7 @@ export class AwakeConnections implements AwakeHandlers {
 
   /** Gives an open row to ws, beginning with the bytes that were not simple; they belong to ws from here on. */
   wake(slot: number, bytes: Buffer): void {
-    const { config, table, counters, inbound } = this.#core;
+    const { config, table, counters, inbound, inflater } = this.#core;
     if (this.#bySlot.size >= config.maxAwakeConnections) {
       counters.add('wakes_refused');
       inbound.refuse(slot, bytes, 0, bytes.length, 'too many connections are in long messages');
@@ -34,7 +34,11 @@ export class AwakeConnections implements AwakeHandlers {
     counters.add('wakes');
     const generation = table.generation(slot);
     table.states[slot] = RowState.awake;
-    const options = { maxMessageBytes: config.maxMessageBytes, closeTimeoutMs: config.closeTimeoutMs };
+    const options = {
+      maxMessageBytes: config.maxMessageBytes,
+      closeTimeoutMs: config.closeTimeoutMs,
+      inflater: table.hasFlag(slot, RowFlag.deflate) ? inflater : undefined,
+    };
     const awake = new AwakeConnection(this, slot, generation, options, EMPTY);
     // In its place before it reads: what it says first may be the last.
     this.#bySlot.set(slot, awake);
@@ -97,6 +101,12 @@ export class AwakeConnections implements AwakeHandlers {
     if (!table.isCurrent(slot, generation) || this.#closing.has(slot)) return;
     counters.messagesReceived++;
     apps.message(slot, data, 0, data.length, isBinary);
+  }
+
+  awakeOnInflate(_slot: number, _generation: number, bytes: number): void {
+    const { counters } = this.#core;
+    if (bytes >= 0) counters.add('messages_inflated');
+    else counters.add(bytes === InflateFailure.tooLarge ? 'inflate_bombs' : 'inflate_failures');
   }
 
   awakeOnPong(): void {

@@ -1,13 +1,18 @@
 import { isUtf8 } from 'node:buffer';
 import { BROADCAST_SKIPPED } from '@roost/poller';
-import { encodeFrame, Opcode } from '@roost/websocket';
+import { encodeFrame, Opcode, type DataOpcode } from '@roost/websocket';
+import { copyOf } from './copy-of.ts';
 import { RowFlag } from './connection-table.ts';
 import type { Core } from './core.ts';
 import type { HubChannel } from './hub.ts';
 
 /** One publication on its way to the subscribers of a channel. */
 interface Broadcast {
+  readonly opcode: DataOpcode;
   readonly frame: Buffer;
+  readonly payloadBytes: number;
+  /** For the subscribers that agreed on compression; the same as `frame` when there are none, or it is no smaller. */
+  compressed: Buffer;
   /** Next member to send to. */
   next: number;
   /** Members when its first turn came, -1 before: who subscribed later does not get it. */
@@ -28,6 +33,8 @@ const TURNS_PER_SLICE = 4;
  * Publications to subscribers, in slices: the channels that have something to send take turns until `broadcastSliceMs`
  * is over, then the event loop turns. Order holds per channel and connection. Who unsubscribes between two slices does
  * not get the message any more. What waits is bounded by `maxBroadcastQueueBytes`.
+ *
+ * A publication is framed once, and compressed once if one of its subscribers has agreed on that, whatever their number.
  */
 export class Broadcaster {
   readonly #core: Core;
@@ -56,10 +63,11 @@ export class Broadcaster {
       return;
     }
     counters.add('publications');
-    // Framed once, whatever the number of subscribers.
-    const frame = encodeFrame(isUtf8(payload) ? Opcode.text : Opcode.binary, payload);
+    const opcode = isUtf8(payload) ? Opcode.text : Opcode.binary;
+    const frame = encodeFrame(opcode, payload);
     this.#queuedBytes += frame.length;
-    const broadcast = { frame, next: 0, end: -1 };
+    const payloadBytes = payload.length;
+    const broadcast = { opcode, frame, payloadBytes, compressed: frame, next: 0, end: -1 };
     const queue = this.#byChannel.get(channel);
     if (queue === undefined) {
       const added = { channel, broadcasts: [broadcast] };
@@ -107,8 +115,9 @@ export class Broadcaster {
       // One walk at a time for each channel, so that the holes are closed between two.
       hub.beginWalk(channel);
       broadcast.end = channel.length;
+      this.#compress(broadcast, channel);
     }
-    const { frame } = broadcast;
+    const { frame, compressed } = broadcast;
     const results = this.#results;
     broadcast.next = sockets.broadcast(
       channel.members,
@@ -117,22 +126,40 @@ export class Broadcaster {
       frame,
       budgetMicros,
       results,
+      compressed,
+      RowFlag.deflate,
     );
     let delivered = results[1] ?? 0;
     const exceptions = results[0] ?? 0;
     for (let index = 0; index < exceptions; index++) {
-      if (this.#except(results[2 + 2 * index] ?? 0, results[3 + 2 * index] ?? 0, frame)) delivered++;
+      if (this.#except(results[2 + 2 * index] ?? 0, results[3 + 2 * index] ?? 0, broadcast)) delivered++;
     }
     counters.add('deliveries', delivered);
     if (broadcast.next < broadcast.end) return;
     broadcasts.shift();
     this.#queuedBytes -= frame.length;
+    if (compressed !== frame) this.#queuedBytes -= compressed.length;
     hub.endWalk(channel);
   }
 
+  /** Before the first turn of a publication, whose subscribers are settled then. */
+  #compress(broadcast: Broadcast, channel: HubChannel): void {
+    const { config, table, deflater, counters } = this.#core;
+    const { opcode, frame, payloadBytes, end } = broadcast;
+    if (!config.compression || payloadBytes < config.minCompressBytes) return;
+    let index = 0;
+    while (index < end && !table.hasFlag(channel.members[index] ?? -1, RowFlag.deflate)) index++;
+    if (index === end) return;
+    if (!deflater.deflate(opcode, frame.subarray(frame.length - payloadBytes), payloadBytes)) return;
+    broadcast.compressed = copyOf(deflater.output, deflater.frameStart, deflater.frameEnd);
+    this.#queuedBytes += broadcast.compressed.length;
+    counters.add('publications_compressed');
+  }
+
   /** A row that did not take the whole frame. True when its queue did. */
-  #except(slot: number, outcome: number, frame: Buffer): boolean {
+  #except(slot: number, outcome: number, broadcast: Broadcast): boolean {
     const { table, outbound } = this.#core;
+    const frame = table.hasFlag(slot, RowFlag.deflate) ? broadcast.compressed : broadcast.frame;
     if (outcome >= 0) return outbound.enqueueBroadcast(slot, frame, outcome);
     // A failed send: the next wake-up reports the end of that connection.
     if (outcome !== BROADCAST_SKIPPED) return false;

@@ -43,6 +43,8 @@ export const RowFlag = {
   dirty: 64,
   /** FIN follows when the outbound queue is empty. */
   finishing: 128,
+  /** Compression was agreed on: its messages may be compressed, each for itself. */
+  deflate: 256,
   /** Its address was given by a trusted proxy. */
   proxied: 512,
   /** It counts against a limit of its address, until it ends. */

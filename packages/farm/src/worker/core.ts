@@ -1,7 +1,7 @@
 import type { Broker } from '@roost/broker';
 import type { Poller } from '@roost/poller';
-import type { InboundBuffer } from '@roost/websocket';
 import type { AllowedOrigins } from '../allowed-origins.ts';
+import type { InboundBuffer, MessageDeflater, MessageInflater } from '@roost/websocket';
 import type { Counters } from '../counters.ts';
 import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
@@ -41,6 +41,9 @@ export interface Core {
   readonly addresses: AddressCounts;
   /** Request heads and frames that have not fully arrived. */
   readonly inboundBuffer: InboundBuffer;
+  /** For all connections that agreed on compression; empty until the first message. */
+  readonly inflater: MessageInflater;
+  readonly deflater: MessageDeflater;
   readonly hub: Hub;
   readonly broker: Broker;
   readonly apps: AppHost;

@@ -39,7 +39,8 @@ export class Handshakes {
 
   constructor(core: Core) {
     this.#core = core;
-    this.#upgrader = new Upgrader({ maxMessageBytes: core.config.maxMessageBytes });
+    const { maxMessageBytes, compression } = core.config;
+    this.#upgrader = new Upgrader({ maxMessageBytes, compression });
   }
 
   /** Bytes of a row in state handshake. */
@@ -234,7 +235,7 @@ export class Handshakes {
       lifecycle.refuseWith(slot, answer.response, 'refused_bad_request');
       return false;
     }
-    this.#open(slot, app, decision, answer.response, hasGap);
+    this.#open(slot, app, decision, answer, hasGap);
     const state = this.#core.table.state(slot);
     return state === RowState.open || state === RowState.closing;
   }
@@ -286,16 +287,20 @@ export class Handshakes {
     this.#core.lifecycle.refuseWith(slot, response, 'refused_by_app');
   }
 
-  #open(slot: number, app: number, decision: Acceptance, response: string, hasGap: boolean): void {
+  #open(slot: number, app: number, decision: Acceptance, answer: UpgradeResult, hasGap: boolean): void {
     const { table, timeouts, apps, hub, outbound, counters, subscriptions } = this.#core;
     timeouts.clear(slot);
     table.states[slot] = RowState.open;
     table.apps[slot] = app;
     table.lastSeen[slot] = this.#core.clock.now;
     table.setFlag(slot, RowFlag.sendable | RowFlag.opened);
+    if (answer.isDeflated) {
+      table.setFlag(slot, RowFlag.deflate);
+      counters.add('upgrades_compressed');
+    }
     if (decision.attachment !== undefined) apps.setAttachment(slot, decision.attachment);
     if (decision.expiresAt !== undefined) this.#core.expirations.set(slot, decision.expiresAt);
-    outbound.sendHead(slot, response);
+    outbound.sendHead(slot, answer.response);
     for (const channel of decision.channels ?? []) hub.subscribe(slot, channel);
     if (hasGap) subscriptions.markGap(slot);
     counters.add('upgrades');

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { ClosingReader, FrameKind, Opcode, SimpleFrameReader } from '@roost/websocket';
 import { RowFlag, RowState } from './connection-table.ts';
 import { copyOf } from './copy-of.ts';
@@ -85,6 +86,7 @@ export class Inbound {
     const reader = this.#reader;
     let at = start;
     table.setFlag(slot, RowFlag.dirty);
+    reader.acceptsDeflated = table.hasFlag(slot, RowFlag.deflate);
     while (at < end) {
       const kind = reader.next(bytes, at, end);
       switch (kind) {
@@ -93,6 +95,16 @@ export class Inbound {
           counters.messagesReceived++;
           at = reader.frameEnd;
           apps.message(slot, bytes, reader.payloadStart, reader.payloadEnd, kind === FrameKind.binary);
+          break;
+        case FrameKind.deflatedText:
+        case FrameKind.deflatedBinary:
+          if (!this.#readDeflated(slot, bytes, kind === FrameKind.deflatedBinary)) {
+            // Corrupt, too large or no UTF-8: ws comes to the same, and says so.
+            reader.remask(bytes);
+            awake.wake(slot, copyOf(bytes, at, end));
+            return;
+          }
+          at = reader.frameEnd;
           break;
         case FrameKind.ping:
           outbound.send(slot, Opcode.pong, bytes.subarray(reader.payloadStart, reader.payloadEnd));
@@ -121,6 +133,18 @@ export class Inbound {
     }
     table.clearFlag(slot, RowFlag.dirty);
     this.#clearMessageTimeout(slot);
+  }
+
+  /** Inflates the message that the reader has found, and gives it to the app. False when it is not a valid one. */
+  #readDeflated(slot: number, bytes: Buffer, isBinary: boolean): boolean {
+    const { inflater, counters, apps } = this.#core;
+    const { payloadStart, payloadEnd } = this.#reader;
+    const length = inflater.inflate(bytes, payloadStart, payloadEnd);
+    if (length < 0 || (!isBinary && !isUtf8(inflater.output.subarray(0, length)))) return false;
+    counters.messagesReceived++;
+    counters.add('messages_inflated');
+    apps.message(slot, inflater.output, 0, length, isBinary);
+    return true;
   }
 
   /** Keeps the beginning of a frame. `isNew`: the frame before it was completed by the same bytes. */

@@ -1,6 +1,13 @@
 import { Interest } from '@roost/poller';
-import { encodeFrame, encodeTextFrame, frameHeaderBytes, Opcode, writeFrameHeader } from '@roost/websocket';
 import { CloseCode } from '../close-codes.ts';
+import {
+  encodeFrame,
+  encodeTextFrame,
+  frameHeaderBytes,
+  Opcode,
+  writeFrameHeader,
+  type DataOpcode,
+} from '@roost/websocket';
 import { copyOf } from './copy-of.ts';
 import type { Core } from './core.ts';
 import { RowFlag, RowState } from './connection-table.ts';
@@ -14,6 +21,8 @@ const MAX_UTF8_PER_UTF16 = 3;
 const MAX_FLUSH_BYTES = 256 * 1024;
 /** The part of the bound on all queues, one sixteenth, that is made free when it is reached. */
 const ROOM_SHARE = 16;
+/** Of control frames' opcodes; they are never compressed (RFC 7692 §6.1). */
+const CONTROL_BIT = 0x08;
 
 /**
  * Bytes to clients. Without a queue: one send(2) at once. What the kernel does not take starts the row's queue, which
@@ -40,8 +49,16 @@ export class Outbound {
     return this.#queues.get(slot)?.bytes ?? 0;
   }
 
-  /** One message or control frame. False when it was dropped or the connection is not native. */
+  /**
+   * One message or control frame. A message of at least `minCompressBytes` is compressed where that was agreed on, unless
+   * it would not be smaller. False when it was dropped or the connection is not native.
+   */
   send(slot: number, opcode: Opcode, data: string | Uint8Array): boolean {
+    if (this.#core.table.hasFlag(slot, RowFlag.deflate) && (opcode & CONTROL_BIT) === 0) {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- no continuation is ever sent.
+      const sent = this.#sendCompressed(slot, opcode as DataOpcode, data);
+      if (sent !== undefined) return sent;
+    }
     const isQueued = this.#core.table.hasFlag(slot, RowFlag.queued);
     const bytes = isQueued ? -1 : this.#writeScratch(opcode, data);
     if (bytes >= 0) return this.#sendScratch(slot, bytes);
@@ -116,12 +133,42 @@ export class Outbound {
     queue.release();
   }
 
-  /** The first so many bytes of the scratch buffer; what the kernel does not take is copied. */
+  /** The first so many bytes of the scratch buffer. */
   #sendScratch(slot: number, bytes: number): boolean {
-    const sent = this.#core.sockets.send(slot, this.#scratch, 0, bytes);
-    if (sent === bytes) return true;
+    return this.#sendLent(slot, this.#scratch, 0, bytes);
+  }
+
+  /** A frame in memory that is used again; what the kernel does not take is copied. */
+  #sendLent(slot: number, buffer: Buffer, start: number, end: number): boolean {
+    const sent = this.#core.sockets.send(slot, buffer, start, end - start);
+    if (sent === end - start) return true;
     if (sent < 0) return false;
-    return this.#enqueue(slot, copyOf(this.#scratch, sent, bytes), 0, sent > 0);
+    return this.#enqueue(slot, copyOf(buffer, start + sent, end), 0, sent > 0);
+  }
+
+  /** Undefined when the message is to go uncompressed. */
+  #sendCompressed(slot: number, opcode: DataOpcode, data: string | Uint8Array): boolean | undefined {
+    const { config, deflater, counters, table } = this.#core;
+    let payload = data;
+    let payloadBytes = data.length;
+    if (typeof payload === 'string') {
+      // Its length is in UTF-16 units, of each of which UTF-8 makes one to three bytes.
+      if (payloadBytes * MAX_UTF8_PER_UTF16 < config.minCompressBytes) return undefined;
+      if (payloadBytes * MAX_UTF8_PER_UTF16 <= SCRATCH_BYTES) {
+        payloadBytes = this.#scratch.write(payload);
+        payload = this.#scratch;
+      } else {
+        payload = Buffer.from(payload);
+        payloadBytes = payload.length;
+      }
+    }
+    if (payloadBytes < config.minCompressBytes || !deflater.deflate(opcode, payload, payloadBytes)) {
+      return undefined;
+    }
+    counters.add('messages_compressed');
+    const { output, frameStart, frameEnd } = deflater;
+    if (!table.hasFlag(slot, RowFlag.queued)) return this.#sendLent(slot, output, frameStart, frameEnd);
+    return this.sendChunk(slot, copyOf(output, frameStart, frameEnd));
   }
 
   /** Length of the frame in the scratch buffer, or -1 when it might not fit. */
