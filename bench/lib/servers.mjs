@@ -6,7 +6,7 @@ const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
 /** Every server that is measured, by the name that the table shows; each gives Node's arguments. */
 const SERVERS = {
-  Roost: ({ app, workers = 2, connections, redisUrl }) => [
+  Roost: ({ app, workers = 2, connections, redisUrl, args = [] }) => [
     path('../../apps/roost/bin/roost.js'),
     'start',
     ...(app === 'echo' ? [path('../servers/roost-echo-app.mjs')] : []),
@@ -19,6 +19,7 @@ const SERVERS = {
       ? []
       : ['--max-connections-per-worker', String(Math.ceil((connections / workers) * 1.05) + 100)]),
     ...(redisUrl === undefined ? [] : ['--redis-url', redisUrl]),
+    ...args,
   ],
   'ws cluster': () => [path('../servers/ws-cluster.mjs')],
   ws: () => [path('../servers/ws.mjs')],
@@ -29,7 +30,7 @@ export const SERVER_NAMES = Object.keys(SERVERS);
 
 /**
  * Starts a server and waits until it serves. `app` is `echo`, or left out for the plain dialect; `connections` sizes
- * Roost's tables; with `redisUrl` broadcasts come from there.
+ * Roost's tables; with `redisUrl` broadcasts come from there; `args` are further options of Roost.
  */
 export async function startServer(name, options = {}) {
   const env = options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl };

@@ -66,6 +66,8 @@ export const COUNTERS = {
     'Connections closed with 4001 because a message did not arrive in messageTimeoutMs.',
   closed_token_expired: 'Connections closed with 4003 because the time was over that their token gave them.',
   closed_heartbeat: 'Connections ended because nothing was heard after a ping.',
+  stalls:
+    "Times a worker did not run for more than a second (a blocked loop, SIGSTOP, a suspended machine); that time is nobody's silence.",
   closed_slow_consumer: 'Connections closed with 4000 because their outbound queue was full.',
   close_timeouts:
     'Connections ended because the client did not answer a close frame, or did not read a refusal.',

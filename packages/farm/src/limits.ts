@@ -253,14 +253,14 @@ export const LIMITS = {
     min: 1000,
     max: 86_400_000,
     unit: 'ms',
-    doc: 'Silence after which a connection is sent a ping.',
+    doc: 'Silence after which a connection is sent a ping, at most 1.1 s later. Taking bytes out of a full queue is a sign of life, too.',
   },
   heartbeatTimeoutMs: {
     default: 30_000,
     min: 1000,
     max: 86_400_000,
     unit: 'ms',
-    doc: 'Silence after that ping which ends the connection (the application sees 1006).',
+    doc: 'Silence after that ping which ends the connection, at most 1.1 s later (the application sees 1006). Time in which the worker did not run does not count. A client that does not even acknowledge the ping may end earlier, by tcpUserTimeoutMs.',
   },
   maxSubscriptionsPerConnection: {
     default: 128,

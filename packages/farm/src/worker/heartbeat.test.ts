@@ -1,3 +1,4 @@
+import { eventually } from '@roost/testing';
 import { afterAll, describe, it } from 'vitest';
 import { accept, type App } from '../app.ts';
 import { clientFrame, WorkerHarness } from './worker-harness.contract.ts';
@@ -12,9 +13,16 @@ async function start(): Promise<{ harness: WorkerHarness; closes: number[] }> {
   const closes: number[] = [];
   const app: App = {
     upgrade: () => accept(),
+    message(connection, data) {
+      for (let count = data.readUInt16BE(0); count > 0; count--) connection.send(Buffer.alloc(50_000));
+    },
     close: (_connection, code) => void closes.push(code),
   };
-  const harness = await WorkerHarness.start(app, { heartbeatMs: 1000, heartbeatTimeoutMs: 1000 });
+  const harness = await WorkerHarness.start(app, {
+    heartbeatMs: 1000,
+    heartbeatTimeoutMs: 1000,
+    maxOutboundBytes: 64 * 1024 * 1024,
+  });
   harnesses.push(harness);
   return { harness, closes };
 }
@@ -51,5 +59,54 @@ describe.concurrent('the heartbeat', () => {
     await answering.roundTrip();
     await answering.close();
     await talking.close();
+  });
+
+  it('takes a queue that shrinks for a sign of life, and ends a client that takes nothing without a ping behind its queue', async ({
+    expect,
+  }) => {
+    const { harness, closes } = await start();
+    const [slow, stuck] = [await harness.open(), await harness.open()];
+    for (const client of [slow, stuck]) {
+      client.pause();
+      // 1,000 times 50,000 bytes.
+      client.write(clientFrame(0x82, Buffer.from([0x03, 0xe8])));
+    }
+    const takesALittle = setInterval(() => {
+      slow.resume();
+      setImmediate(() => slow.pause());
+    }, 200);
+    await harness.counts('closed_heartbeat', 1);
+    expect(closes).toEqual([1006]);
+    expect(await harness.count('pings_sent')).toBe(0);
+    const taken = slow.unread.length;
+    await eventually(() => slow.unread.length > taken + 100_000, {
+      what: 'the slow one still gets its bytes',
+    });
+    clearInterval(takesALittle);
+    slow.reset();
+    stuck.reset();
+  });
+});
+
+// By itself, for it blocks the loop of all.
+describe('a worker that did not run for longer than both times', () => {
+  it('gives clients that time to answer', async ({ expect }) => {
+    const { harness, closes } = await start();
+    const clients = await Promise.all(Array.from({ length: 10 }, () => harness.open()));
+    for (const client of clients) expect((await client.read(2)).toString('hex')).toBe('8900');
+    const blockedAt = performance.now();
+    while (performance.now() - blockedAt < 2500);
+    // Several rounds come first.
+    await eventually(() => harness.logs.some(({ message }) => message.startsWith('worker did not run')), {
+      what: 'the stall is logged',
+    });
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    for (const client of clients) client.write(clientFrame(0x8a, ''));
+    for (const client of clients) expect((await client.read(2)).toString('hex')).toBe('8900');
+    expect(closes).toEqual([]);
+    // Who does not answer is ended as ever.
+    await Promise.all(clients.map((client) => client.closed));
+    expect(await harness.count('closed_heartbeat')).toBe(10);
+    expect(await harness.count('stalls')).toBeGreaterThanOrEqual(1);
   });
 });
