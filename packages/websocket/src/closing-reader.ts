@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 import { isValidCloseCode, NO_STATUS_CODE, Opcode } from './frame-writer.ts';
 import { MAX_LIMIT } from './errors.ts';
 
@@ -12,8 +14,8 @@ const MASK_BYTES = 4;
 /**
  * Looks for the client's close frame after we have sent ours, and discards everything before it (RFC 6455 §1.4: data
  * that arrives then may be ignored). One reader serves all connections; what it must remember of one between two
- * reads is the caller's: `skipBytes`, and the bytes from `consumed` on, fewer than 14, that are the beginning of a
- * header and must be given again before what follows them.
+ * reads is the caller's: `skipBytes`, and the bytes from `consumed` on, fewer than 131, that are the beginning of a
+ * header or of a close frame and must be given again before what follows them.
  */
 export class ClosingReader {
   /** After `read`: bytes of a discarded frame that are still to come. 0 to 2^31 − 1. */
@@ -22,14 +24,18 @@ export class ClosingReader {
   consumed = 0;
   /** After `read` answered true: the client's code, 1005 when it gave none, 1006 when it sent nonsense. */
   closeCode = NO_STATUS_CODE;
+  /** After `read` answered true: the client's reason, at most 123 bytes of UTF-8. */
+  closeReason = '';
 
   /**
    * Reads `bytes` from `start` to `end`, of which the first `skipBytes` belong to a frame that is being discarded.
-   * True when the connection is done: a close frame has arrived (its reason need not have), or something that is no
-   * frame of a client, or a frame of 2 GiB or more.
+   * True when the connection is done: a whole close frame has arrived, or something that is no frame of a client, or a
+   * frame of 2 GiB or more. A close frame is waited for to its end: were the socket closed before, the kernel would
+   * answer the rest of it with RST.
    */
   read(bytes: Buffer, start: number, end: number, skipBytes: number): boolean {
     this.closeCode = NO_STATUS_CODE;
+    this.closeReason = '';
     let at = start;
     let skip = skipBytes;
     for (;;) {
@@ -56,13 +62,9 @@ export class ClosingReader {
       else if (payloadBytes === 127) headerBytes += 8;
 
       if ((first & 0x0f) === Opcode.close) {
-        if (payloadBytes === 0) return this.#end(NO_STATUS_CODE);
         if (payloadBytes === 1) return this.#end(ABNORMAL_CODE);
-        if (end - at < headerBytes + 2) return false;
-        const high = (bytes[at + 6] ?? 0) ^ (bytes[at + 2] ?? 0);
-        const low = (bytes[at + 7] ?? 0) ^ (bytes[at + 3] ?? 0);
-        const code = (high << 8) | low;
-        return this.#end(isValidCloseCode(code) ? code : ABNORMAL_CODE);
+        if (end - at < headerBytes + payloadBytes) return false;
+        return this.#readClose(bytes, at + 2, payloadBytes);
       }
 
       if (end - at < headerBytes) return false;
@@ -75,6 +77,20 @@ export class ClosingReader {
       at += headerBytes;
       skip = payloadBytes;
     }
+  }
+
+  /** The rest of a close frame, from its mask. */
+  #readClose(bytes: Buffer, maskStart: number, payloadBytes: number): true {
+    if (payloadBytes === 0) return this.#end(NO_STATUS_CODE);
+    const payload = Buffer.allocUnsafe(payloadBytes);
+    for (let index = 0; index < payloadBytes; index++) {
+      payload[index] = (bytes[maskStart + MASK_BYTES + index] ?? 0) ^ (bytes[maskStart + (index & 3)] ?? 0);
+    }
+    const code = payload.readUInt16BE(0);
+    const reason = payload.subarray(2);
+    if (!isValidCloseCode(code) || !isUtf8(reason)) return this.#end(ABNORMAL_CODE);
+    this.closeReason = reason.toString();
+    return this.#end(code);
   }
 
   #end(closeCode: number): true {

@@ -48,10 +48,24 @@ describe('a close that the server begins', () => {
     const client = await harness.client();
     client.send('close');
     expect(await client.closed).toEqual({ code: 4000, reason: 'as you wish' });
-    await poll(() => closes).toEqual([[4000, '']]);
+    await poll(() => closes).toEqual([[4000, 'as you wish']]);
     expect(await harness.count('wakes')).toBe(0);
     expect(await harness.count('closed_abnormally')).toBe(0);
     await poll(() => harness.released).toBe(1);
+  });
+
+  it('ends with FIN although the answer comes in pieces, and tells its reason', async () => {
+    await start();
+    const client = await harness.open();
+    client.write(textFrame('close'));
+    expect((await client.read(15)).toString('hex')).toBe(CLOSE_4000);
+    const answer = clientFrame(0x88, Buffer.concat([Buffer.from([0x0f, 0xa0]), Buffer.from('bye')]));
+    client.write(answer.subarray(0, 8));
+    // By the time another one is let in, the first piece has been read.
+    await harness.open();
+    client.write(answer.subarray(8));
+    expect(await client.closed).toEqual({ errorCode: undefined });
+    await poll(() => closes).toEqual([[4000, 'bye']]);
   });
 
   it('discards data that still comes, whole, in fragments, and of any size', async () => {

@@ -51,11 +51,11 @@ export class Inbound {
     }
     const reader = this.#closingReader;
     if (reader.read(source, from, to, skip)) {
-      lifecycle.closeAnswered(slot, reader.closeCode);
+      lifecycle.closeAnswered(slot, reader.closeCode, reader.closeReason);
       return;
     }
     if (reader.consumed < to && !inboundBuffer.append(slot, source, reader.consumed, to)) {
-      lifecycle.closeAnswered(slot, CloseCode.abnormal);
+      lifecycle.closeAnswered(slot, CloseCode.abnormal, '');
       return;
     }
     inboundBuffer.setRequired(slot, reader.skipBytes);

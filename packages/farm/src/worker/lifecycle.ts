@@ -93,8 +93,8 @@ export class Lifecycle {
   }
 
   /** The client's close frame has come in answer to ours: nothing more will be said once the queue is empty. */
-  closeAnswered(slot: number, code: number): void {
-    this.#settleClose(slot, code, '');
+  closeAnswered(slot: number, code: number, reason: string): void {
+    this.#settleClose(slot, code, reason);
   }
 
   /** The client's close frame has come first; `payload` is what it carried, which ours repeats. */
