@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connection } from './connection.ts';
+import type { TokenReason } from './counters.ts';
 import type { ChannelInfo, FarmInfo, Readiness } from './info.ts';
 import type { Log } from './log.ts';
 
@@ -22,6 +23,24 @@ export interface UpgradeRequest {
   readonly remoteAddress: string;
   /** Aborts when the client goes away while an asynchronous hook is still deciding. */
   readonly signal: AbortSignal;
+  /**
+   * What the client's token says, when the server verifies tokens and was shown one; undefined for a client without. The
+   * token itself is then gone from the URL, the headers and the protocols.
+   */
+  readonly claims: TokenClaims | undefined;
+}
+
+/** The payload of a verified JWT (RFC 7519 §4.1). Of other claims nobody has checked the types. */
+export interface TokenClaims {
+  /** The user. */
+  readonly sub?: string | undefined;
+  /** When it expires, in seconds since the epoch. */
+  readonly exp?: number | undefined;
+  /** Globs of the channels that the client may subscribe to. */
+  readonly channels?: readonly string[] | undefined;
+  /** Globs of the channels that the client may publish to. */
+  readonly publish?: readonly string[] | undefined;
+  readonly [claim: string]: unknown;
 }
 
 /** The answer that lets a client in; made by {@link accept}. */
@@ -90,8 +109,11 @@ export interface WorkerContext {
   channels(pattern?: string): Promise<readonly ChannelInfo[]>;
   /** Whether the whole farm can serve, as the master last said. */
   readiness(): Readiness;
-  /** Adds one to a counter that the application declares under `app_…`; shown in {@link FarmInfo.counters}. */
-  count(name: `app_${string}`): void;
+  /**
+   * Adds one to a counter that the application declares under `app_…`, or, for whoever verifies tokens, to one of those
+   * for their outcomes; shown in {@link FarmInfo.counters}.
+   */
+  count(name: `app_${string}` | TokenReason): void;
 }
 
 /** What an application module exports: an app, or a function that makes one (or several) in each worker. */

@@ -46,6 +46,19 @@ export const COUNTERS = {
   refused_inbound_bytes:
     'Heads refused with 503 and connections closed with 1013 because maxInboundBytesPerWorker was reached.',
   refused_draining: 'Upgrades refused with 503 because the farm is draining.',
+  token_missing: 'Upgrades refused with 401 because they need a token and showed none.',
+  token_repeated: 'Upgrades refused with 400 because they showed more than one token.',
+  token_malformed: 'Upgrades refused with 401 because their token is no JWT, or has claims of wrong types.',
+  token_algorithm: 'Upgrades refused with 401 because the key does not allow the algorithm of their token.',
+  token_key: 'Upgrades refused with 401 because their token is signed with an unknown key.',
+  token_signature: 'Upgrades refused with 401 because the signature of their token is wrong.',
+  token_expired: 'Upgrades refused with 401 because their token has expired.',
+  token_not_yet_valid: 'Upgrades refused with 401 because their token is not valid yet.',
+  token_issuer: 'Upgrades refused with 401 because their token comes from another issuer.',
+  token_audience: 'Upgrades refused with 401 because their token is meant for another audience.',
+  token_channel: 'Upgrades of /plain refused with 403 because their token does not give a channel.',
+  token_publish: 'Clients of /plain closed with 4501 because their token does not let them publish.',
+  token_keys_unavailable: 'Upgrades refused with 503 because the keys for tokens could not be fetched.',
   upgrades_abandoned: 'Clients that went away while their upgrade was being decided.',
   messages_received: 'Messages given to applications.',
   messages_sent: 'Messages taken for single connections (broadcasts not included).',
@@ -91,6 +104,9 @@ export const COUNTERS = {
 } as const;
 
 export type CounterName = keyof typeof COUNTERS;
+
+/** What may be wrong with the token of a client, or with what it wants to do with it. */
+export type TokenReason = Extract<CounterName, `token_${string}`>;
 
 /** The counters of one process, plus those that applications declare by counting `app_…`. */
 export class Counters {

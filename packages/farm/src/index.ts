@@ -5,6 +5,7 @@ export type {
   App,
   AppModule,
   Rejection,
+  TokenClaims,
   UpgradeDecision,
   UpgradeRequest,
   WorkerContext,
@@ -12,9 +13,11 @@ export type {
 export { channelNameProblem } from './channel-name.ts';
 export { CloseCode } from './close-codes.ts';
 export type { Connection } from './connection.ts';
+export type { TokenReason } from './counters.ts';
 export { FarmError } from './errors.ts';
 export type { FarmErrorCode } from './errors.ts';
 export type { Farm } from './farm.ts';
+export { matchesGlob } from './glob.ts';
 export type { ChannelInfo, FarmInfo, Readiness, WorkerInfo } from './info.ts';
 export { LIMITS } from './limits.ts';
 export type { LimitName, Limits } from './limits.ts';

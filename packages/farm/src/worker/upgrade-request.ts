@@ -5,6 +5,8 @@ import type { Core } from './core.ts';
 
 /** The request head as the upgrade hook sees it. What costs something is made when it is first asked for. */
 export class HeadUpgradeRequest implements UpgradeRequest {
+  /** The engine verifies no tokens. */
+  readonly claims = undefined;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly #address: Uint8Array;
