@@ -5,11 +5,16 @@ const halfAnswered = [];
 
 /**
  * The application of the whole-system specs. /echo sends every message back. /where says first which process serves, then
- * echoes. /who says for whom it takes its client, by WebSocket and by HTTP. /news subscribes to the channels of the query; a message `channel text` is published there.
+ * echoes. /who says for whom it takes its client, by WebSocket and by HTTP. /news subscribes to the channels of the query; a message `channel text` is published there. /me
+ * tells its client what a request shows to an app.
  */
 export default (context) => ({
   name: 'probe',
-  upgrade({ path, query, remoteAddress }) {
+  upgrade({ path, query, remoteAddress, claims, url, protocols, headers }) {
+    if (path === '/me') {
+      const shown = { claims, url, protocols, headers, query: [...query] };
+      return { kind: 'accept', attachment: JSON.stringify(shown) };
+    }
     if (path === '/who') return { kind: 'accept', attachment: remoteAddress };
     if (path === '/echo' || path === '/where') return { kind: 'accept', attachment: path };
     if (path === '/news') return { kind: 'accept', attachment: path, channels: query.getAll('channel') };

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import type { FarmOptions, LimitName, Log } from '@roost/farm';
 import { LIMIT_NAMES } from './config/options.ts';
 import type { Settings } from './config/options.ts';
+import { tokenOptions } from './config/tokens.ts';
 import type { WorkerOptions } from './worker/options.ts';
 
 /** What a start decides beyond its settings. */
@@ -28,6 +29,7 @@ export function farmOptions(settings: Settings, facts: StartFacts): FarmOptions 
       maxBodyBytes: settings['api.maxBodyBytes'],
       maxBroadcastChannels: settings['api.maxBroadcastChannels'],
     },
+    tokens: tokenOptions(settings),
   };
   return {
     ...limits,

@@ -50,7 +50,12 @@ describe('docs/reference/errors.md', () => {
       const [code, , text = ''] = section.split('\n');
       expect(text.length, code).toBeGreaterThan(40);
     }
-    for (const row of [...rows('Close codes'), ...rows('HTTP statuses'), ...rows('Exit codes')]) {
+    for (const row of [
+      ...rows('Close codes'),
+      ...rows('HTTP statuses'),
+      ...rows('Reason codes of tokens'),
+      ...rows('Exit codes'),
+    ]) {
       for (const cell of row) expect(cell, row[0]).not.toBe('');
     }
   });
@@ -94,9 +99,18 @@ describe('docs/reference/errors.md', () => {
     const timeouts = unique(worker.matchAll(/refusalResponse\((\d{3})\b/g));
     const heads = unique(sources('packages/websocket/src').matchAll(/\brefused\(\s*(\d{3})\b/g));
     expect(refusals).toContain('503');
+    const tokens = unique(sources('apps/roost/src/worker/tokens').matchAll(/\bstatus: (\d{3})\b/g));
+    expect(tokens).toContain('401');
     // ws answers handshakes with it.
-    const expected = new Set([...refusals, ...timeouts, ...heads, '405']);
+    const expected = new Set([...refusals, ...timeouts, ...heads, ...tokens, '405']);
     expect(rows('HTTP statuses').map(([status]) => status)).toEqual([...expected].toSorted());
+  });
+
+  it('lists the reason codes of tokens as they are', () => {
+    const table = sources('apps/roost/src/worker/tokens').matchAll(/(token_[a-z_]+): \{\s*status: (\d{3})/g);
+    const expected = Array.from(table, ([, code, status]) => [status, `\`${code}\``]);
+    expect(expected.length).toBeGreaterThan(10);
+    expect(rows('Reason codes of tokens').map((row) => row.slice(0, 2))).toEqual(expected);
   });
 
   it('links only to headings that it has', () => {

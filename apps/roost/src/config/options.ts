@@ -1,5 +1,7 @@
 import { isIP } from 'node:net';
+import { resolve } from 'node:path';
 import {
+  channelNameProblem,
   isAddressRange,
   isOriginPattern,
   LIMITS,
@@ -20,6 +22,7 @@ import {
   toggle,
 } from './option.ts';
 import type { Option, OptionValue } from './option.ts';
+import { isHttpUrl, isJwksLocation } from './jwks-location.ts';
 
 /** Limits that are measured finer than in whole units. */
 const DECIMAL_LIMITS: ReadonlySet<LimitName> = new Set<LimitName>(['broadcastSliceMs']);
@@ -130,6 +133,89 @@ const MAIN_OPTIONS = {
     max: 1_000_000,
     unit: 'channels',
     doc: 'Channels of one /api/broadcast. More: error 106, and nothing is published.',
+  }),
+  'tokens.secret': optionalText({
+    schema: z.string().regex(/^[\x21-\x7e]{32,512}$/),
+    allowed: '32 to 512 visible ASCII characters without spaces',
+    placeholder: '<secret>',
+    whenLeftOut: 'to verify no HS256 tokens',
+    doc: 'Secret, shared with the issuer, with which HS256 tokens are verified. Better given as a variable than as a flag, which every user of the machine can read. With it, or with `tokens.publicKey` or `tokens.jwks`, clients need a token.',
+    isSecret: true,
+  }),
+  'tokens.publicKey': optionalPath({
+    allowed: 'the path of a PEM file',
+    placeholder: '<file>',
+    whenLeftOut: 'to verify no tokens with it',
+    doc: 'Public key or certificate of the issuer: RSA of at least 2,048 bits verifies RS256, EC on P-256 verifies ES256. A changed file is noticed within seconds.',
+  }),
+  'tokens.jwks': {
+    ...optionalText({
+      schema: z.string().refine(isJwksLocation),
+      allowed: 'the path of a JWKS file, or an http or https URL without user and password',
+      placeholder: '<location>',
+      whenLeftOut: 'to verify no tokens with it',
+      doc: 'Public keys of the issuer as a JSON Web Key Set, for RS256 and ES256 tokens. A token with an unknown `kid` has them read again, so that the issuer may change its keys.',
+    }),
+    inFolder: (value: string, folder: string) => (isHttpUrl(value) ? value : resolve(folder, value)),
+  },
+  'tokens.issuer': optionalText({
+    schema: z.string().min(1).max(1024),
+    allowed: '1 to 1024 characters',
+    placeholder: '<text>',
+    whenLeftOut: 'to take tokens of any issuer that has the key',
+    doc: 'What the claim `iss` of a token must be.',
+  }),
+  'tokens.audience': optionalText({
+    schema: z.string().min(1).max(1024),
+    allowed: '1 to 1024 characters',
+    placeholder: '<text>',
+    whenLeftOut: 'to take tokens for any audience',
+    doc: 'What the claim `aud` of a token must be, or have among others.',
+  }),
+  'tokens.clockToleranceSeconds': integer({
+    default: 0,
+    min: 0,
+    max: 3600,
+    unit: 'seconds',
+    doc: "By how much the issuer's clock may differ: a token is valid so much longer and sooner than `exp` and `nbf` say.",
+  }),
+  'tokens.allowAnonymous': toggle({
+    doc: 'Asks the application about clients without a token, too; their `request.claims` is undefined. Without it they get 401. /plain has `tokens.publicChannels` instead.',
+  }),
+  'tokens.publicChannels': list({
+    isAllowed: (pattern) => channelNameProblem(pattern) === undefined,
+    maxLength: 1000,
+    elements: 'channel names, or globs such as public:*',
+    whenLeftOut: 'to have none',
+    doc: 'Channels that clients of /plain may subscribe to without a token, or with one that does not name them. `*` is any run of characters, `?` any one.',
+  }),
+  'tokens.jwksTimeoutMs': integer({
+    default: 5000,
+    min: 100,
+    max: 60_000,
+    unit: 'ms',
+    doc: 'Time in which the URL of `tokens.jwks` must answer. Later: the fetch has failed.',
+  }),
+  'tokens.jwksCacheMs': integer({
+    default: 600_000,
+    min: 1000,
+    max: 86_400_000,
+    unit: 'ms',
+    doc: 'Age from which keys from a URL are fetched anew. Meanwhile the old ones serve on.',
+  }),
+  'tokens.jwksStaleMs': integer({
+    default: 3_600_000,
+    min: 0,
+    max: 604_800_000,
+    unit: 'ms',
+    doc: 'How much longer than `tokens.jwksCacheMs` old keys serve while the URL fails. After that: 503 with Retry-After.',
+  }),
+  'tokens.jwksCooldownMs': integer({
+    default: 30_000,
+    min: 0,
+    max: 3_600_000,
+    unit: 'ms',
+    doc: 'Least time between two fetches for the sake of tokens with an unknown `kid`. Sooner: 401 `token_key`.',
   }),
 } as const satisfies Readonly<Record<string, Option<OptionValue>>>;
 

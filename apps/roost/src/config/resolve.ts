@@ -7,6 +7,7 @@ import { nearest } from './nearest.ts';
 import type { Option, OptionValue } from './option.ts';
 import { OPTION_KEYS, OPTIONS } from './options.ts';
 import type { OptionKey, Settings } from './options.ts';
+import { checkTokens } from './tokens.ts';
 
 const CONFIG_VARIABLE = `${ENVIRONMENT_PREFIX}CONFIG`;
 
@@ -57,7 +58,15 @@ export function resolveConfig(sources: ConfigSources): ResolvedConfig {
     origins.set(key, strongest === undefined ? 'default' : strongest.origin);
   }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each value has passed its row's schema or is its default
-  return { settings: Object.freeze(settings) as Settings, origins };
+  const resolved = { settings: Object.freeze(settings) as Settings, origins };
+  checkTokens(resolved.settings, (key) => nameIn(resolved, key));
+  return resolved;
+}
+
+/** An option as the user has written it. */
+function nameIn({ origins }: ResolvedConfig, key: OptionKey): string {
+  const origin = origins.get(key) ?? 'default';
+  return origin.startsWith('line ') ? `${key} (${origin})` : origin;
 }
 
 function* writtenValues(

@@ -9,16 +9,21 @@ import { loadUserApps } from './user-app.ts';
 
 /**
  * What each worker of the server runs: the plain dialect, health checks, the HTTP API and the page, then the user's own
- * application for every other path. An empty worker is to stay small, so nothing heavy is imported from here.
+ * application for every other path. Where tokens are configured, a guard stands before those that take WebSockets. An
+ * empty worker is to stay small, so nothing heavy is imported from here.
  */
 export default async function serverApps(context: WorkerContext): Promise<readonly App[]> {
   const options = workerOptions(context.options);
+  const userApps = options.userApp === null ? [] : await loadUserApps(options.userApp, context);
+  const own = [healthApp(() => context.readiness()), apiApp(context, options), pageApp()];
+  if (options.tokens === null) return [plainApp(options.plain), ...own, ...userApps, notFoundApp()];
+  const { tokenGuard } = await import('./tokens/guard.ts');
+  const guard = tokenGuard(options.tokens, context);
   return [
-    plainApp(options.plain),
-    healthApp(() => context.readiness()),
-    apiApp(context, options),
-    pageApp(),
-    ...(options.userApp === null ? [] : await loadUserApps(options.userApp, context)),
+    guard.app,
+    guard.guard(plainApp(options.plain, guard.access), true),
+    ...own,
+    ...userApps.map((app) => guard.guard(app)),
     notFoundApp(),
   ];
 }

@@ -1,4 +1,4 @@
-/** What the master tells the server's own apps in each worker: structured data, no secrets in clear. */
+/** What the master tells the server's own apps in each worker: structured data. The one secret is that of tokens. */
 export interface WorkerOptions {
   /** Tells this run of this farm from all others. */
   readonly farmId: string;
@@ -6,6 +6,27 @@ export interface WorkerOptions {
   readonly userApp: string | null;
   readonly plain: PlainOptions;
   readonly api: ApiOptions;
+  /** Null when no key for tokens is configured: then none is looked for. */
+  readonly tokens: TokenOptions | null;
+}
+
+export interface TokenOptions {
+  readonly key:
+    | { readonly kind: 'secret'; readonly secret: string }
+    /** `file:` of a PEM file. */
+    | { readonly kind: 'publicKey'; readonly url: string }
+    /** `file:`, `http:` or `https:`. */
+    | { readonly kind: 'jwks'; readonly url: string };
+  readonly issuer: string | null;
+  readonly audience: string | null;
+  readonly clockToleranceSeconds: number;
+  readonly allowAnonymous: boolean;
+  /** Globs. */
+  readonly publicChannels: readonly string[];
+  readonly jwksTimeoutMs: number;
+  readonly jwksCacheMs: number;
+  readonly jwksStaleMs: number;
+  readonly jwksCooldownMs: number;
 }
 
 export interface PlainOptions {
@@ -32,6 +53,7 @@ function isWorkerOptions(handed: unknown): handed is WorkerOptions {
     handed !== null &&
     'plain' in handed &&
     'api' in handed &&
-    'userApp' in handed
+    'userApp' in handed &&
+    'tokens' in handed
   );
 }

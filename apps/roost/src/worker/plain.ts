@@ -1,10 +1,26 @@
 import { accept, channelNameProblem, CloseCode, reject } from '@roost/farm';
-import type { App, Connection, UpgradeRequest } from '@roost/farm';
+import type { App, Connection, TokenClaims, UpgradeDecision, UpgradeRequest } from '@roost/farm';
 import { answer, pathOf } from './http.ts';
 import type { PlainOptions } from './options.ts';
 import { quote } from './quote.ts';
 
 const PLAIN_PATH = '/plain';
+
+/** What a token lets a client of /plain do. */
+export interface PlainAccess {
+  /** Undefined when the client may subscribe to all of the channels. */
+  refusal(channels: readonly string[], claims: TokenClaims | undefined): UpgradeDecision;
+  /** Those of the channels that `patterns`, the claim `publish`, covers. */
+  publishable(channels: readonly string[], patterns: readonly string[]): readonly string[];
+  /** Ends a connection that has sent a message which may go nowhere. */
+  refuseMessage(connection: Connection): void;
+}
+
+/**
+ * The attachment of a connection whose messages are published by the right of a token: to all its channels, as is most
+ * usual, or to those that the claim covers. Undefined: to none.
+ */
+type PublishRight = 'all' | readonly string[] | undefined;
 
 /**
  * The plain dialect: `GET /plain?channel=news&channel=sports` subscribes to these channels for the life of the connection,
@@ -13,14 +29,17 @@ const PLAIN_PATH = '/plain';
  * Messages of clients end the connection with 4501, unless `clientPublish` is on: then each goes to every channel of its
  * connection, and one that the broker did not take ends the connection with 1013. The dialect has no error message that
  * could tell the client otherwise, and silence would be a lie.
+ *
+ * Where tokens are verified, `access` decides which channels a client may subscribe to, and to which of them its messages
+ * go; a message that may go to none ends the connection with 4501.
  */
-export function plainApp(options: PlainOptions): App {
+export function plainApp(options: PlainOptions, access?: PlainAccess): App {
   return {
     name: 'plain',
     upgrade(request) {
-      return request.path === PLAIN_PATH ? decide(request) : undefined;
+      return request.path === PLAIN_PATH ? decide(request, access, options.clientPublish) : undefined;
     },
-    message: options.clientPublish ? publishToAll : refuseMessage,
+    message: options.clientPublish ? publisher(access) : refuseMessage,
     http(request, response) {
       if (pathOf(request) !== PLAIN_PATH) return false;
       answer(request, response, {
@@ -35,14 +54,26 @@ export function plainApp(options: PlainOptions): App {
   };
 }
 
-function decide(request: UpgradeRequest): ReturnType<typeof accept> | ReturnType<typeof reject> {
+function decide(
+  request: UpgradeRequest,
+  access: PlainAccess | undefined,
+  clientPublish: boolean,
+): UpgradeDecision {
   const channels = new Set(request.query.getAll('channel'));
   if (channels.size === 0) return reject(400, 'Name at least one channel, as in /plain?channel=news.');
   for (const channel of channels) {
     const problem = isReplaced(channel, request) ? 'it is not valid UTF-8' : channelNameProblem(channel);
     if (problem !== undefined) return reject(400, `The channel ${quote(channel)} is refused: ${problem}.`);
   }
-  return accept({ channels: [...channels] });
+  const named = [...channels];
+  if (access === undefined) return accept({ channels: named });
+  return (
+    access.refusal(named, request.claims) ??
+    accept({
+      channels: named,
+      attachment: clientPublish ? publishRight(named, request.claims?.publish ?? [], access) : undefined,
+    })
+  );
 }
 
 /** The query's parser puts U+FFFD for bytes that are not UTF-8, where another client may have sent that very character. */
@@ -50,14 +81,38 @@ function isReplaced(channel: string, request: UpgradeRequest): boolean {
   return channel.includes('\uFFFD') && !/%EF%BF%BD/i.test(request.url);
 }
 
+function publishRight(
+  channels: readonly string[],
+  patterns: readonly string[],
+  access: PlainAccess,
+): PublishRight {
+  const { length } = access.publishable(channels, patterns);
+  if (length === channels.length) return 'all';
+  return length === 0 ? undefined : patterns;
+}
+
+function publisher(access: PlainAccess | undefined): NonNullable<App['message']> {
+  if (access === undefined) return (connection, data) => publishTo(connection.channels, connection, data);
+  return (connection, data) => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nobody else sets the attachments of this app
+    const right = connection.attachment as PublishRight;
+    if (right === undefined) {
+      access.refuseMessage(connection);
+      return undefined;
+    }
+    const { channels } = connection;
+    return publishTo(right === 'all' ? channels : access.publishable(channels, right), connection, data);
+  };
+}
+
 function refuseMessage(connection: Connection): void {
   connection.close(CloseCode.messageNotAccepted, 'this server takes no messages from plain clients');
 }
 
-async function publishToAll(connection: Connection, data: Buffer): Promise<void> {
+async function publishTo(channels: readonly string[], connection: Connection, data: Buffer): Promise<void> {
   try {
     // All are handed to the broker before the first answer, so that messages stay in order.
-    await Promise.all(connection.channels.map((channel) => connection.publish(channel, data)));
+    await Promise.all(channels.map((channel) => connection.publish(channel, data)));
   } catch (error) {
     connection.close(CloseCode.tryAgainLater, `the message was not published: ${codeOf(error)}`);
   }
