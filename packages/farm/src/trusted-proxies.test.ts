@@ -29,6 +29,7 @@ describe('trusted proxies', () => {
       '2001:db8::1',
     ],
     ['a mapped block', ['::ffff:10.0.0.0/104'], '10.1.2.3', '11.1.2.3'],
+    ['a block wider than IPv4, and no IPv4', ['::ffff:0:0/80'], '::1:2:3', '10.0.0.1'],
     ['a mapped address', ['::ffff:192.0.2.1'], '192.0.2.1', '192.0.2.3'],
     ['any of several', ['::1', '192.0.2.1', '10.0.0.0/8', 'fd00::/8'], 'fd12::1', 'fe80::1'],
   ])('are %s', (_, ranges, inside, outside) => {

@@ -171,9 +171,20 @@ describe('proxyProtocol required', () => {
     await expectEnded(client, 'refused_proxy_header');
   });
 
+  it('ends a malformed header with the byte that makes it so', async () => {
+    await start();
+    const client = await harness.connect();
+    await writePieces(
+      client,
+      Array.from(Buffer.from('0d0a0d0a000d0a515549540a3111000c', 'hex'), (byte) => Uint8Array.of(byte)),
+    );
+    await expectEnded(client, 'refused_proxy_header');
+  });
+
   it('ends at once who is no trusted proxy, whatever he would say', async () => {
     await start({ trustedProxies: ['192.0.2.0/24', '::1'] });
     await expectEnded(await harness.connect(), 'refused_not_proxied');
+    expect(harness.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
   it('takes a header of maxRequestHeadBytes', async () => {
@@ -220,7 +231,7 @@ describe('proxyProtocol required', () => {
   });
 
   it('drains without waiting for who has said nothing', async () => {
-    await start();
+    await start({ stopTimeoutMs: 600_000, handshakeTimeoutMs: 600_000 });
     const client = await harness.connect();
     await harness.report();
     harness.send({ type: 'drain', drainMs: 0 });
