@@ -101,7 +101,9 @@ void OnReadable(uv_poll_t* handle, int uv_status, int) {
     if (status == napi_ok) status = napi_create_int32(env, p->entries, &count);
     // Runs microtasks and process.nextTick before it returns. The poller may be destroyed by then, though not freed:
     // that waits for OnClosed.
+    int64_t from = NowMicros();
     if (status == napi_ok) status = napi_make_callback(env, nullptr, instance, on_events, 1, &count, nullptr);
+    AdjustWake(*p, NowMicros() - from);
     if (status != napi_ok) Report(env, status);
   }
   static_cast<void>(napi_close_handle_scope(env, scope));
@@ -153,7 +155,7 @@ bool ReadOptions(napi_env env, Poller* p, const napi_value (&values)[9]) {
   p->generations = generations.data;
   p->flags = flags.data;
   p->slab = slab.data;
-  p->slab_bytes = static_cast<int32_t>(slab.length);
+  p->slab_bytes = p->wake_bytes = static_cast<int32_t>(slab.length);
   p->events = events.data;
   p->max_entries = static_cast<int32_t>(events.length / kEventFields);
   p->sendable_mask = static_cast<uint16_t>(mask);

@@ -54,6 +54,8 @@ struct Poller {
   int32_t* events = nullptr;
   int32_t max_entries = 0;
   int32_t row_bytes = 0;
+  // What kept rows may fill the slab to: from row_bytes to slab_bytes, by how long wake-ups take.
+  int32_t wake_bytes = 0;
   uint16_t sendable_mask = 0;
   uint16_t sendable_value = 0;
 
@@ -80,6 +82,10 @@ inline uint64_t EpollData(uint32_t low, int32_t high) {
 
 // Serves ready rows into the slab and the events; p.entries says how many (wake.cc).
 void CollectEvents(Poller& p);
+// After a wake-up whose callback took so long (wake.cc).
+void AdjustWake(Poller& p, int64_t micros);
+// CLOCK_MONOTONIC (rows.cc).
+int64_t NowMicros();
 
 // Takes a row out of the epoll set for good, until setInterest (rows.cc).
 void Silence(Poller& p, int32_t slot);

@@ -62,12 +62,6 @@ ssize_t SendBytes(int fd, const uint8_t* bytes, size_t length) {
   }
 }
 
-int64_t NowMicros() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<int64_t>(now.tv_sec) * 1000000 + now.tv_nsec / 1000;
-}
-
 // The decoded slot of a method whose first argument it is.
 template <size_t N>
 Poller* ReadRow(napi_env env, napi_callback_info info, Arguments<N>& arguments, int32_t* slot) {
@@ -77,6 +71,12 @@ Poller* ReadRow(napi_env env, napi_callback_info info, Arguments<N>& arguments, 
 }
 
 }  // namespace
+
+int64_t NowMicros() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1000000 + now.tv_nsec / 1000;
+}
 
 void Silence(Poller& p, int32_t slot) {
   // A failure means that it is not in the set, which is what is wanted.

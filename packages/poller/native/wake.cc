@@ -4,9 +4,10 @@
 // Bounded in bytes: no more than the slab in all, and a row gets row_bytes, or an equal share when few are ready.
 // Rows that did not fit are kept, in order, because epoll alone would start with the same rows every time.
 //
-// A row that filled its last share is busy and waits behind the rows kept before it. Rows that send little are served
-// in the wake-up that reports them, from the half of the slab that kept rows leave them: so 200 clients that pour
-// bytes delay an echo of somebody else by one wake-up, not by a round of all of them.
+// A row that filled its last share is busy and is kept: it waits until those that send little have been served, in the
+// wake-up that reports them and first in it. Bytes say little about time: 64 KB can be one message, or 9,000 that are
+// each answered. So kept rows get what can be handled in about 2 ms, by what the wake-ups before have taken: while 200
+// clients pour 7-byte frames, an echo of somebody else waits for one such wake-up, not for a round of all of them.
 #include "poller.h"
 
 #include <sys/socket.h>
@@ -16,6 +17,9 @@
 
 namespace roost {
 namespace {
+
+// Twenty times what a wake-up costs by itself, and far below what a person or a timeout notices.
+constexpr int64_t kWakeMicros = 2000;
 
 void Emit(Poller& p, int32_t id, int32_t generation, int flags, int32_t offset, int32_t length) {
   int32_t* entry = p.events + p.entries++ * kEventFields;
@@ -117,32 +121,37 @@ void CollectEvents(Poller& p) {
 
   int32_t kept = p.kept.count();
   if (fresh + kept == 0) return;
-  int32_t share = std::max(p.row_bytes, p.slab_bytes / (fresh + kept));
-  auto has_room = [&p] { return p.slab_bytes - p.slab_used >= p.row_bytes; };
-  auto serve_kept = [&p, &kept, share] {
-    kept--;
-    int32_t generation;
-    int32_t slot = p.kept.Pop(&generation);
-    if (IsCurrent(p, slot, generation)) Receive(p, slot, generation, 0, share);
-  };
-
-  // Kept rows first, with half of the slab, and always one: else a stream of small messages could starve them.
-  while (kept > 0 && has_room() && p.slab_used < p.slab_bytes / 2 && p.entries + fresh < p.max_entries) {
-    serve_kept();
-  }
+  int32_t share = std::max(p.row_bytes, p.wake_bytes / (fresh + kept));
+  // What kept rows are sure of, or a stream of small messages could starve them.
+  int32_t reserved = kept > 0 ? std::max(p.row_bytes, p.wake_bytes / 2) : 0;
   for (int i = 0; i < fresh; i++) {
     int32_t slot = static_cast<int32_t>(p.ready[i].data.u64 & UINT32_MAX);
     int32_t generation = static_cast<int32_t>(static_cast<uint32_t>(p.ready[i].data.u64 >> 32));
     int flags = (p.ready[i].events & EPOLLOUT) != 0 ? kFlagWritable : 0;
-    if (has_room()) {
+    if (p.slab_bytes - p.slab_used - reserved >= p.row_bytes) {
       Receive(p, slot, generation, flags, share);
     } else {
       p.kept.Push(slot, generation);
       if (flags != 0) Emit(p, slot, generation, flags, 0, 0);
     }
   }
-  // Only those that were kept before: a row is received from once a wake-up.
-  while (kept > 0 && has_room() && p.entries < p.max_entries) serve_kept();
+  // Only those that were kept before, for a row is received from once a wake-up; one of them in any case.
+  for (bool first = true; kept > 0 && p.entries < p.max_entries && p.slab_bytes - p.slab_used >= p.row_bytes;
+       first = false) {
+    if (!first && p.slab_used >= p.wake_bytes) break;
+    kept--;
+    int32_t generation;
+    int32_t slot = p.kept.Pop(&generation);
+    if (IsCurrent(p, slot, generation)) Receive(p, slot, generation, 0, share);
+  }
+}
+
+void AdjustWake(Poller& p, int64_t micros) {
+  if (micros > kWakeMicros) {
+    p.wake_bytes = std::max(p.row_bytes, p.wake_bytes / 2);
+  } else if (micros < kWakeMicros / 2) {
+    p.wake_bytes = std::min(p.slab_bytes, p.wake_bytes * 2);
+  }
 }
 
 }  // namespace roost

@@ -69,7 +69,8 @@ describe('the bound of a wake-up', () => {
     );
     const total = () => rows.reduce((bytes, { slot }) => bytes + rig.received(slot).length, 0);
     await rig.until(() => rig.batches.length >= 90, 'ninety batches');
-    expect(total()).toBeGreaterThan(80 * (SLAB_BYTES - 2 * ROW_BYTES));
+    // Some batches are smaller, on a machine that is busy.
+    expect(total()).toBeGreaterThan(40 * (SLAB_BYTES - 2 * ROW_BYTES));
 
     expect(writtenAt).toHaveLength(8);
     expect(heardAt).toHaveLength(8);
@@ -86,6 +87,35 @@ describe('the bound of a wake-up', () => {
       lastTurn.set(slot, turn);
     });
     expect(lastTurn.size).toBe(BUSY_ROWS);
+  });
+
+  it('brings less of busy rows when a batch takes long, and quiet rows first', async () => {
+    rig = new Rig(BUSY_ROWS + 8);
+    const quiet = await rig.join();
+    const rows = await busyRows(rig, BUSY_ROWS, BYTES_PER_ROW);
+    const positions: number[] = [];
+    rig.onBatch = (batch) => {
+      const position = batch.findIndex(({ slot }) => slot === quiet.slot);
+      if (position >= 0) positions.push(position);
+      if (rig.batches.length % 4 === 0) quiet.client.write('?');
+      // 1 ms for each row's share, as 600 small messages would take.
+      const until = performance.now() + sum(batch) / ROW_BYTES;
+      while (performance.now() < until);
+    };
+    rig.poller.watchAll(
+      Int32Array.from(rows, ({ slot }) => slot),
+      BUSY_ROWS,
+    );
+    await rig.until(() => rig.batches.length >= 100, 'a hundred batches');
+    expect(
+      rig.batches
+        .slice(10, 100)
+        .map(sum)
+        .toSorted((a, b) => a - b)
+        .at(80),
+    ).toBeLessThanOrEqual(4 * ROW_BYTES);
+    expect(positions.length).toBeGreaterThan(15);
+    expect(new Set(positions)).toEqual(new Set([0]));
   });
 
   it('still serves busy rows while rows with small messages could fill the slab', async () => {
