@@ -80,7 +80,7 @@ export class RoostSide implements Side {
         },
         poisonSlab: true,
       },
-      undefined,
+      {},
     );
     theirs.open(this.#worker);
     const port = this.#hub.attach(0, (message) => ours.send({ type: 'broker', message }) === 'sent');

@@ -17,6 +17,12 @@ export const COUNTERS = {
   upgrades: 'Connections opened: the client has its 101.',
   upgrades_compressed: 'Connections that agreed on compression.',
   http_connections: 'Connections that turned out to be plain HTTP.',
+  tls_handshakes: 'TLS handshakes completed.',
+  tls_resumptions: 'Those among them that resumed a session, which costs no private-key operation.',
+  tls_handshakes_failed:
+    'TLS handshakes that failed: the client does not trust the certificate, speaks only older versions or h2, or went away.',
+  refused_not_tls:
+    'Clients refused with 400, in plain text, because they did not begin with a TLS handshake.',
   refused_bad_request: 'Request heads refused with 400, 405, 431, 501 or 505.',
   refused_not_proxied:
     'Connections ended at once because proxyProtocol is required and they do not come from trustedProxies.',

@@ -66,6 +66,13 @@ export const LIMITS = {
     unit: 'connections',
     doc: 'Upgrades of one worker waiting for an upgrade hook or a broker at a time. Beyond it: 503 with Retry-After.',
   },
+  maxTlsHandshakes: {
+    default: 1000,
+    min: 1,
+    max: 1_000_000,
+    unit: 'connections',
+    doc: 'TLS handshakes of one worker under way at a time. Beyond it clients wait for their turn, until handshakeTimeoutMs.',
+  },
   backlog: {
     default: 4096,
     min: 1,

@@ -2,6 +2,7 @@ import { isOriginPattern, MAX_ALLOWED_ORIGINS } from './allowed-origins.ts';
 import { FarmError } from './errors.ts';
 import { LIMITS, type LimitName, type Limits } from './limits.ts';
 import type { Log } from './log.ts';
+import type { TlsOptions } from './tls-options.ts';
 import { isAddressRange, MAX_TRUSTED_PROXIES } from './trusted-proxies.ts';
 
 /** What a slow consumer gets when its outbound queue is full: `close` ends it (4000), `drop` skips the message. */
@@ -51,6 +52,8 @@ export interface FarmOptions extends Partial<Limits> {
   readonly compression?: boolean;
   /** Gives message hooks views that are valid only until they return, saving a copy. Default false. */
   readonly borrowMessages?: boolean;
+  /** Makes the port speak TLS, and nothing else. Default: it speaks plain HTTP and WebSocket. See {@link Farm.reloadTls}. */
+  readonly tls?: TlsOptions;
   /** Default: nothing is logged. */
   readonly log?: Log;
   /** Reported by info(). Default: the version of @roost/farm. */

@@ -1,3 +1,5 @@
+export { makeCertificate } from './certificate.ts';
+export type { CertificateOptions, TestCertificate } from './certificate.ts';
 export { TestingError } from './errors.ts';
 export type { TestingErrorCode } from './errors.ts';
 export { DEADLINE_MS, eventually, within } from './eventually.ts';

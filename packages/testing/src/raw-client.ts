@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import type { Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
 import { Changes } from './changes.ts';
 import { TestingError } from './errors.ts';
 import { DEADLINE_MS, within } from './eventually.ts';
@@ -11,6 +13,8 @@ export interface RawClientOptions {
   readonly host?: string;
   /** Source address, such as 127.0.0.2. Default: the kernel chooses. */
   readonly localAddress?: string;
+  /** Speaks TLS: what is written and read are the bytes inside. Default: it does not. */
+  readonly tls?: ConnectionOptions | undefined;
   /** For each wait, in ms. Default 10,000. */
   readonly deadlineMs?: number;
 }
@@ -23,9 +27,11 @@ export interface RawClose {
 /** Looks at the unread bytes and says how many of them are wanted; false: not enough yet. */
 export type ReadPredicate = (unread: Buffer) => number | false;
 
-/** A TCP client that sends and shows bytes as they are, for tests of the wire. */
+/** A TCP client, or TLS, that sends and shows bytes as they are, for tests of the wire. */
 export class RawClient {
   readonly #socket: Socket;
+  /** The TCP socket; with TLS the one below. */
+  readonly #transport: Socket;
   readonly #deadlineMs: number;
   /** Settles when the connection has ended in both directions. */
   readonly closed: Promise<RawClose>;
@@ -34,8 +40,9 @@ export class RawClient {
   #readCount = 0;
   #close: RawClose | undefined;
 
-  private constructor(socket: Socket, deadlineMs: number) {
+  private constructor(socket: Socket, transport: Socket, deadlineMs: number) {
     this.#socket = socket;
+    this.#transport = transport;
     this.#deadlineMs = deadlineMs;
     const release = registerFixture({
       what: `RawClient from port ${socket.localPort}`,
@@ -61,7 +68,7 @@ export class RawClient {
 
   /** Rejects when the connection is refused or takes longer than the deadline. */
   static async connect(port: number, options: RawClientOptions = {}): Promise<RawClient> {
-    const { host = '127.0.0.1', localAddress, deadlineMs = DEADLINE_MS } = options;
+    const { host = '127.0.0.1', localAddress, tls, deadlineMs = DEADLINE_MS } = options;
     const socket = createConnection({ port, host, localAddress, noDelay: true });
     try {
       await within(once(socket, 'connect'), { deadlineMs, what: `${host}:${port} accepts a connection` });
@@ -69,7 +76,16 @@ export class RawClient {
       socket.destroy();
       throw error;
     }
-    return new RawClient(socket, deadlineMs);
+    if (tls === undefined) return new RawClient(socket, socket, deadlineMs);
+    const secure = connectTls({ ...tls, socket });
+    const what = `${host}:${port} completes a TLS handshake`;
+    try {
+      await within(once(secure, 'secureConnect'), { deadlineMs, what });
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+    return new RawClient(secure, socket, deadlineMs);
   }
 
   /** Everything received so far, read or not. */
@@ -98,6 +114,11 @@ export class RawClient {
   /** Sends bytes. A string is hexadecimal, with spaces where they help: `'81 85 00000000 68656c6c6f'`. */
   write(bytes: string | Uint8Array): void {
     this.#socket.write(typeof bytes === 'string' ? fromHex(bytes) : bytes);
+  }
+
+  /** Sends bytes below TLS, where only its records belong. */
+  writeBelow(bytes: Uint8Array): void {
+    this.#transport.write(bytes);
   }
 
   /** Sends text as UTF-8. */
@@ -145,7 +166,7 @@ export class RawClient {
 
   /** Sends a RST. */
   reset(): void {
-    this.#socket.resetAndDestroy();
+    this.#transport.resetAndDestroy();
   }
 
   /** Closes at once. Calling it twice is safe. */

@@ -2,6 +2,7 @@ import type { BrokerLinkMessage } from '@roost/broker';
 import type { ChannelInfo, FarmInfo, Readiness } from '../info.ts';
 import type { LogFields, LogLevel } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
+import type { TlsCredentials } from './tls-credentials.ts';
 
 /** What a worker tells about itself, once a second and when asked. All counts are totals since its start. */
 export interface WorkerReport {
@@ -21,7 +22,11 @@ export type MasterMessage =
       readonly worker: number;
       readonly cpu: number | null;
       readonly config: FarmConfig;
+      /** Null when the port does not speak TLS. */
+      readonly tls: TlsCredentials | null;
     }
+  /** New connections are served with these. */
+  | { readonly type: 'tls'; readonly credentials: TlsCredentials }
   | { readonly type: 'readiness'; readonly readiness: Readiness }
   | {
       readonly type: 'ask';

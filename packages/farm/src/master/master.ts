@@ -1,5 +1,6 @@
 import { MemoryBrokerHub, type HubPort } from '@roost/broker';
 import { ADDRESS_BYTES, EVENT_FIELDS, Interest, localAddress, Poller, resetDescriptor } from '@roost/poller';
+import type { TlsCredentials } from '../channel/tls-credentials.ts';
 import type { QueryAnswer, WorkerMessage } from '../channel/messages.ts';
 import { addCounts, Counters } from '../counters.ts';
 import { FarmError } from '../errors.ts';
@@ -10,6 +11,7 @@ import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
 import { Rate } from '../rate.ts';
 import { TrustedProxies } from '../trusted-proxies.ts';
+import type { TlsOptions } from '../tls-options.ts';
 import { Acceptor, type AcceptorHooks } from './acceptor.ts';
 import { AddressLimits } from './address-limits.ts';
 import { admit, type Admitted } from './admission.ts';
@@ -18,6 +20,7 @@ import { openListener } from './listener.ts';
 import { fewestLimited } from './placement.ts';
 import { readinessOf } from './readiness.ts';
 import { SupervisedWorker, type ForwardedMessage, type SupervisionHooks } from './supervised-worker.ts';
+import type { TlsKeeper } from './tls-keeper.ts';
 
 const LISTENER_ID = 0;
 const WORKER_IDS = 1;
@@ -34,6 +37,7 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
   readonly stopped: Promise<void>;
   readonly #config: FarmConfig;
   readonly #log: Log;
+  readonly #tls: TlsKeeper;
   readonly #counters = new Counters();
   /** Last counts of workers that are gone. */
   readonly #retiredCounts: Record<string, number> = {};
@@ -59,8 +63,15 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
   #forceTimer: NodeJS.Timeout | undefined;
 
   /** Opens the listener and forks the workers. Throws a FarmError when it cannot listen. */
-  constructor(config: FarmConfig, cpus: readonly number[], descriptorLimit: number, log: Log) {
+  constructor(
+    config: FarmConfig,
+    cpus: readonly number[],
+    descriptorLimit: number,
+    log: Log,
+    tls: TlsKeeper,
+  ) {
     this.#config = config;
+    this.#tls = tls;
     this.#log = log;
     // Copies of sockets that are not acknowledged are descriptors of ours.
     this.#maxUnacknowledged = Math.floor(descriptorLimit / 4);
@@ -103,6 +114,13 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     this.#state = 'running';
     this.#updateReadiness();
     this.#acceptor.resume();
+  }
+
+  reloadTls(options: TlsOptions): void {
+    const credentials = this.#tls.replace(options);
+    for (const worker of this.#workers) {
+      if (worker.state === 'ready' || worker.state === 'starting') worker.send({ type: 'tls', credentials });
+    }
   }
 
   readiness(): Readiness {
@@ -200,6 +218,10 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
   }
 
   // Supervision
+
+  tls(): TlsCredentials | null {
+    return this.#tls.credentials;
+  }
 
   workerReady(worker: SupervisedWorker): void {
     this.#addressLimits?.workerReady();

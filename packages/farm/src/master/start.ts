@@ -5,12 +5,15 @@ import type { Log } from '../log.ts';
 import { resolveOptions, type FarmOptions } from '../options.ts';
 import { allowedCpus } from './cpus.ts';
 import { Master } from './master.ts';
+import { TlsKeeper } from './tls-keeper.ts';
 
 /** See startFarm. */
 export async function startMaster(options: FarmOptions): Promise<Farm> {
   const cpus = allowedCpus();
   const config = resolveOptions(options, cpus.length, ownVersion());
-  const master = new Master(config, cpus, descriptorLimit(), options.log ?? SILENT);
+  const log = options.log ?? SILENT;
+  const tls = new TlsKeeper(options.tls, log);
+  const master = new Master(config, cpus, descriptorLimit(), log, tls);
   await master.start();
   return master;
 }

@@ -2,6 +2,7 @@ import { assertNever } from '../channel/assert-never.ts';
 import type { ChannelHandlers } from '../channel/channel.ts';
 import { FLAG_LIMITED } from '../channel/hand-off-record.ts';
 import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
+import type { TlsCredentials } from '../channel/tls-credentials.ts';
 import type { Counters } from '../counters.ts';
 import type { WorkerInfo } from '../info.ts';
 import type { Log } from '../log.ts';
@@ -15,6 +16,8 @@ import { spawnWorker, type WorkerProcess } from './worker-process.ts';
 export type ForwardedMessage = Extract<WorkerMessage, { type: 'query' | 'broker' | 'addresses' }>;
 
 export interface SupervisionHooks {
+  /** What it speaks TLS with, now; null without TLS. */
+  tls(): TlsCredentials | null;
   /** It has a process, and `descriptors`. */
   workerStarted(worker: SupervisedWorker): void;
   /** It takes hand-offs now. */
@@ -172,7 +175,13 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     process.child.once('exit', (code, signal) => this.#ended(code, signal));
     this.#hooks.workerStarted(this);
     process.channel.open(this);
-    this.send({ type: 'start', worker: this.index, cpu: this.cpu, config: this.#config });
+    this.send({
+      type: 'start',
+      worker: this.index,
+      cpu: this.cpu,
+      config: this.#config,
+      tls: this.#hooks.tls(),
+    });
   }
 
   /** Urgent, and bounded: a worker that takes not even these is as good as dead. */

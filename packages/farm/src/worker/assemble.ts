@@ -16,6 +16,7 @@ import { Outbound } from './outbound.ts';
 import { Preface } from './preface.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { Timeouts } from './timeouts.ts';
+import type { TlsConnections } from './tls-connections.ts';
 
 /** What a {@link Core} is built from. */
 type Foundation = Pick<
@@ -23,8 +24,8 @@ type Foundation = Pick<
   'config' | 'log' | 'counters' | 'poller' | 'table' | 'addresses' | 'broker' | 'noteReleased'
 >;
 
-/** Builds the parts of a worker upon what they all share. */
-export function assemble(foundation: Foundation): Core {
+/** Builds the parts of a worker upon what they all share; `makeTls` is left out where the port does not speak TLS. */
+export function assemble(foundation: Foundation, makeTls?: (core: Core) => TlsConnections): Core {
   const { config, table, broker } = foundation;
   const parts: Partial<Mutable<Core>> & Foundation = { ...foundation, clock: new Clock(), isDraining: false };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parts only keep this object; none reads it before it is complete.
@@ -41,7 +42,6 @@ export function assemble(foundation: Foundation): Core {
     },
     (slot, kind) => core.lifecycle.expired(slot, kind),
   );
-  parts.sockets = foundation.poller;
   parts.inboundBuffer = new InboundBuffer({
     capacity: table.capacity,
     maxBytes: config.maxInboundBytesPerWorker,
@@ -60,6 +60,8 @@ export function assemble(foundation: Foundation): Core {
   parts.outbound = new Outbound(core);
   parts.broadcaster = new Broadcaster(core);
   parts.subscriptions = new Subscriptions(core);
+  parts.tls = makeTls?.(core);
+  parts.sockets = parts.tls ?? foundation.poller;
   parts.lifecycle = new Lifecycle(core);
   parts.expirations = new Expirations(core);
   return core;

@@ -5,10 +5,12 @@ import { ADDRESS_BYTES, formatAddress } from '../address.ts';
  *
  *     free ─► handshake ─► upgrading ─► open ⇄ awake ─► closing ─► free
  *       │       ▲ │            │          └───────────────┘
- *       └► preface├────────────┴─► refusing ─► free
- *                 └─► http ─► free, or handshake again (an upgrade on a kept-alive connection)
+ *       ├► securing ├──────────┴─► refusing ─► free
+ *       └► preface └─► http ─► free, or handshake again (an upgrade on a kept-alive connection)
  *
- * preface: a trusted proxy may say, or must, for whom it speaks. handshake: its request head has not fully arrived. upgrading: paused, an asynchronous hook or the broker decides.
+ * preface: a trusted proxy may say, or must, for whom it speaks. securing: the port speaks TLS, and its handshake is not
+ * complete; it comes after the preface. handshake: its request head has not fully arrived. upgrading: paused, an
+ * asynchronous hook or the broker decides.
  * open: hibernated, its messages are read without any object. awake: ws reads it. closing: our close frame is sent, the
  * client's is awaited, data is discarded. refusing: an HTTP error and FIN are sent, the client's FIN is awaited.
  * http: Node's http.Server owns the socket.
@@ -23,6 +25,7 @@ export const RowState = {
   refusing: 6,
   http: 7,
   preface: 8,
+  securing: 9,
 } as const;
 
 /** Bits of a row's flags. */
@@ -57,7 +60,7 @@ export const RowFlag = {
 export const Transport = {
   /** The poller, through the row's descriptor. */
   native: 0,
-  /** A Node stream, which owns the descriptor: HTTP now, TLS later. */
+  /** A Node stream, which owns the descriptor: HTTP, and TLS from its first byte on. */
   stream: 1,
 } as const;
 

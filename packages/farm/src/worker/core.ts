@@ -23,6 +23,7 @@ import type { Preface } from './preface.ts';
 import type { Sockets } from './sockets.ts';
 import type { Subscriptions } from './subscriptions.ts';
 import type { Timeouts } from './timeouts.ts';
+import type { TlsConnections } from './tls-connections.ts';
 
 /**
  * The parts of one worker, put together by worker.ts. Each part keeps this object and reaches its neighbours through
@@ -35,6 +36,8 @@ export interface Core {
   readonly poller: Poller;
   /** The poller, unless something stands between it and the rows. */
   readonly sockets: Sockets;
+  /** What stands there when the port speaks TLS. */
+  readonly tls: TlsConnections | undefined;
   readonly table: ConnectionTable;
   readonly timeouts: Timeouts;
   /** Which addresses the rows are counted for. */

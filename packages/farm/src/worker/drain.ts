@@ -38,8 +38,9 @@ export async function drainConnections(core: Core, drainMs: number): Promise<num
 function endSilent({ table, inboundBuffer, lifecycle }: Core): void {
   for (let slot = 0; slot < table.highWater; slot++) {
     const state = table.state(slot);
-    if ((state !== RowState.handshake && state !== RowState.preface) || inboundBuffer.length(slot) > 0)
-      continue;
+    const isSilent =
+      (state === RowState.handshake || state === RowState.preface) && inboundBuffer.length(slot) === 0;
+    if (!isSilent && state !== RowState.securing) continue;
     lifecycle.finish(slot, CloseCode.goingAway, '');
   }
 }

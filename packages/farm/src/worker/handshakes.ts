@@ -83,7 +83,10 @@ export class Handshakes {
 
   /** A paused client has sent FIN: it is told to the hook. Frames before it are read if the hook lets it in. */
   peerEnded(slot: number): void {
-    this.#pending.get(slot)?.abort();
+    const { table, lifecycle } = this.#core;
+    // It has left while its ClientHello waited for its turn.
+    if (table.state(slot) === RowState.securing) lifecycle.ended(slot);
+    else this.#pending.get(slot)?.abort();
   }
 
   /** The row leaves state upgrading without an answer of the hook. */

@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
-import { Interest, closeDescriptor, duplicateDescriptor } from '@roost/poller';
+import { Interest } from '@roost/poller';
 import { refusalResponse } from '@roost/websocket';
 import { RowFlag, RowState, Transport } from './connection-table.ts';
 import type { Core } from './core.ts';
+import { duplicateOf } from './duplicate-of.ts';
 import { CloseCode } from '../close-codes.ts';
 import { TimeoutKind } from './timeouts.ts';
 
@@ -41,18 +42,14 @@ export class HttpConnections {
 
   /** Gives a row to the HTTP server, with what was received of its first request. */
   take(slot: number, bytes: Buffer, start: number, end: number): void {
-    const { table, poller, timeouts } = this.#core;
+    const { table, timeouts, tls } = this.#core;
     this.#server ??= this.#createServer();
     const received = Buffer.from(bytes.subarray(start, end));
-    const fd = table.fds[slot] ?? -1;
-    poller.unwatch(slot);
-    table.fds[slot] = -1;
-    table.transports[slot] = Transport.stream;
+    const socket = tls?.lend(slot) ?? this.#detach(slot);
     table.states[slot] = RowState.http;
     timeouts.set(slot, TimeoutKind.http);
     const generation = table.generation(slot);
     const place: Place = { slot, generation, unanswered: 0, latest: undefined, upgrade: undefined };
-    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
     // Whoever logs a request means the client, not the proxy. The port remains the proxy's.
     if (table.hasFlag(slot, RowFlag.proxied)) {
       Object.defineProperty(socket, 'remoteAddress', { value: table.address(slot) });
@@ -143,8 +140,18 @@ export class HttpConnections {
     });
   }
 
+  /** A stream for the row's descriptor, which is the poller's no longer. */
+  #detach(slot: number): Socket {
+    const { table, poller } = this.#core;
+    const fd = table.fds[slot] ?? -1;
+    poller.unwatch(slot);
+    table.fds[slot] = -1;
+    table.transports[slot] = Transport.stream;
+    return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+  }
+
   #takeBack({ slot, generation, upgrade }: Place): void {
-    const { table, poller, timeouts, handshakes, lifecycle } = this.#core;
+    const { table, timeouts, handshakes, lifecycle, tls } = this.#core;
     const socket = this.#sockets.get(slot);
     if (upgrade === undefined || socket === undefined || !table.isCurrent(slot, generation)) return;
     // What the socket has read meanwhile and given to nobody.
@@ -154,27 +161,30 @@ export class HttpConnections {
       upgrade.head,
       Buffer.isBuffer(unread) ? unread : EMPTY,
     ]);
-    const fd = duplicateDescriptor(descriptorOf(socket));
-    if (fd < 0) {
-      lifecycle.finish(slot, CloseCode.abnormal, '');
-      return;
-    }
-    // Closes the original only: no FIN is sent, since the duplicate lives.
     this.#sockets.delete(slot);
-    socket.removeAllListeners();
-    socket.on('error', () => undefined);
-    socket.destroy();
-    table.fds[slot] = fd;
-    table.transports[slot] = Transport.native;
     table.states[slot] = RowState.handshake;
-    if (poller.watch(slot, Interest.readable) < 0) {
-      closeDescriptor(fd);
-      table.fds[slot] = -1;
+    if (tls !== undefined) {
+      tls.takeBack(slot);
+    } else if (!this.#attach(slot, socket)) {
       lifecycle.finish(slot, CloseCode.abnormal, '');
       return;
     }
     timeouts.set(slot, TimeoutKind.handshake);
     handshakes.receive(slot, bytes, 0, bytes.length);
+  }
+
+  /** The poller's again. False when it could not be: the descriptor is closed then. */
+  #attach(slot: number, socket: Socket): boolean {
+    const { table, poller } = this.#core;
+    const fd = duplicateOf(socket);
+    // Closes the original only: no FIN is sent, since the duplicate lives.
+    socket.removeAllListeners();
+    socket.on('error', () => undefined);
+    socket.destroy();
+    if (fd < 0) return false;
+    table.fds[slot] = fd;
+    table.transports[slot] = Transport.native;
+    return poller.watch(slot, Interest.readable) >= 0;
   }
 }
 
@@ -193,11 +203,4 @@ function requestHeadOf(request: IncomingMessage): Buffer {
     lines.push(`${request.rawHeaders[index]}: ${request.rawHeaders[index + 1]}`);
   }
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-}
-
-/** Node has no public way to a socket's descriptor; `_handle.fd` has been stable since 0.6. -1 when it is gone. */
-function descriptorOf(socket: Socket): number {
-  const handle: unknown = Reflect.get(socket, '_handle');
-  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : -1;
-  return typeof fd === 'number' ? fd : -1;
 }

@@ -4,7 +4,7 @@ import { addressKeyHigh, addressKeyLow } from '../address-table.ts';
 import { CloseCode } from '../close-codes.ts';
 import type { Connection } from '../connection.ts';
 import type { CounterName } from '../counters.ts';
-import { RowFlag, RowState } from './connection-table.ts';
+import { RowFlag, RowState, Transport } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { TimeoutKind } from './timeouts.ts';
 
@@ -116,7 +116,7 @@ export class Lifecycle {
     return this.#settled.has(slot);
   }
 
-  /** A row that is on its way out has an empty queue. */
+  /** A row that is on its way out has nothing more to send. */
   flushed(slot: number): void {
     const settled = this.#settled.get(slot);
     if (settled !== undefined) this.finish(slot, settled.code, settled.reason);
@@ -124,8 +124,15 @@ export class Lifecycle {
 
   /** Close frames have gone both ways: the server ends the TCP connection (RFC 6455 §7.1.1), after what it still owes. */
   #settleClose(slot: number, code: number, reason: string): void {
-    if (this.#core.table.hasFlag(slot, RowFlag.queued)) this.#settled.set(slot, { code, reason });
-    else this.finish(slot, code, reason);
+    const { table, outbound } = this.#core;
+    const isNative = table.transports[slot] === Transport.native;
+    if (isNative && !table.hasFlag(slot, RowFlag.queued)) {
+      this.finish(slot, code, reason);
+      return;
+    }
+    this.#settled.set(slot, { code, reason });
+    // What a stream still holds would end with it; and TLS takes its leave, too (close_notify).
+    if (!isNative) outbound.finish(slot);
   }
 
   /** The connection is gone, and no closing handshake was completed unless it was before. */
@@ -184,7 +191,7 @@ export class Lifecycle {
     core.inboundBuffer.release(slot);
     core.apps.release(slot);
     if (table.state(slot) === RowState.http) core.http.release(slot);
-    else core.sockets.close(slot);
+    core.sockets.close(slot);
     if (table.hasFlag(slot, RowFlag.counted | RowFlag.limited)) this.#uncount(slot);
     table.release(slot);
     this.#released.total++;

@@ -55,15 +55,18 @@ async function begin({
   worker: index,
   cpu,
   config,
+  tls,
 }: Extract<MasterMessage, { type: 'start' }>): Promise<void> {
   // The main thread only: V8's helpers stay on all the CPUs that we are allowed.
   const isPinned = cpu !== null && pinThread(cpu) === 0;
   try {
     const redis = config.redisUrl === null ? undefined : await import('@roost/broker/redis');
+    const secure = tls === null ? undefined : await import('./tls-connections.ts');
     worker = new Worker(
       {
         worker: index,
         config,
+        tls,
         channel,
         descriptors: DESCRIPTORS_FD,
         capacity: capacityOf(config),
@@ -71,7 +74,7 @@ async function begin({
         loadApps: (context) => loadApps(config.app, context),
         onStopped: (code) => process.exit(code),
       },
-      redis?.RedisBroker,
+      { Redis: redis?.RedisBroker, Tls: secure?.TlsConnections },
     );
     for (const message of early) worker.channelOnMessage(message);
     await worker.start();

@@ -10,7 +10,7 @@ import {
 } from '@roost/websocket';
 import { copyOf } from './copy-of.ts';
 import type { Core } from './core.ts';
-import { RowFlag, RowState } from './connection-table.ts';
+import { RowFlag, RowState, Transport } from './connection-table.ts';
 import { OutboundMemory } from './outbound-memory.ts';
 import { OutboundQueue } from './outbound-queue.ts';
 
@@ -287,7 +287,8 @@ export class Outbound {
     sockets.setInterest(slot, Interest.readable);
     if (table.hasFlag(slot, RowFlag.finishing)) {
       sockets.shutdownWrite(slot);
-      lifecycle.flushed(slot);
+      // A stream says itself when all has gone.
+      if (table.transports[slot] === Transport.native) lifecycle.flushed(slot);
       return;
     }
     const state = table.state(slot);

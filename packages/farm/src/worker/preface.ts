@@ -4,12 +4,13 @@ import type { ProxyProtocol } from '../options.ts';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { readProxyHeader } from './proxy-header.ts';
+import { received } from './received.ts';
 
 /**
  * What a proxy says before the client's first byte: the header of the PROXY protocol.
  *
- * It stands in front of everything else. A row whose peer may send one begins in state preface instead of handshake,
- * within the same `handshakeTimeoutMs`; when the header has been read the row has the client's address, and whatever
+ * It stands in front of everything else. A row whose peer may send one begins in state preface instead of handshake
+ * (with TLS: securing), within the same `handshakeTimeoutMs`; when the header has been read the row has the client's address, and whatever
  * came behind goes on as if it had come first. It is read once: behind it the same bytes are the client's, and so are
  * those on a descriptor that was taken back from HTTP. Who breaks the rules is ended without an answer, for it is a
  * proxy that would have to understand it.
@@ -25,8 +26,9 @@ export class Preface {
 
   /** A row was adopted. False when its peer may not connect, and the row has ended. */
   begin(slot: number): boolean {
-    if (this.#mode === 'off') return true;
     const { table, trustedProxies } = this.#core;
+    table.states[slot] = this.#next;
+    if (this.#mode === 'off') return true;
     if (trustedProxies.isTrusted(table.addresses, table.addressOffset(slot))) {
       table.states[slot] = RowState.preface;
       return true;
@@ -76,9 +78,13 @@ export class Preface {
 
   /** The one way from here to what comes next. */
   #proceed(slot: number, bytes: Buffer, start: number, end: number): void {
-    const { table, handshakes } = this.#core;
-    table.states[slot] = RowState.handshake;
-    if (start < end) handshakes.receive(slot, bytes, start, end);
+    this.#core.table.states[slot] = this.#next;
+    if (start < end) received(this.#core, slot, bytes, start, end);
+  }
+
+  /** What stands behind a preface, or comes first where there is none. */
+  get #next(): number {
+    return this.#core.tls === undefined ? RowState.handshake : RowState.securing;
   }
 
   #keep(slot: number, bytes: Buffer, start: number, end: number, requiredBytes: number): void {

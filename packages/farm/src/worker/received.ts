@@ -24,6 +24,9 @@ export function received(core: Core, slot: number, bytes: Buffer, start: number,
     case RowState.closing:
       core.inbound.receiveClosing(slot, bytes, start, end);
       return;
+    case RowState.securing:
+      core.tls?.receive(slot, bytes, start, end);
+      return;
     default:
     // refusing: what the client still says is not read by anybody.
   }

@@ -18,9 +18,11 @@ import { FLAG_LIMITED, FLAG_RESERVED } from '../channel/hand-off-record.ts';
 import { memoryChannelPair } from '../channel/memory-channel.ts';
 import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
 import type { CounterName } from '../counters.ts';
-import type { LogFields, LogLevel } from '../log.ts';
+import type { Log, LogFields, LogLevel } from '../log.ts';
 import { HandOff } from '../master/hand-off.ts';
+import { TlsKeeper } from '../master/tls-keeper.ts';
 import { resolveOptions, type FarmConfig, type FarmOptions } from '../options.ts';
+import { TlsConnections } from './tls-connections.ts';
 import { Worker } from './worker.ts';
 
 export interface HarnessOptions extends Partial<FarmOptions> {
@@ -39,6 +41,12 @@ interface LogLine {
 const LISTENER_ID = 0;
 const WORKER_ID = 1;
 const MAX_ACCEPTS = 64;
+
+function nothing(): void {
+  // What the master would log has specs of its own.
+}
+
+const NO_LOG: Log = { debug: nothing, info: nothing, warn: nothing, error: nothing, fatal: nothing };
 
 /** The head of a good handshake; the 101's Sec-WebSocket-Accept for it is `s3pPLMBiTxaQ9kYGzzhZRbK+xOo=`. */
 export function upgradeHead(path = '/', extraLines: readonly string[] = []): string {
@@ -116,12 +124,16 @@ export class WorkerHarness {
   readonly #fds = new Int32Array(MAX_ACCEPTS);
   readonly #addresses = new Uint8Array(MAX_ACCEPTS * ADDRESS_BYTES);
   readonly #asks = new Map<number, (answer: AskAnswer) => void>();
+  /** What its clients trust. */
+  readonly #tls: { readonly ca: Buffer } | undefined;
   #lastAsk = 0;
   #lastNumber = 0;
   #isStopped = false;
 
   private constructor(apps: App | readonly App[], options: HarnessOptions) {
     const { capacity = 64, beyondLimits, ...farmOptions } = options;
+    const { tls } = options;
+    this.#tls = tls === undefined ? undefined : { ca: Buffer.from(tls.cert) };
     this.config = { ...resolveOptions({ app: '/none', ...farmOptions }, 1, 'test'), ...beyondLimits };
     const [ours, theirs] = memoryChannelPair<MasterMessage, WorkerMessage>(this.config.maxChannelBufferBytes);
     this.#channel = ours;
@@ -136,6 +148,7 @@ export class WorkerHarness {
       {
         worker: 0,
         config: this.config,
+        tls: tls === undefined ? null : new TlsKeeper(tls, NO_LOG).credentials,
         channel: theirs,
         descriptors: this.#workerEnd,
         capacity,
@@ -147,7 +160,7 @@ export class WorkerHarness {
         onStopped: (code) => this.exits.push(code),
         poisonSlab: true,
       },
-      undefined,
+      { Tls: TlsConnections },
     );
     theirs.open(this.#worker);
     const port = this.hub.attach(0, (message) => this.#channel.send({ type: 'broker', message }) === 'sent');
@@ -177,12 +190,12 @@ export class WorkerHarness {
   }
 
   get url(): string {
-    return `ws://127.0.0.1:${this.port}`;
+    return `${this.#tls === undefined ? 'ws' : 'wss'}://127.0.0.1:${this.port}`;
   }
 
-  /** A TCP connection. */
+  /** A TCP connection, with TLS when the worker speaks it. */
   connect(): Promise<RawClient> {
-    return RawClient.connect(this.port);
+    return RawClient.connect(this.port, { tls: this.#tls });
   }
 
   /** A TCP connection that has its 101, which is taken. */
@@ -196,7 +209,7 @@ export class WorkerHarness {
 
   /** A client of ws. */
   client(path = '/'): Promise<TestClient> {
-    return TestClient.connect(`${this.url}${path}`);
+    return TestClient.connect(`${this.url}${path}`, this.#tls);
   }
 
   send(message: MasterMessage): void {

@@ -3,6 +3,7 @@ import type { RedisBroker } from '@roost/broker/redis';
 import type { App, WorkerContext } from '../app.ts';
 import { assertNever } from '../channel/assert-never.ts';
 import type { Channel, ChannelHandlers } from '../channel/channel.ts';
+import type { TlsCredentials } from '../channel/tls-credentials.ts';
 import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
 import { Counters } from '../counters.ts';
 import { globMatcher } from '../glob.ts';
@@ -19,6 +20,7 @@ import { Heartbeat } from './heartbeat.ts';
 import { CloseCode } from '../close-codes.ts';
 import { MasterQueries } from './queries.ts';
 import { ReleaseNotes } from './release-notes.ts';
+import type { TlsConnections } from './tls-connections.ts';
 import { WorkerEvents } from './worker-events.ts';
 
 export interface WorkerOptions {
@@ -35,8 +37,16 @@ export interface WorkerOptions {
   readonly loadApps: (context: WorkerContext) => Promise<readonly App[]>;
   /** The worker has stopped, or cannot go on. */
   readonly onStopped: (code: number) => void;
+  /** What the port speaks TLS with. Null, as by default, when it does not. */
+  readonly tls?: TlsCredentials | null;
   /** Overwrites received bytes after each batch, so that tests see who keeps views of them. Default false. */
   readonly poisonSlab?: boolean;
+}
+
+/** Parts that are loaded only where the configuration asks for them. */
+export interface WorkerParts {
+  readonly Redis?: typeof RedisBroker | undefined;
+  readonly Tls?: typeof TlsConnections | undefined;
 }
 
 const REPORT_MS = 1000;
@@ -57,9 +67,9 @@ export class Worker implements ChannelHandlers<MasterMessage> {
   #readiness: Readiness = { ready: false, reasons: ['the farm is starting'] };
   #isStopping = false;
 
-  /** `Redis` is given to those who need it: ioredis is a large part of an empty worker. */
-  constructor(options: WorkerOptions, Redis: typeof RedisBroker | undefined) {
-    const { config, channel } = options;
+  /** What only some need is given to those: ioredis is a large part of an empty worker, node:tls a small one. */
+  constructor(options: WorkerOptions, { Redis, Tls }: WorkerParts = {}) {
+    const { config, channel, tls = null, poisonSlab = false } = options;
     this.#options = options;
     this.#channel = channel;
     const rows = options.capacity + config.reservedConnections;
@@ -80,18 +90,15 @@ export class Worker implements ChannelHandlers<MasterMessage> {
             subscribeTimeoutMs: config.subscribeTimeoutMs,
           });
     this.#memoryBroker = broker instanceof MemoryBroker ? broker : undefined;
-    this.#events = new WorkerEvents(() => core, options.poisonSlab ?? false);
+    this.#events = new WorkerEvents(() => core, poisonSlab);
     const released = new ReleaseNotes(channel, () => core.lifecycle.released);
-    const core: Core = assemble({
-      config,
-      log,
-      counters,
-      table,
-      addresses: new AddressCounts(config, channel),
-      broker,
-      poller: this.#events.makePoller(table),
-      noteReleased: () => released.note(),
-    });
+    const poller = this.#events.makePoller(table);
+    const addresses = new AddressCounts(config, channel);
+    const noteReleased = (): void => released.note();
+    const core: Core = assemble(
+      { config, log, counters, table, addresses, broker, poller, noteReleased },
+      tls === null || Tls === undefined ? undefined : (parts) => new Tls(parts, tls, poisonSlab),
+    );
     this.#core = core;
     this.#heartbeat = new Heartbeat(core);
     this.#queries = new MasterQueries(channel);
@@ -136,6 +143,9 @@ export class Worker implements ChannelHandlers<MasterMessage> {
         return;
       case 'drain':
         void this.#drain(message.drainMs);
+        return;
+      case 'tls':
+        this.#core.tls?.use(message.credentials);
         return;
       case 'start':
         return;

@@ -1,0 +1,109 @@
+import { Socket } from 'node:net';
+import { TLSSocket, type SecureContext } from 'node:tls';
+
+/** Who is told what happens on TLS sockets; one object serves all of a worker. */
+export interface TlsSocketHandlers {
+  /** The TLS handshake is complete. */
+  tlsOnSecure(socket: TlsSocket): void;
+  tlsOnData(socket: TlsSocket, bytes: Buffer): void;
+  /** The client will send no more. */
+  tlsOnEnd(socket: TlsSocket): void;
+  /** It has written everything that it was given. Only after a write that it answered with false. */
+  tlsOnDrain(socket: TlsSocket): void;
+  /** Everything and then our FIN has been sent. */
+  tlsOnFinish(socket: TlsSocket): void;
+  /** The descriptor is closed. */
+  tlsOnClose(socket: TlsSocket): void;
+}
+
+/** `http/1.1` as it stands in ALPN (RFC 7301 §3.1): a WebSocket is asked for in HTTP/1.1 (RFC 6455 §4.1). */
+const ALPN_PROTOCOLS = Buffer.from('\u0008http/1.1');
+
+/** A row's socket with TLS on it, which owns the row's descriptor. */
+export class TlsSocket extends TLSSocket {
+  readonly slot: number;
+  readonly generation: number;
+  readonly handlers: TlsSocketHandlers;
+  isSecure = false;
+  /** The row is paused: bytes that still come are the beginning of what is read later. */
+  isRowPaused = false;
+  /** Its outbound queue waits for 'drain'. */
+  hasQueue = false;
+  hasEnded = false;
+  /** Why it broke, if it did. */
+  failure = '';
+
+  /** `received` are the first bytes, read before from the descriptor. */
+  constructor(
+    fd: number,
+    received: Buffer,
+    row: { readonly slot: number; readonly generation: number },
+    secureContext: SecureContext,
+    handlers: TlsSocketHandlers,
+  ) {
+    const socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+    socket.unshift(received);
+    super(socket, { isServer: true, secureContext, ALPNProtocols: ALPN_PROTOCOLS });
+    this.slot = row.slot;
+    this.generation = row.generation;
+    this.handlers = handlers;
+    this.on('error', onError);
+    // Once the handshake is done TLSSocket leaves it to its server to end what breaks, and this one has no server.
+    this.on('_tlsError', onTlsError);
+    this.once('secure', onSecure);
+    this.listen();
+  }
+
+  /** Tells the handlers what happens. */
+  listen(): void {
+    this.on('data', onData);
+    this.on('end', onEnd);
+    this.on('drain', onDrain);
+    this.on('finish', onFinish);
+    this.on('close', onClose);
+  }
+
+  /** Somebody else takes the stream. */
+  unlisten(): void {
+    this.off('data', onData);
+    this.off('end', onEnd);
+    this.off('drain', onDrain);
+    this.off('finish', onFinish);
+    this.off('close', onClose);
+  }
+}
+
+// Shared by all sockets: a closure each would be kept as long as the connection.
+
+function onError(this: TlsSocket, error: NodeJS.ErrnoException): void {
+  this.failure = error.code ?? error.message;
+}
+
+function onTlsError(this: TlsSocket, error: Error): void {
+  this.destroy(error);
+}
+
+function onSecure(this: TlsSocket): void {
+  this.isSecure = true;
+  this.handlers.tlsOnSecure(this);
+}
+
+function onData(this: TlsSocket, bytes: Buffer): void {
+  this.handlers.tlsOnData(this, bytes);
+}
+
+function onEnd(this: TlsSocket): void {
+  this.handlers.tlsOnEnd(this);
+}
+
+function onDrain(this: TlsSocket): void {
+  this.handlers.tlsOnDrain(this);
+}
+
+function onFinish(this: TlsSocket): void {
+  this.handlers.tlsOnFinish(this);
+}
+
+function onClose(this: TlsSocket): void {
+  this.handlers.tlsOnClose(this);
+}
