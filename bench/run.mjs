@@ -7,12 +7,24 @@ import { SERVER_NAMES } from './lib/servers.mjs';
 import { judge, summarise } from './lib/statistics.mjs';
 import { formatTable } from './lib/table.mjs';
 import { broadcast } from './rows/broadcast.mjs';
+import { compressedBroadcast } from './rows/compressed-broadcast.mjs';
+import { compressedIdle } from './rows/compressed-idle.mjs';
+import { compressedEcho } from './rows/compressed-echo.mjs';
 import { echo } from './rows/echo.mjs';
 import { emptyWorker } from './rows/empty-worker.mjs';
 import { handshake } from './rows/handshake.mjs';
 import { idle } from './rows/idle.mjs';
 
-const ROWS = [idle, emptyWorker, handshake, echo, broadcast];
+const ROWS = [
+  idle,
+  emptyWorker,
+  handshake,
+  echo,
+  broadcast,
+  compressedEcho,
+  compressedBroadcast,
+  compressedIdle,
+];
 
 const { values } = parseArgs({
   options: {

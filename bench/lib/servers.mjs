@@ -6,7 +6,7 @@ const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
 /** Every server that is measured, by the name that the table shows; each gives Node's arguments. */
 const SERVERS = {
-  Roost: ({ app, workers = 2, connections, redisUrl, args = [] }) => [
+  Roost: ({ app, workers = 2, connections, redisUrl, compression, args = [] }) => [
     path('../../apps/roost/bin/roost.js'),
     'start',
     ...(app === 'echo' ? [path('../servers/roost-echo-app.mjs')] : []),
@@ -19,6 +19,7 @@ const SERVERS = {
       ? []
       : ['--max-connections-per-worker', String(Math.ceil((connections / workers) * 1.05) + 100)]),
     ...(redisUrl === undefined ? [] : ['--redis-url', redisUrl]),
+    ...(compression === true ? ['--compression=on'] : []),
     ...args,
   ],
   'ws cluster': () => [path('../servers/ws-cluster.mjs')],
@@ -30,10 +31,14 @@ export const SERVER_NAMES = Object.keys(SERVERS);
 
 /**
  * Starts a server and waits until it serves. `app` is `echo`, or left out for the plain dialect; `connections` sizes
- * Roost's tables; with `redisUrl` broadcasts come from there; `args` are further options of Roost.
+ * Roost's tables; with `redisUrl` broadcasts come from there; with `compression` clients may agree on it; `args` are
+ * further options of Roost.
  */
 export async function startServer(name, options = {}) {
-  const env = options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl };
+  const env = {
+    ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
+    ...(options.compression === true ? { COMPRESSION: 'on' } : {}),
+  };
   const program = new ChildProgram(name, SERVERS[name](options), { env });
   try {
     const { port, workers } = await program.nextLine((line) => line.msg === 'farm ready');

@@ -2,13 +2,16 @@ import { createServer } from 'node:http';
 import { Redis } from 'ioredis';
 import { WebSocketServer } from 'ws';
 
+/** As Roost agrees on it. */
+const DEFLATE = { serverNoContextTakeover: true, clientNoContextTakeover: true };
+
 /**
  * The peer: `ws` as its documentation shows it. It echoes; with REDIS_URL it also sends every publication of
- * `roost:channel:news` to all its clients with a loop of `send`. Resolves with the port when it listens.
+ * `roost:channel:news` to all its clients with a loop of `send`; with COMPRESSION=on it compresses what has 1 KB or more. Resolves with the port when it listens.
  */
 export async function serveWithWs() {
   const server = createServer();
-  const wss = new WebSocketServer({ server, perMessageDeflate: false });
+  const wss = new WebSocketServer({ server, perMessageDeflate: process.env.COMPRESSION === 'on' && DEFLATE });
   wss.on('connection', (connection) => {
     connection.on('message', (data, isBinary) => connection.send(data, { binary: isBinary }));
   });

@@ -22,6 +22,7 @@ describe('options that are left out', () => {
       trustedProxies: [],
       proxyProtocol: 'off',
       allowedOrigins: [],
+      compression: false,
       borrowMessages: false,
       version: '1.2.3',
     });
@@ -54,6 +55,17 @@ describe('a limit', () => {
       expect(attempt, String(wrong)).toThrow(FarmError);
       expect(attempt).toThrow(`${name} must be a number of ${unit} from ${min} to ${max}, got `);
     }
+  });
+
+  it('of the smallest compressed message is no more than that of the largest, where there are any', () => {
+    const limits = { minCompressBytes: 5000, maxCompressBytes: 4999 };
+    expect(resolve(limits)).toMatchObject(limits);
+    expect(resolve({ compression: true, minCompressBytes: 4999, maxCompressBytes: 4999 }).compression).toBe(
+      true,
+    );
+    expect(() => resolve({ compression: true, ...limits })).toThrow(
+      'minCompressBytes must be at most maxCompressBytes (4999), or no message would be compressed, got 5000.',
+    );
   });
 
   it('is an integer, but for the slice of broadcasts', () => {

@@ -135,6 +135,12 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     isAllowed: isOriginPattern,
     allowed: 'origins such as https://app.example.com or https://*.example.com',
   });
+  const compression = options.compression ?? false;
+  const { minCompressBytes = 0, maxCompressBytes = 0 } = limits;
+  if (compression && minCompressBytes > maxCompressBytes) {
+    const allowed = `at most maxCompressBytes (${maxCompressBytes}), or no message would be compressed`;
+    throw optionError('minCompressBytes', minCompressBytes, allowed);
+  }
   return Object.freeze({
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the loop above has set them all.
     ...(limits as Limits),
@@ -149,7 +155,7 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     trustedProxies,
     proxyProtocol,
     allowedOrigins,
-    compression: options.compression ?? false,
+    compression,
     borrowMessages: options.borrowMessages ?? false,
     version: options.version ?? version,
   });

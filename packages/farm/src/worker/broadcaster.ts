@@ -146,7 +146,8 @@ export class Broadcaster {
   #compress(broadcast: Broadcast, channel: HubChannel): void {
     const { config, table, deflater, counters } = this.#core;
     const { opcode, frame, payloadBytes, end } = broadcast;
-    if (!config.compression || payloadBytes < config.minCompressBytes) return;
+    if (!config.compression) return;
+    if (payloadBytes < config.minCompressBytes || payloadBytes > config.maxCompressBytes) return;
     let index = 0;
     while (index < end && !table.hasFlag(channel.members[index] ?? -1, RowFlag.deflate)) index++;
     if (index === end) return;

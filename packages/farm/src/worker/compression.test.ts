@@ -161,7 +161,7 @@ describe('compression', () => {
     });
   });
 
-  it('leaves messages of less than minCompressBytes as they are, and those that would not shrink', async () => {
+  it('leaves messages outside minCompressBytes and maxCompressBytes as they are, and those that would not shrink', async () => {
     await start();
     const client = await openDeflated();
     const noise = Buffer.from(Array.from({ length: 2000 }, (_, index) => (index * index * 7919) >> 3));
@@ -171,9 +171,12 @@ describe('compression', () => {
       // 1,022 UTF-16 units, 1,024 bytes.
       [`€${'a'.repeat(1021)}`, 0xc1],
       ['', 0x81],
-      ['é'.repeat(40_000), 0xc1],
+      ['é'.repeat(32_768), 0xc1],
+      ['é'.repeat(32_769), 0x81],
+      ['a'.repeat(65_537), 0x81],
       [Buffer.alloc(1023), 0x82],
-      [Buffer.alloc(70_000), 0xc2],
+      [Buffer.alloc(65_536), 0xc2],
+      [Buffer.alloc(65_537), 0x82],
       [deflateRawSync(noise), 0x82],
     ] as const) {
       expect(opened[0]?.send(message)).toBe(true);
@@ -271,7 +274,7 @@ describe('a compressed publication', () => {
     expect(counters).toMatchObject({ publications_compressed: 1, deliveries: 4, messages_compressed: 0 });
   });
 
-  it('is not made for nobody, nor of what is small or would not shrink', async () => {
+  it('is not made for nobody, nor of what is small, or large, or would not shrink', async () => {
     await start();
     const compressed = await openDeflated('/small');
     const plain = await harness.open('/plain');
@@ -283,6 +286,8 @@ describe('a compressed publication', () => {
     );
     harness.publish('small', noise);
     expect(await readFrame(compressed)).toEqual({ first: 0x82, payload: noise });
+    harness.publish('small', 'a'.repeat(65_537));
+    expect((await readFrame(compressed)).first).toBe(0x81);
     harness.publish('plain', 'a'.repeat(1024));
     expect((await readFrame(plain)).first).toBe(0x81);
     expect(await harness.count('publications_compressed')).toBe(0);

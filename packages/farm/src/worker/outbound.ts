@@ -50,8 +50,8 @@ export class Outbound {
   }
 
   /**
-   * One message or control frame. A message of at least `minCompressBytes` is compressed where that was agreed on, unless
-   * it would not be smaller. False when it was dropped or the connection is not native.
+   * One message or control frame. A message of `minCompressBytes` to `maxCompressBytes` is compressed where that was
+   * agreed on, unless it would not be smaller. False when it was dropped or the connection is not native.
    */
   send(slot: number, opcode: Opcode, data: string | Uint8Array): boolean {
     if (this.#core.table.hasFlag(slot, RowFlag.deflate) && (opcode & CONTROL_BIT) === 0) {
@@ -154,6 +154,7 @@ export class Outbound {
     if (typeof payload === 'string') {
       // Its length is in UTF-16 units, of each of which UTF-8 makes one to three bytes.
       if (payloadBytes * MAX_UTF8_PER_UTF16 < config.minCompressBytes) return undefined;
+      if (payloadBytes > config.maxCompressBytes) return undefined;
       if (payloadBytes * MAX_UTF8_PER_UTF16 <= SCRATCH_BYTES) {
         payloadBytes = this.#scratch.write(payload);
         payload = this.#scratch;
@@ -162,9 +163,8 @@ export class Outbound {
         payloadBytes = payload.length;
       }
     }
-    if (payloadBytes < config.minCompressBytes || !deflater.deflate(opcode, payload, payloadBytes)) {
-      return undefined;
-    }
+    if (payloadBytes < config.minCompressBytes || payloadBytes > config.maxCompressBytes) return undefined;
+    if (!deflater.deflate(opcode, payload, payloadBytes)) return undefined;
     counters.add('messages_compressed');
     const { output, frameStart, frameEnd } = deflater;
     if (!table.hasFlag(slot, RowFlag.queued)) return this.#sendLent(slot, output, frameStart, frameEnd);
