@@ -2,6 +2,7 @@ import { eventually, UpgradeRefusedError } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { acceptedSockets, cpuMsOf, exhaustDescriptors, socketsOf } from './processes.ts';
 import {
+  call,
   connect,
   connectMany,
   connectRaw,
@@ -73,6 +74,46 @@ describe('maxMessageBytes', () => {
     large.send('x'.repeat(1001));
     expect((await large.closed).code).toBe(1009);
     await expectEcho(other, 'still here');
+  });
+});
+
+describe('messageRate', () => {
+  it('closes with 4002 who sends more, and nobody else', async () => {
+    const farm = await startFarm(['--message-rate', '1', '--message-burst', '5']);
+    const [busy, other] = [await connect(farm, '/echo'), await connect(farm, '/echo')];
+    for (let count = 0; count < 6; count++) busy.send(`${count}`);
+    for (let count = 0; count < 5; count++) expect((await busy.nextMessage()).text).toBe(`${count}`);
+    expect((await busy.closed).code).toBe(4002);
+    await expectEcho(other, 'still here');
+    expect(await counter(farm, 'closed_message_rate')).toBe(1);
+  });
+});
+
+describe('maxSubscriptionsPerConnection', () => {
+  it('refuses the upgrade with one channel more', async () => {
+    const farm = await startFarm(['--max-subscriptions-per-connection', '2']);
+    await connect(farm, '/plain?channel=a&channel=b');
+    await expect(connect(farm, '/plain?channel=a&channel=b&channel=c')).rejects.toMatchObject({
+      status: 400,
+    });
+  });
+});
+
+describe('maxChannelBytes', () => {
+  it('holds for upgrades and for the HTTP API, and may be raised', async () => {
+    const farm = await startFarm(['--max-channel-bytes', '300']);
+    const name = 'x'.repeat(300);
+    const client = await connect(farm, `/plain?channel=${name}`);
+    expect(await call(farm, 'publish', { channel: name, data: 'hello' })).toMatchObject({ status: 200 });
+    expect((await client.nextMessage()).text).toBe('hello');
+    await expect(connect(farm, `/plain?channel=${name}x`)).rejects.toMatchObject({
+      status: 400,
+      body: expect.stringContaining('at most 300 bytes of UTF-8, got 301'),
+    });
+    expect(await call(farm, 'publish', { channel: `${name}x`, data: 'hello' })).toMatchObject({
+      status: 400,
+      body: { error: { code: 107, message: expect.stringContaining('at most 300 bytes of UTF-8, got 301') } },
+    });
   });
 });
 

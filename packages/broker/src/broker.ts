@@ -68,7 +68,7 @@ export type SubscribeOutcome = 'confirmed' | 'gap';
  * first local subscriber, and {@link unsubscribe} when the last one leaves. Delivery is at most once and in
  * order per channel; the publisher's own worker gets its publications the same way as all others.
  *
- * Channel names are 1 to 255 bytes of UTF-8 ({@link MAX_CHANNEL_BYTES}); anything else is rejected with
+ * Channel names are 1 to 1,024 bytes of UTF-8 ({@link MAX_CHANNEL_BYTES}); anything else is rejected with
  * `BROKER_INVALID_CHANNEL`.
  */
 export interface Broker {

@@ -1,7 +1,10 @@
 import { BrokerError } from './errors.ts';
 
-/** Longest channel name in bytes of UTF-8. Names are held per subscription, so they must be bounded. */
-export const MAX_CHANNEL_BYTES = 255;
+/**
+ * Longest channel name in bytes of UTF-8 that any broker carries; who serves the public allows less. Names are held per
+ * subscription, so they must be bounded.
+ */
+export const MAX_CHANNEL_BYTES = 1024;
 
 /** A character of UTF-8 has at most 3 bytes per UTF-16 unit, so short names need no measuring. */
 const SURELY_SHORT_UNITS = MAX_CHANNEL_BYTES / 3;

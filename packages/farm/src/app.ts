@@ -109,6 +109,8 @@ export interface WorkerContext {
   channels(pattern?: string): Promise<readonly ChannelInfo[]>;
   /** Whether the whole farm can serve, as the master last said. */
   readiness(): Readiness;
+  /** Why `name` cannot be a channel of this farm (see `maxChannelBytes`), or undefined when it can. */
+  readonly channelNameProblem: (name: string) => string | undefined;
   /**
    * Adds one to a counter that the application declares under `app_…`, or, for whoever verifies tokens, to one of those
    * for their outcomes; shown in {@link FarmInfo.counters}.

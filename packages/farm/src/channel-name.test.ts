@@ -9,6 +9,13 @@ describe('a channel name', () => {
     },
   );
 
+  it('may have as many bytes as the farm allows', () => {
+    expect(channelNameProblem('ä', 2)).toBeUndefined();
+    expect(channelNameProblem('ä', 1)).toBe('a channel name must have at most 1 bytes of UTF-8, got 2');
+    expect(channelNameProblem('x'.repeat(1000), 1024)).toBeUndefined();
+    expect(channelNameProblem('x'.repeat(1000), 999)).toMatch(/at most 999 bytes .* got 1000$/);
+  });
+
   it.each([
     ['', 'a channel name must not be empty'],
     ['a\nb', 'a channel name must not contain control characters'],

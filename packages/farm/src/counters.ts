@@ -78,9 +78,11 @@ export const COUNTERS = {
   app_errors: 'Hooks that threw or rejected; the connection was closed with 1011.',
   wakes: 'Connections woken for ws to read them: fragments, close frames, protocol errors.',
   hibernations: 'Awake connections that went back to sleep.',
+  collections: 'Garbage collections asked for after many connections went back to sleep.',
   wakes_refused: 'Connections closed with 1013 because maxAwakeConnections were awake.',
   closed: 'Connections that ended, however.',
   closed_abnormally: 'Connections that ended without a closing handshake (1006).',
+  closed_message_rate: 'Connections closed with 4002 because they sent more than messageRate.',
   closed_message_timeout:
     'Connections closed with 4001 because a message did not arrive in messageTimeoutMs.',
   closed_token_expired: 'Connections closed with 4003 because the time was over that their token gave them.',

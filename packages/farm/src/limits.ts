@@ -1,3 +1,5 @@
+import { MAX_CHANNEL_BYTES } from '@roost/broker';
+
 /**
  * The numeric limits of a farm: default, range and meaning of each. From this one table come the types, the checks, the
  * server's flags and docs/reference/config.md.
@@ -185,19 +187,33 @@ export const LIMITS = {
     unit: 'ms',
     doc: 'From the first byte of a message until its last. Then: close 4001.',
   },
+  messageRate: {
+    default: 0,
+    min: 0,
+    max: 1_000_000,
+    unit: 'messages/s',
+    doc: 'Messages, pings and pongs that one connection may send a second. Beyond it: close 4002. 0: no limit. A busy client does not delay the others without one either: what is too much, only the application knows.',
+  },
+  messageBurst: {
+    default: 0,
+    min: 0,
+    max: 1_000_000,
+    unit: 'messages',
+    doc: 'With messageRate: messages that a connection which was quiet may send at once. 0: as many as messageRate, those of one second.',
+  },
   maxInboundBytesPerWorker: {
     default: 64 * 1024 * 1024,
     min: 65_536,
     max: 64 * 1024 * 1024 * 1024,
     unit: 'bytes',
-    doc: 'Memory for request heads and single frames that have not fully arrived. Beyond it the connection whose bytes do not fit closes 1013 (a head: 503). Not counted yet: fragmented messages of awake connections, which maxAwakeConnections times maxMessageBytes bound.',
+    doc: 'Memory for everything that waits for more: request heads and frames that have not fully arrived, and fragments of messages (each with 400 bytes of overhead). Beyond it the connection whose bytes do not fit closes 1013 (a head: 503).',
   },
   maxAwakeConnections: {
     default: 10_000,
     min: 1,
     max: 10_000_000,
     unit: 'connections',
-    doc: 'Connections of one worker that are awake (in fragmented messages or closing handshakes) at a time. Beyond it: close 1013.',
+    doc: 'Connections of one worker that are awake (in fragmented messages, or since then not quiet for quietMs) at a time; each costs about 2.7 KB. Beyond it the one that has been quiet for longest hibernates early; when none is at a message boundary: close 1013.',
   },
   minCompressBytes: {
     default: 1024,
@@ -282,6 +298,13 @@ export const LIMITS = {
     max: 1_000_000,
     unit: 'channels',
     doc: 'Channels of one connection. Beyond it an upgrade gets 400, and subscribe() rejects.',
+  },
+  maxChannelBytes: {
+    default: 255,
+    min: 1,
+    max: MAX_CHANNEL_BYTES,
+    unit: 'bytes',
+    doc: 'Size of a channel name in UTF-8, wherever one is given. Longer: an upgrade gets 400, subscribe() and publish() reject, the HTTP API answers 107, a control message is ignored.',
   },
   maxChannelBufferBytes: {
     default: 16 * 1024 * 1024,

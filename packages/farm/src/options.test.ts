@@ -150,6 +150,19 @@ describe('allowed origins', () => {
   });
 });
 
+describe('maxChannelBytes', () => {
+  it('needs a channel to the workers that takes many names at once', () => {
+    expect(resolve({ maxChannelBytes: 256, maxChannelBufferBytes: 65_536 }).maxChannelBytes).toBe(256);
+    expect(() => resolve({ maxChannelBytes: 257, maxChannelBufferBytes: 65_536 })).toThrow(
+      'maxChannelBufferBytes must be at least 256 times maxChannelBytes (257), for workers name many at once, got 65536.',
+    );
+    expect(resolve({ maxChannelBytes: 1024 }).maxChannelBytes).toBe(1024);
+    expect(() => resolve({ maxChannelBytes: 1025 })).toThrow(
+      'maxChannelBytes must be a number of bytes from 1 to 1024, got 1025.',
+    );
+  });
+});
+
 describe('an option that is wrong', () => {
   it.each([
     ['workers', 0],

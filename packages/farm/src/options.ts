@@ -5,6 +5,9 @@ import type { Log } from './log.ts';
 import type { TlsOptions } from './tls-options.ts';
 import { isAddressRange, MAX_TRUSTED_PROXIES } from './trusted-proxies.ts';
 
+/** Twice as many channel names as the embedded broker puts into one message. */
+const NAMES_BUFFERED = 256;
+
 /** What a slow consumer gets when its outbound queue is full: `close` ends it (4000), `drop` skips the message. */
 export type SlowConsumerPolicy = 'close' | 'drop';
 
@@ -100,6 +103,11 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
   if (2 * maxOutboundBytes > maxOutboundBytesPerWorker) {
     const allowed = `at least twice maxOutboundBytes (${maxOutboundBytes}), or one queue could be all of it`;
     throw optionError('maxOutboundBytesPerWorker', maxOutboundBytesPerWorker, allowed);
+  }
+  const { maxChannelBytes = 0, maxChannelBufferBytes = 0 } = limits;
+  if (maxChannelBufferBytes < maxChannelBytes * NAMES_BUFFERED) {
+    const allowed = `at least ${NAMES_BUFFERED} times maxChannelBytes (${maxChannelBytes}), for workers name many at once`;
+    throw optionError('maxChannelBufferBytes', maxChannelBufferBytes, allowed);
   }
   const workers = options.workers ?? defaultWorkers;
   if (!Number.isInteger(workers) || workers < 1 || workers > 1024) {

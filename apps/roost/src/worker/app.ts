@@ -16,12 +16,12 @@ export default async function serverApps(context: WorkerContext): Promise<readon
   const options = workerOptions(context.options);
   const userApps = options.userApp === null ? [] : await loadUserApps(options.userApp, context);
   const own = [healthApp(() => context.readiness()), apiApp(context, options), pageApp()];
-  if (options.tokens === null) return [plainApp(options.plain), ...own, ...userApps, notFoundApp()];
+  if (options.tokens === null) return [plainApp(context, options.plain), ...own, ...userApps, notFoundApp()];
   const { tokenGuard } = await import('./tokens/guard.ts');
   const guard = tokenGuard(options.tokens, context);
   return [
     guard.app,
-    guard.guard(plainApp(options.plain, guard.access), true),
+    guard.guard(plainApp(context, options.plain, guard.access), true),
     ...own,
     ...userApps.map((app) => guard.guard(app)),
     notFoundApp(),

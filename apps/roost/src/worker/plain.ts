@@ -1,5 +1,12 @@
-import { accept, channelNameProblem, CloseCode, reject } from '@roost/farm';
-import type { App, Connection, TokenClaims, UpgradeDecision, UpgradeRequest } from '@roost/farm';
+import { accept, CloseCode, reject } from '@roost/farm';
+import type {
+  App,
+  Connection,
+  TokenClaims,
+  UpgradeDecision,
+  UpgradeRequest,
+  WorkerContext,
+} from '@roost/farm';
 import { answer, pathOf } from './http.ts';
 import type { PlainOptions } from './options.ts';
 import { quote } from './quote.ts';
@@ -22,6 +29,13 @@ export interface PlainAccess {
  */
 type PublishRight = 'all' | readonly string[] | undefined;
 
+/** What upgrades are decided by. */
+interface UpgradeRules {
+  readonly channelNameProblem: (name: string) => string | undefined;
+  readonly access: PlainAccess | undefined;
+  readonly clientPublish: boolean;
+}
+
 /**
  * The plain dialect: `GET /plain?channel=news&channel=sports` subscribes to these channels for the life of the connection,
  * and each publication arrives as one message, its payload as it was published.
@@ -33,11 +47,16 @@ type PublishRight = 'all' | readonly string[] | undefined;
  * Where tokens are verified, `access` decides which channels a client may subscribe to, and to which of them its messages
  * go; a message that may go to none ends the connection with 4501.
  */
-export function plainApp(options: PlainOptions, access?: PlainAccess): App {
+export function plainApp(
+  { channelNameProblem }: Pick<WorkerContext, 'channelNameProblem'>,
+  options: PlainOptions,
+  access?: PlainAccess,
+): App {
+  const rules: UpgradeRules = { channelNameProblem, access, clientPublish: options.clientPublish };
   return {
     name: 'plain',
     upgrade(request) {
-      return request.path === PLAIN_PATH ? decide(request, access, options.clientPublish) : undefined;
+      return request.path === PLAIN_PATH ? decide(request, rules) : undefined;
     },
     message: options.clientPublish ? publisher(access) : refuseMessage,
     http(request, response) {
@@ -56,8 +75,7 @@ export function plainApp(options: PlainOptions, access?: PlainAccess): App {
 
 function decide(
   request: UpgradeRequest,
-  access: PlainAccess | undefined,
-  clientPublish: boolean,
+  { channelNameProblem, access, clientPublish }: UpgradeRules,
 ): UpgradeDecision {
   const channels = new Set(request.query.getAll('channel'));
   if (channels.size === 0) return reject(400, 'Name at least one channel, as in /plain?channel=news.');

@@ -24,7 +24,7 @@ export type HubToWorkerMessage =
       readonly sinceMs: number;
     };
 
-/** Most channel names in one message: 128 names are at most 32 KB. */
+/** Most channel names in one message: 128 names are at most 128 KB. */
 export const MAX_NAMES_PER_MESSAGE = 128;
 
 /**

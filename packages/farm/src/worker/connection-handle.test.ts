@@ -84,6 +84,20 @@ describe('an open connection', () => {
     });
   });
 
+  it('takes channel names of up to maxChannelBytes, and no longer ones', async () => {
+    harness = await WorkerHarness.start(APP, { maxChannelBytes: 300 });
+    await harness.open();
+    const connection = firstOpened();
+    expect(await connection.subscribe('x'.repeat(300))).toBe(true);
+    await connection.publish('ä'.repeat(150), '');
+    for (const name of ['x'.repeat(301), 'ä'.repeat(151)]) {
+      await expect(connection.subscribe(name)).rejects.toMatchObject({ code: 'FARM_ERR_CHANNEL_NAME' });
+      await expect(connection.publish(name, '')).rejects.toMatchObject({ code: 'FARM_ERR_CHANNEL_NAME' });
+    }
+    expect(harness.context?.channelNameProblem('x'.repeat(300))).toBeUndefined();
+    expect(harness.context?.channelNameProblem('x'.repeat(301))).toMatch(/at most 300 bytes/);
+  });
+
   it('takes only close codes that may be sent', async () => {
     const connection = await start();
     for (const code of [999, 1004, 1005, 1006, 1015, 2999, 5000, Number.NaN]) {

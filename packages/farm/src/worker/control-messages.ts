@@ -26,8 +26,8 @@ export class ControlMessages {
   }
 
   receive(bytes: Buffer): void {
-    const { counters, log } = this.#core;
-    const message = parse(bytes);
+    const { counters, log, config } = this.#core;
+    const message = parse(bytes, config.maxChannelBytes);
     if (typeof message === 'string') {
       counters.add('control_malformed');
       log.warn({ problem: message, bytes: bytes.length }, 'control message ignored');
@@ -58,7 +58,7 @@ export class ControlMessages {
 }
 
 /** The message, or what is wrong with it. */
-function parse(bytes: Buffer): DisconnectMessage | string {
+function parse(bytes: Buffer, maxChannelBytes: number): DisconnectMessage | string {
   let message: unknown;
   try {
     message = JSON.parse(bytes.toString());
@@ -74,7 +74,7 @@ function parse(bytes: Buffer): DisconnectMessage | string {
   }: Record<string, unknown> = { ...message };
   if (type !== 'disconnect') return 'its type must be "disconnect"';
   if (typeof channel !== 'string') return 'its channel must be a string';
-  const problem = channelNameProblem(channel);
+  const problem = channelNameProblem(channel, maxChannelBytes);
   if (problem !== undefined) return problem;
   if (typeof code !== 'number' || !isValidCloseCode(code)) {
     return 'its code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999';

@@ -67,8 +67,9 @@ describe('the channels of an acceptance', () => {
     ['too many', '/?channel=a&channel=b&channel=c&channel=d', 'at most 3 channels a connection, got 4'],
     ['without a name', '/?channel=', 'a channel name must not be empty'],
     ['with a control character', '/?channel=a%0Ab', 'a channel name must not contain control characters'],
+    ['too long', '/?channel=abcde', 'a channel name must have at most 4 bytes of UTF-8, got 5'],
   ])('that are %s refuse the upgrade with 400', async (_what, path, reason) => {
-    await start({ maxSubscriptionsPerConnection: 3 });
+    await start({ maxSubscriptionsPerConnection: 3, maxChannelBytes: 4 });
     await expect(harness.client(path)).rejects.toMatchObject({ status: 400, body: reason });
   });
 

@@ -17,10 +17,10 @@ export class Subscriptions {
 
   /** Why a connection may not have these channels, or undefined. */
   problem(channels: readonly string[]): string | undefined {
-    const max = this.#core.config.maxSubscriptionsPerConnection;
+    const { maxSubscriptionsPerConnection: max, maxChannelBytes } = this.#core.config;
     if (channels.length > max) return `at most ${max} channels a connection, got ${channels.length}`;
     for (const channel of channels) {
-      const problem = channelNameProblem(channel);
+      const problem = channelNameProblem(channel, maxChannelBytes);
       if (problem !== undefined) return problem;
     }
     return undefined;
@@ -54,7 +54,7 @@ export class Subscriptions {
   /** See Connection.subscribe. */
   async subscribe(slot: number, channel: string): Promise<boolean> {
     const { table, hub, config, broker } = this.#core;
-    const problem = channelNameProblem(channel);
+    const problem = channelNameProblem(channel, this.#core.config.maxChannelBytes);
     if (problem !== undefined) throw new FarmError('FARM_ERR_CHANNEL_NAME', `${capitalised(problem)}.`);
     const max = config.maxSubscriptionsPerConnection;
     if (hub.countOf(slot, max) >= max && !hub.isSubscribed(slot, channel)) {
@@ -101,7 +101,7 @@ export class Subscriptions {
   }
 
   async #publish(channel: string, data: string | Uint8Array): Promise<void> {
-    const problem = channelNameProblem(channel);
+    const problem = channelNameProblem(channel, this.#core.config.maxChannelBytes);
     if (problem !== undefined) throw new FarmError('FARM_ERR_CHANNEL_NAME', `${capitalised(problem)}.`);
     try {
       await this.#core.broker.publish(channel, typeof data === 'string' ? Buffer.from(data) : data);

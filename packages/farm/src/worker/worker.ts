@@ -1,6 +1,7 @@
 import { MemoryBroker } from '@roost/broker';
 import type { RedisBroker } from '@roost/broker/redis';
 import type { App, WorkerContext } from '../app.ts';
+import { channelNameProblem } from '../channel-name.ts';
 import { assertNever } from '../channel/assert-never.ts';
 import type { Channel, ChannelHandlers } from '../channel/channel.ts';
 import type { TlsCredentials } from '../channel/tls-credentials.ts';
@@ -193,7 +194,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
   }
 
   #context(): WorkerContext {
-    const { log, subscriptions, counters } = this.#core;
+    const { log, subscriptions, counters, config } = this.#core;
     return {
       worker: this.#options.worker,
       options: this.#options.config.appOptions,
@@ -202,6 +203,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
       info: () => this.#queries.info(),
       channels: (pattern = '*') => this.#queries.channels(pattern),
       readiness: () => this.#readiness,
+      channelNameProblem: (name) => channelNameProblem(name, config.maxChannelBytes),
       count: (name) => counters.add(name),
     };
   }

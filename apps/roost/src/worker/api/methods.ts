@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import { channelNameProblem } from '@roost/farm';
 import type { FarmInfo, WorkerContext } from '@roost/farm';
 import type { WorkerOptions } from '../options.ts';
 import { ApiError, apiErrorOf } from './errors.ts';
@@ -69,7 +68,7 @@ export class ApiMethods {
   }
 
   async #publishTo(channel: string, payload: string | Buffer): Promise<void> {
-    const problem = channelNameProblem(channel);
+    const problem = this.#context.channelNameProblem(channel);
     if (problem !== undefined) throw new ApiError('badRequest', problem);
     await this.#context.publish(channel, payload);
   }

@@ -19,7 +19,7 @@ export const INFO_SCHEMA = { type: 'object', properties: {}, additionalPropertie
 
 export const CHANNELS_SCHEMA = {
   type: 'object',
-  properties: { pattern: { type: 'string', minLength: 1, maxLength: 255 } },
+  properties: { pattern: { type: 'string', minLength: 1, maxLength: 1024 } },
   additionalProperties: false,
 } as const;
 
