@@ -189,6 +189,38 @@ describe('AwakeConnection', () => {
     }
   });
 
+  it('knows the open message, its fragments added up, and whether it goes on', async () => {
+    const states: [string, boolean, number][] = [
+      ['01 82 00000000 6161', true, 2],
+      ['89 81 00000000 61', true, 2],
+      ['00 81 00000000 61', true, 3],
+      ['80 81 00000000 61', false, 0],
+      ['81 81 00000000 61', false, 0],
+    ];
+    const { awake, receive } = wake();
+    for (const [hex, isInMessage, messageBytes] of states) {
+      receive(hex);
+      expect([hex, awake.isInMessage, awake.messageBytes]).toEqual([hex, isInMessage, messageBytes]);
+      expect(awake.isOpen).toBe(true);
+    }
+    receive('80 80 00000000');
+    expect(awake.isOpen).toBe(false);
+    await ticks();
+    expect(awake.isOpen).toBe(false);
+    expect(wake('88 80 00000000').awake.isOpen).toBe(false);
+  });
+
+  it('takes 64 bytes a fragment for honest, however large messages may be', () => {
+    const size = 1024 * 1024;
+    const { awake, seen } = wake('', {}, { ...OPTIONS, maxMessageBytes: size });
+    const fragments = size / 64;
+    for (let index = 0; index < fragments; index++) {
+      const first = index === 0 ? '02' : index === fragments - 1 ? '80' : '00';
+      awake.receive(bytesOf(`${first} c0 00000000 ${'61'.repeat(64)}`));
+    }
+    expect(seen).toEqual([`binary ${'a'.repeat(size)}`]);
+  });
+
   it('is at no boundary inside a handler, nor after an error, a close or the end', async () => {
     const inside: boolean[] = [];
     const look = (): void => {
@@ -203,10 +235,6 @@ describe('AwakeConnection', () => {
     expect(failed.awake.isAtBoundary()).toBe(false);
     await ticks();
     expect(failed.awake.isAtBoundary()).toBe(false);
-
-    const closing = wake();
-    closing.awake.close(1000, '');
-    expect(closing.awake.isAtBoundary()).toBe(false);
 
     const closed = wake('88 80 00000000');
     expect(closed.awake.isAtBoundary()).toBe(false);
@@ -234,7 +262,6 @@ describe('closing of an AwakeConnection', () => {
     await ticks();
     expect(seen.slice(2)).toEqual(['close 4001 bye']);
     awake.end();
-    awake.close(1000, '');
     receive('81 81 00000000 61');
     await ticks();
     expect(seen).toHaveLength(3);
@@ -248,30 +275,6 @@ describe('closing of an AwakeConnection', () => {
     expect(seen).toEqual(['write 8800', 'finish', 'close 1005']);
   });
 
-  it('sends its own close frame, discards messages, and finishes after that of the client', async () => {
-    const { awake, seen, receive } = wake();
-    awake.close(4000, 'moved');
-    expect(seen).toEqual(['write 88070fa06d6f766564']);
-    awake.close(1000, 'again');
-    receive('81 81 00000000 61 89 80 00000000');
-    await ticks();
-    expect(seen.filter((word) => word !== 'ping')).toHaveLength(1);
-    receive('88 82 00000000 0fa0');
-    await ticks();
-    expect(seen.at(-1)).toBe('finish');
-    awake.end();
-    await ticks();
-    expect(seen.at(-1)).toBe('close 4000');
-  });
-
-  it('cuts a long reason and refuses a code that may not be sent', () => {
-    const { awake, seen } = wake();
-    expect(() => awake.close(1006, '')).toThrow(WebSocketArgumentError);
-    expect(seen).toEqual([]);
-    awake.close(1000, 'é'.repeat(100));
-    expect(seen).toEqual([`write 887c03e8${'c3a9'.repeat(61)}`]);
-  });
-
   it('closes with 1006 when the client ends without a close frame, also inside a message', async () => {
     for (const hex of ['', '01 81 00000000 61', '81 85 00000000 61']) {
       const { awake, seen } = wake(hex);
@@ -279,17 +282,6 @@ describe('closing of an AwakeConnection', () => {
       await ticks();
       expect(seen).toEqual(['finish', 'close 1006']);
     }
-  });
-
-  it('closes when closeTimeoutMs is over and the client has not answered', async () => {
-    const { awake, seen } = wake();
-    awake.close(1001, '');
-    vi.advanceTimersByTime(59_999);
-    await ticks();
-    expect(seen).toEqual(['write 880203e9']);
-    vi.advanceTimersByTime(1);
-    await ticks();
-    expect(seen.slice(1)).toEqual(['close 1006']);
   });
 
   it('closes when closeTimeoutMs is over and the client has not ended', async () => {
@@ -373,7 +365,6 @@ describe('destroy of an AwakeConnection', () => {
     awake.destroy();
     receive('81 81 00000000 61 88 80 00000000');
     awake.end();
-    awake.close(1000, '');
     await ticks();
     expect(seen).toHaveLength(before);
     expect(awake.bufferedBytes).toBe(0);
@@ -396,13 +387,6 @@ describe('destroy of an AwakeConnection', () => {
       expect(vi.getTimerCount()).toBe(0);
     },
   );
-
-  it('may be called while its own close frame is written, and leaves no timer', () => {
-    const { awake, seen } = wake('', { awakeOnWrite: () => awake.destroy() });
-    awake.close(1000, '');
-    expect(seen).toEqual([]);
-    expect(vi.getTimerCount()).toBe(0);
-  });
 
   it('may be called by the handler of a message; what stands behind it is not delivered', async () => {
     const texts: string[] = [];

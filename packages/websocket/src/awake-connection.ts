@@ -1,7 +1,6 @@
 import { AwakeSocket, type AwakeSocketListeners } from './awake-socket.ts';
 import { DeferredInflate } from './deferred-inflate.ts';
 import { checkedLimit } from './errors.ts';
-import { checkCloseCode, cutCloseReason } from './frame-writer.ts';
 import type { MessageInflater } from './message-inflater.ts';
 import {
   clearCloseTimer,
@@ -11,7 +10,9 @@ import {
   heldBytes,
   inflateError,
   isAtMessageBoundary,
+  isInMessage,
   isOpen,
+  openMessageBytes,
   type ServerSideListeners,
   type ServerSideOptions,
   type ServerSideWebSocket,
@@ -47,7 +48,7 @@ export interface AwakeOptions {
   readonly maxMessageBytes: number;
   /** How long to wait, after a close frame was sent, for the end of the connection. */
   readonly closeTimeoutMs: number;
-  /** Fragments of a message; more end the connection with 1008. Default 4,096. */
+  /** Fragments of a message; more end the connection with 1008. Default 4,096, more for messages above 256 KiB. */
   readonly maxFragments?: number;
   /** Pieces in which a frame may arrive; more end the connection with 1008. Default 4,096, more for frames above 4 MiB. */
   readonly maxBufferedChunks?: number;
@@ -55,7 +56,9 @@ export interface AwakeOptions {
   readonly inflater?: MessageInflater | undefined;
 }
 
-const DEFAULT_MAX_FRAGMENTS = 4096;
+/** Fragments of 64 bytes on average are honest: those of Autobahn's smallest test. Each costs memory beside its bytes. */
+const HONEST_FRAGMENT_BYTES = 64;
+const MIN_MAX_FRAGMENTS = 4096;
 
 /** A frame in pieces of 1 KiB on average is honest; one in single bytes is not, and each piece costs an object. */
 const HONEST_CHUNK_BYTES = 1024;
@@ -69,8 +72,8 @@ const MIN_MAX_BUFFERED_CHUNKS = 4096;
  * by ws a tick later; it then writes a close frame (1002, 1007, 1008 or 1009) and finishes. Between a `receive` and
  * the tick, further bytes are discarded.
  *
- * States: *open*; *closing* from the first close frame in either direction, in which messages are discarded;
- * *finished* once ws writes no more; *closed*. `destroy` leaves from any state without an event.
+ * States: *open*; *closing* from the client's close frame, or ws's that answers an error, on; *finished* once ws writes
+ * no more; *closed*. `destroy` leaves from any state without an event.
  *
  * Owned by the worker's row, made when a frame is not simple, and destroyed to hibernate.
  */
@@ -116,6 +119,21 @@ export class AwakeConnection {
     return heldBytes(this.#webSocket) + (this.#inflate?.heldBytes ?? 0);
   }
 
+  /** Whether a fragmented message is open. Only sure between two frames, and as long as {@link isOpen}. */
+  get isInMessage(): boolean {
+    return !this.#isDestroyed && isInMessage(this.#webSocket);
+  }
+
+  /** Bytes of payload that have come of the open message, its fragments added up. As {@link isInMessage}. */
+  get messageBytes(): number {
+    return this.#isDestroyed ? 0 : openMessageBytes(this.#webSocket);
+  }
+
+  /** Whether no close has begun from either side and nothing the client sent was refused. */
+  get isOpen(): boolean {
+    return !this.#isDestroyed && isOpen(this.#webSocket) && !hasPendingError(this.#webSocket);
+  }
+
   /** Gives bytes to ws, which unmasks them in place: the caller must not use them afterwards. */
   receive(bytes: Buffer): void {
     if (this.#isDestroyed || bytes.length === 0) return;
@@ -155,17 +173,6 @@ export class AwakeConnection {
    */
   isAtBoundary(): boolean {
     return !this.#isDestroyed && !this.#socket.destroyed && isAtMessageBoundary(this.#webSocket);
-  }
-
-  /**
-   * Begins the closing handshake; later messages of the client are discarded. Nothing happens when a close has already
-   * begun. The reason is cut to 123 bytes. Throws WEBSOCKET_CLOSE_CODE for a code that may not be sent.
-   */
-  close(code: number, reason: string): void {
-    checkCloseCode(code);
-    if (this.#isDestroyed || !isOpen(this.#webSocket)) return;
-    this.#webSocket.close(code, cutCloseReason(reason));
-    this.#clearLateTimer();
   }
 
   /** Lets go of ws and its timers. No handler is called any more, nothing is sent. A second call does nothing. */
@@ -214,7 +221,9 @@ export class AwakeConnection {
 }
 
 function serverSideOptions(options: AwakeOptions): ServerSideOptions {
-  const { maxMessageBytes, closeTimeoutMs, maxFragments = DEFAULT_MAX_FRAGMENTS } = options;
+  const { maxMessageBytes, closeTimeoutMs } = options;
+  const maxFragments =
+    options.maxFragments ?? Math.max(MIN_MAX_FRAGMENTS, Math.ceil(maxMessageBytes / HONEST_FRAGMENT_BYTES));
   const maxBufferedChunks =
     options.maxBufferedChunks ??
     Math.max(MIN_MAX_BUFFERED_CHUNKS, Math.ceil(maxMessageBytes / HONEST_CHUNK_BYTES));

@@ -90,7 +90,7 @@ export function isValidCloseCode(code: number): boolean {
 }
 
 /** Throws WEBSOCKET_CLOSE_CODE when no application may send this code. */
-export function checkCloseCode(code: number): void {
+function checkCloseCode(code: number): void {
   if (isValidCloseCode(code)) return;
   throw new WebSocketArgumentError(
     'WEBSOCKET_CLOSE_CODE',
@@ -99,7 +99,7 @@ export function checkCloseCode(code: number): void {
 }
 
 /** The first whole characters of `reason` that fit into a close frame, as UTF-8. At most 123 bytes. */
-export function cutCloseReason(reason: string): Buffer {
+function cutCloseReason(reason: string): Buffer {
   // A UTF-16 unit gives at least one byte, so that cutting first bounds the work for a long reason.
   const bytes = Buffer.from(reason.slice(0, MAX_CLOSE_REASON_BYTES + 1));
   if (bytes.length <= MAX_CLOSE_REASON_BYTES) return bytes;

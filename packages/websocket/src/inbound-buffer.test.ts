@@ -21,6 +21,31 @@ describe('InboundBuffer', () => {
     expect(inbound.take(2, Buffer.from('x'), 0, 1).toString()).toBe('x');
   });
 
+  it('counts what is held elsewhere against the same bound', () => {
+    const inbound = new InboundBuffer({ capacity: 4, maxBytes: 64, blockBytes: 8 });
+    expect(inbound.claim(50)).toBe(true);
+    expect(inbound.usedBytes).toBe(50);
+    expect(append(inbound, 0, '12345678')).toBe(true);
+    expect(append(inbound, 1, '1')).toBe(false);
+    expect(append(inbound, 0, '9')).toBe(false);
+    expect(inbound.claim(7)).toBe(false);
+    expect(inbound.claim(6)).toBe(true);
+    expect(inbound.usedBytes).toBe(64);
+    expect(inbound.claim(-56)).toBe(true);
+    expect(append(inbound, 1, '1')).toBe(true);
+    expect(inbound.usedBytes).toBe(16);
+  });
+
+  it('tells how much it has left to the garbage collector', () => {
+    const inbound = new InboundBuffer({ capacity: 4, maxBytes: 1024 * 1024 });
+    const bytes = Buffer.alloc(200_000);
+    inbound.append(0, bytes, 0, bytes.length);
+    expect(inbound.freedBytes).toBe(0);
+    inbound.release(0);
+    // Four slabs, of which one is kept.
+    expect(inbound.freedBytes).toBe(3 * 65_536);
+  });
+
   it('keeps rows apart whatever their pieces', () => {
     const inbound = new InboundBuffer({ capacity: 16, maxBytes: 64 * 1024, blockBytes: 16 });
     const expected = Array.from({ length: 16 }, () => '');

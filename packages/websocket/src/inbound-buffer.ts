@@ -3,7 +3,7 @@ import { checkedLimit } from './errors.ts';
 export interface InboundBufferOptions {
   /** Rows of the table: slots are 0 to `capacity − 1`. */
   readonly capacity: number;
-  /** The most memory in blocks, all rows together; rounded down to whole blocks. */
+  /** The most memory in blocks and claims, all rows together; rounded down to whole blocks. */
   readonly maxBytes: number;
   /** Bytes of a block, the least that a row with bytes occupies. Default 256; 8 to 65,536. */
   readonly blockBytes?: number;
@@ -25,8 +25,10 @@ const SLAB_BYTES = 64 * 1024;
  */
 export class InboundBuffer {
   readonly blockBytes: number;
-  /** What `maxBytes` came to: the most bytes of blocks. */
+  /** What `maxBytes` came to: the most bytes of blocks and claims. */
   readonly maxBytes: number;
+  /** Bytes of all slabs ever given back. Their memory returns with the next major garbage collection. */
+  freedBytes = 0;
 
   readonly #lengths: Int32Array;
   readonly #required: Int32Array;
@@ -44,6 +46,7 @@ export class InboundBuffer {
   /** The one empty slab that is kept, or -1. */
   #spareSlab = -1;
   #usedBlocks = 0;
+  #claimedBytes = 0;
   #usedRows = 0;
 
   constructor(options: InboundBufferOptions) {
@@ -63,9 +66,19 @@ export class InboundBuffer {
     this.#usedPerSlab = new Int32Array(slabCount);
   }
 
-  /** Bytes of the blocks in use: what `maxBytes` bounds. */
+  /** Bytes of the blocks in use and of what was claimed: what `maxBytes` bounds. */
   get usedBytes(): number {
-    return this.#usedBlocks * this.blockBytes;
+    return this.#usedBlocks * this.blockBytes + this.#claimedBytes;
+  }
+
+  /**
+   * Counts memory that is held elsewhere, so that one bound holds for all bytes that wait for more. False, with nothing
+   * counted, when `maxBytes` forbids it. A negative number gives back, and is always taken.
+   */
+  claim(bytes: number): boolean {
+    if (bytes > 0 && bytes > this.maxBytes - this.usedBytes) return false;
+    this.#claimedBytes += bytes;
+    return true;
   }
 
   /** Rows that have bytes here. */
@@ -88,7 +101,7 @@ export class InboundBuffer {
     const length = this.#lengths[slot] ?? 0;
     const spare = (blockBytes - (length % blockBytes)) % blockBytes;
     const newBlocks = Math.ceil(Math.max(added - spare, 0) / blockBytes);
-    if (newBlocks > this.#maxBlocks - this.#usedBlocks) return false;
+    if (newBlocks > 0 && newBlocks * blockBytes > this.maxBytes - this.usedBytes) return false;
 
     let at = start;
     let last = this.#lastBlocks[slot] ?? 0;
@@ -242,7 +255,9 @@ export class InboundBuffer {
       this.#spareSlab = index;
       return;
     }
-    this.#slabs[Math.max(index, this.#spareSlab)] = undefined;
+    const highest = Math.max(index, this.#spareSlab);
+    this.freedBytes += this.#slabs[highest]?.length ?? 0;
+    this.#slabs[highest] = undefined;
     this.#spareSlab = Math.min(index, this.#spareSlab);
   }
 

@@ -3,6 +3,7 @@ export type { AwakeHandlers, AwakeOptions } from './awake-connection.ts';
 export { ClosingReader } from './closing-reader.ts';
 export { WebSocketArgumentError } from './errors.ts';
 export type { WebSocketErrorCode } from './errors.ts';
+export { FrameCut, FrameCutter } from './frame-cutter.ts';
 export { FrameKind, SimpleFrameReader } from './frame-reader.ts';
 export {
   encodeCloseFrame,

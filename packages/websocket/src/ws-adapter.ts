@@ -135,6 +135,7 @@ interface Receiver extends EventEmitter {
   readonly _fragmented: number;
   readonly _fragments: readonly Buffer[];
   readonly _messageLength: number;
+  readonly _totalPayloadLength: number;
   readonly _errored: boolean;
   readonly writableEnded: boolean;
   readonly writableLength: number;
@@ -226,8 +227,8 @@ const SENDER_IDLE = 0;
 
 const EMPTY = Buffer.alloc(0);
 
-/** Bytes that a chunk costs beside its own: the Buffer object and its place in an array. */
-export const CHUNK_OVERHEAD_BYTES = 128;
+/** Bytes that a chunk costs beside its own, measured: two Buffer objects, its memory's bookkeeping, its place in an array. */
+export const CHUNK_OVERHEAD_BYTES = 400;
 
 /**
  * A WebSocket of ws in the server role, open, over a socket whose handshake is already done. `inflate`: permessage-deflate
@@ -308,6 +309,16 @@ export function isAtMessageBoundary(webSocket: ServerSideWebSocket): boolean {
     sender._queue.length === 0 &&
     sender._firstFragment
   );
+}
+
+/** Whether a fragmented message is open. Only sure while the receiver stands between two frames. */
+export function isInMessage(webSocket: ServerSideWebSocket): boolean {
+  return webSocket._receiver._fragmented !== 0;
+}
+
+/** Bytes of payload of the fragments that have come of the open message. As {@link isInMessage}. */
+export function openMessageBytes(webSocket: ServerSideWebSocket): number {
+  return webSocket._receiver._totalPayloadLength;
 }
 
 /** Whether the receiver has refused the client's bytes, but its error event, with the close frame, is yet to come. */

@@ -73,7 +73,17 @@ export class AppHost {
       data = Buffer.allocUnsafe(end - start);
       bytes.copy(data, 0, start, end);
     }
-    // No closure on this path: one message is one object for the connection and one copy of the data.
+    this.#deliver(app, slot, data, isBinary);
+  }
+
+  /** A message in memory of its own, which the app may keep. */
+  ownedMessage(slot: number, data: Buffer, isBinary: boolean): void {
+    this.#deliver(this.#appOf(slot), slot, data, isBinary);
+  }
+
+  /** No closure on this path: one message is one object for the connection and one copy of the data. */
+  #deliver(app: App, slot: number, data: Buffer, isBinary: boolean): void {
+    if (app.message === undefined) return;
     const generation = this.#core.table.generation(slot);
     try {
       const result = app.message(new LiveConnection(this.#core, slot, generation), data, isBinary);

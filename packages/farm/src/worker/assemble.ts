@@ -12,6 +12,7 @@ import { HttpConnections } from './http-connections.ts';
 import { Hub } from './hub.ts';
 import { Inbound } from './inbound.ts';
 import { Lifecycle } from './lifecycle.ts';
+import { MessageRate } from './message-rate.ts';
 import { Outbound } from './outbound.ts';
 import { Preface } from './preface.ts';
 import { Subscriptions } from './subscriptions.ts';
@@ -48,6 +49,11 @@ export function assemble(foundation: Foundation, makeTls?: (core: Core) => TlsCo
   });
   parts.inflater = new MessageInflater({ maxMessageBytes: config.maxMessageBytes });
   parts.deflater = new MessageDeflater({ level: config.compressionLevel });
+  const { messageRate, messageBurst } = config;
+  parts.messageRate =
+    messageRate === 0
+      ? undefined
+      : new MessageRate(table.capacity, messageRate, messageBurst === 0 ? messageRate : messageBurst);
   parts.hub = new Hub(table.firstSubscriptions, (channel) => broker.unsubscribe(channel));
   parts.apps = new AppHost(core);
   parts.trustedProxies = new TrustedProxies(config.trustedProxies);

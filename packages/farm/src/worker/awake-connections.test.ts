@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../app.ts';
+import type { Connection } from '../connection.ts';
 import {
   clientFrame,
   type HarnessOptions,
@@ -167,7 +168,7 @@ describe('an awake connection', () => {
     await harness.counts('wakes', 1);
     const client = await harness.open();
     const fragment = clientFrame(0x01, 'too many');
-    client.write(fragment.subarray(0, 10));
+    client.write(Buffer.concat([fragment, fragment.subarray(0, 10)]));
     const close = await client.read(4);
     expect(close.readUInt16BE(2)).toBe(1013);
     expect(await harness.count('wakes_refused')).toBe(1);
@@ -191,7 +192,38 @@ describe('an awake connection', () => {
     await awake.close();
   });
 
-  it('is closed by the server through ws', async () => {
+  it('that is quiet goes to sleep early when maxAwakeConnections are awake and another one wakes', async () => {
+    await start({ maxAwakeConnections: 2, quietMs: 60_000 });
+    const whole = Buffer.concat([clientFrame(0x01, 'awa'), clientFrame(0x80, 'ke')]);
+    const clients = await Promise.all([1, 2, 3, 4].map(() => harness.open()));
+    for (const client of clients) {
+      client.write(whole);
+      expect((await client.read(7)).toString('hex')).toBe(serverText('awake'));
+    }
+    expect(await harness.count('wakes')).toBe(4);
+    expect(await harness.count('hibernations')).toBe(2);
+    expect(await harness.count('wakes_refused')).toBe(0);
+    // All are served on, whether they sleep or not.
+    for (const client of clients) {
+      client.write(textFrame('on'));
+      expect((await client.read(4)).toString('hex')).toBe(serverText('on'));
+    }
+    // Those within a message keep their places.
+    const [first, second, third] = clients;
+    first?.write(clientFrame(0x01, 'a'));
+    await harness.counts('hibernations', 3);
+    second?.write(clientFrame(0x01, 'b'));
+    await harness.counts('hibernations', 4);
+    third?.write(clientFrame(0x01, 'c'));
+    expect((await third?.read(4))?.readUInt16BE(2)).toBe(1013);
+    first?.write(clientFrame(0x80, 'a'));
+    second?.write(clientFrame(0x80, 'b'));
+    expect((await first?.read(4))?.toString('hex')).toBe(serverText('aa'));
+    expect((await second?.read(4))?.toString('hex')).toBe(serverText('bb'));
+    await Promise.all(clients.map((client) => client.close()));
+  });
+
+  it('is closed by the server at once, as if it slept', async () => {
     await start(
       { quietMs: 60_000 },
       { ...ECHO, message: (connection, data) => void connection.close(4001, String(data)) },
@@ -203,6 +235,93 @@ describe('an awake connection', () => {
     await client.closed;
     await poll(() => closes).toEqual([[4001, '']]);
     expect(await harness.count('messages_received')).toBe(1);
+  });
+
+  it('that is closed by the server finds the answer behind the rest of a message, wherever the stream is cut', async () => {
+    let connection: Connection | undefined;
+    await start({}, { ...ECHO, open: (newcomer) => void (connection = newcomer) });
+    const rest = Buffer.concat([
+      clientFrame(0x00, 'more'),
+      clientFrame(0x89, 'ping'),
+      clientFrame(0x80, Buffer.alloc(200)),
+      closeFrame(4001),
+    ]);
+    for (let cut = 1; cut < rest.length; cut += 9) {
+      const client = await harness.open();
+      const wakes = await harness.count('wakes');
+      client.write(Buffer.concat([clientFrame(0x01, 'open'), rest.subarray(0, cut)]));
+      await harness.counts('wakes', wakes + 1);
+      const answered = cut >= clientFrame(0x00, 'more').length + clientFrame(0x89, 'ping').length ? 6 : 0;
+      await client.read(answered);
+      // The whole message may be there already, which is echoed.
+      if (cut >= rest.length - closeFrame(4001).length) await client.read(212);
+      expect(connection?.close(4001, 'bye')).toBe(true);
+      expect((await client.read(7)).toString('hex')).toBe('88050fa1627965');
+      const { length } = closes;
+      client.write(rest.subarray(cut));
+      await client.closed;
+      await poll(() => closes.slice(length)).toEqual([[4001, '']]);
+      expect(client.unread).toHaveLength(0);
+    }
+    expect(await harness.count('wakes')).toBeGreaterThan(10);
+  });
+
+  it('gets publications and what the app sends, awake, while it falls asleep, and asleep', async () => {
+    let connection: Connection | undefined;
+    await start(
+      { quietMs: 20 },
+      {
+        ...ECHO,
+        upgrade: () => accept({ channels: ['news'] }),
+        open: (newcomer) => void (connection = newcomer),
+      },
+    );
+    const client = await harness.open();
+    let expected = '';
+    for (let number = 0; (await harness.count('hibernations')) < 3; number++) {
+      if (number % 10 === 0) {
+        client.write(Buffer.concat([clientFrame(0x01, 'frag'), clientFrame(0x80, 'ment')]));
+        await client.read((unread) => (unread.includes('fragment') ? unread.indexOf('fragment') + 8 : false));
+      }
+      harness.publish('news', `p${number};`);
+      connection?.send(`s${number};`);
+      expected = `p${number};`;
+    }
+    const seen = await client.read((unread) =>
+      unread.includes(expected) ? unread.indexOf(expected) + expected.length : false,
+    );
+    expect(seen.includes(expected)).toBe(true);
+    await harness.report();
+    const numbers = (kind: string): number[] =>
+      [...client.received.toString('latin1').matchAll(new RegExp(`${kind}(\\d+);`, 'g'))].map((match) =>
+        Number(match[1]),
+      );
+    const last = Number(/\d+/.exec(expected)?.[0]);
+    const all = Array.from({ length: last + 1 }, (_, index) => index);
+    await poll(() => numbers('s')).toEqual(all);
+    expect(numbers('p')).toEqual(all);
+    await client.close();
+  });
+
+  it('is drained like any other, within a message or not', async () => {
+    await start({ quietMs: 60_000 });
+    const [inMessage, quiet] = [await harness.open(), await harness.open()];
+    inMessage.write(Buffer.concat([clientFrame(0x01, 'in'), clientFrame(0x00, 'message').subarray(0, 5)]));
+    quiet.write(Buffer.concat([clientFrame(0x01, 'qui'), clientFrame(0x80, 'et')]));
+    await quiet.read(7);
+    await harness.counts('wakes', 2);
+    harness.send({ type: 'drain', drainMs: 0 });
+    for (const client of [inMessage, quiet]) {
+      expect((await client.read(4)).readUInt16BE(2)).toBe(1001);
+    }
+    inMessage.write(Buffer.concat([clientFrame(0x00, 'message').subarray(5), closeFrame(1001)]));
+    quiet.write(closeFrame(1001));
+    await Promise.all([inMessage.closed, quiet.closed]);
+    await poll(() => closes).toEqual([
+      [1001, ''],
+      [1001, ''],
+    ]);
+    await poll(() => harness.exits).toEqual([0]);
   });
 
   it('leaves nothing to the next owner of its row, however it ended', async () => {

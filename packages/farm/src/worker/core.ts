@@ -18,6 +18,7 @@ import type { HttpConnections } from './http-connections.ts';
 import type { Hub } from './hub.ts';
 import type { Inbound } from './inbound.ts';
 import type { Lifecycle } from './lifecycle.ts';
+import type { MessageRate } from './message-rate.ts';
 import type { Outbound } from './outbound.ts';
 import type { Preface } from './preface.ts';
 import type { Sockets } from './sockets.ts';
@@ -42,7 +43,7 @@ export interface Core {
   readonly timeouts: Timeouts;
   /** Which addresses the rows are counted for. */
   readonly addresses: AddressCounts;
-  /** Request heads and frames that have not fully arrived. */
+  /** Request heads and frames that have not fully arrived; counts the fragments that ws holds as well. */
   readonly inboundBuffer: InboundBuffer;
   /** For all connections that agreed on compression; empty until the first message. */
   readonly inflater: MessageInflater;
@@ -57,6 +58,8 @@ export interface Core {
   readonly http: HttpConnections;
   readonly inbound: Inbound;
   readonly awake: AwakeConnections;
+  /** Undefined without a limit. */
+  readonly messageRate: MessageRate | undefined;
   readonly outbound: Outbound;
   readonly broadcaster: Broadcaster;
   readonly subscriptions: Subscriptions;

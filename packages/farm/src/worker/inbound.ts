@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { ClosingReader, FrameKind, Opcode, SimpleFrameReader } from '@roost/websocket';
+import { ClosingReader, FrameCut, FrameCutter, FrameKind, Opcode, SimpleFrameReader } from '@roost/websocket';
 import { RowFlag, RowState } from './connection-table.ts';
-import { copyOf } from './copy-of.ts';
 import type { Core } from './core.ts';
 import { CloseCode } from '../close-codes.ts';
 import { TimeoutKind } from './timeouts.ts';
@@ -13,11 +12,14 @@ import { TimeoutKind } from './timeouts.ts';
 export class Inbound {
   readonly #core: Core;
   readonly #reader: SimpleFrameReader;
+  readonly #cutter: FrameCutter;
   readonly #closingReader = new ClosingReader();
 
   constructor(core: Core) {
+    const { maxMessageBytes } = core.config;
     this.#core = core;
-    this.#reader = new SimpleFrameReader({ maxMessageBytes: core.config.maxMessageBytes });
+    this.#reader = new SimpleFrameReader({ maxMessageBytes });
+    this.#cutter = new FrameCutter({ maxMessageBytes });
   }
 
   /** Bytes of an open row; they are overwritten after this returns. */
@@ -25,15 +27,15 @@ export class Inbound {
     const { inboundBuffer } = this.#core;
     const stored = inboundBuffer.length(slot);
     if (stored === 0) {
-      this.#read(slot, bytes, start, end);
+      this.#read(slot, bytes, start, end, false);
       return;
     }
     if (stored + end - start < inboundBuffer.required(slot)) {
-      this.#keep(slot, bytes, start, end, inboundBuffer.required(slot), false);
+      this.keep(slot, bytes, start, end, inboundBuffer.required(slot), false);
       return;
     }
     const whole = inboundBuffer.take(slot, bytes, start, end);
-    this.#read(slot, whole, 0, whole.length);
+    this.#read(slot, whole, 0, whole.length, true);
   }
 
   /** Bytes of a row in state closing: everything is discarded but the client's close frame. */
@@ -61,10 +63,36 @@ export class Inbound {
     inboundBuffer.setRequired(slot, reader.skipBytes);
   }
 
+  /** Keeps the beginning of a frame. `isNew`: the frame before it was completed by the same bytes. */
+  keep(slot: number, bytes: Buffer, start: number, end: number, requiredBytes: number, isNew: boolean): void {
+    const { inboundBuffer, timeouts } = this.#core;
+    if (!inboundBuffer.append(slot, bytes, start, end)) {
+      this.refuseForMemory(slot, bytes, start, end);
+      return;
+    }
+    inboundBuffer.setRequired(slot, requiredBytes);
+    // The time of a message counts from its first byte: more of the same message does not renew it.
+    if (isNew || timeouts.kind(slot) !== TimeoutKind.message) timeouts.set(slot, TimeoutKind.message);
+  }
+
   /** Closes with 1013 a connection for whose bytes there is no room: they are discarded up to its close frame. */
   refuse(slot: number, bytes: Buffer, start: number, end: number, reason: string): void {
     const { table, lifecycle } = this.#core;
     lifecycle.close(slot, CloseCode.tryAgainLater, reason);
+    if (table.state(slot) === RowState.closing) this.receiveClosing(slot, bytes, start, end);
+  }
+
+  /** `maxInboundBytesPerWorker` is reached. */
+  refuseForMemory(slot: number, bytes: Buffer, start: number, end: number): void {
+    this.#core.counters.add('refused_inbound_bytes');
+    this.refuse(slot, bytes, start, end, 'the server is short of memory for messages');
+  }
+
+  /** A message or control frame more than `messageRate` allows: it is the last that is looked at. */
+  refuseTooMany(slot: number, bytes: Buffer, start: number, end: number): void {
+    const { config, counters, table, lifecycle } = this.#core;
+    counters.add('closed_message_rate');
+    lifecycle.close(slot, CloseCode.messageRate, `more than ${config.messageRate} messages a second`);
     if (table.state(slot) === RowState.closing) this.receiveClosing(slot, bytes, start, end);
   }
 
@@ -80,28 +108,41 @@ export class Inbound {
     this.receiveClosing(slot, kept, 0, kept.length);
   }
 
-  #read(slot: number, bytes: Buffer, start: number, end: number): void {
-    const { table, counters, apps, outbound, awake, lifecycle } = this.#core;
+  /** `isOwned`: the bytes are nobody else's, so that a large message need not be copied. */
+  #read(slot: number, bytes: Buffer, start: number, end: number, isOwned: boolean): void {
+    const { table, counters, apps, outbound, awake, lifecycle, messageRate } = this.#core;
     const generation = table.generation(slot);
     const reader = this.#reader;
     let at = start;
     table.setFlag(slot, RowFlag.dirty);
     reader.acceptsDeflated = table.hasFlag(slot, RowFlag.deflate);
+    this.#cutter.acceptsDeflated = reader.acceptsDeflated;
     while (at < end) {
       const kind = reader.next(bytes, at, end);
+      if (messageRate !== undefined && isLimited(kind) && !messageRate.take(slot)) {
+        this.refuseTooMany(slot, bytes, reader.frameEnd, end);
+        return;
+      }
       switch (kind) {
         case FrameKind.text:
-        case FrameKind.binary:
+        case FrameKind.binary: {
+          const { payloadStart, payloadEnd } = reader;
           counters.messagesReceived++;
           at = reader.frameEnd;
-          apps.message(slot, bytes, reader.payloadStart, reader.payloadEnd, kind === FrameKind.binary);
+          // The rest of the buffer lives as long as the view: it must not be much.
+          if (isOwned && 2 * (payloadEnd - payloadStart) >= bytes.length) {
+            apps.ownedMessage(slot, bytes.subarray(payloadStart, payloadEnd), kind === FrameKind.binary);
+          } else {
+            apps.message(slot, bytes, payloadStart, payloadEnd, kind === FrameKind.binary);
+          }
           break;
+        }
         case FrameKind.deflatedText:
         case FrameKind.deflatedBinary:
           if (!this.#readDeflated(slot, bytes, kind === FrameKind.deflatedBinary)) {
             // Corrupt, too large or no UTF-8: ws comes to the same, and says so.
             reader.remask(bytes);
-            awake.wake(slot, copyOf(bytes, at, end));
+            awake.wake(slot, bytes, at, end);
             return;
           }
           at = reader.frameEnd;
@@ -118,10 +159,15 @@ export class Inbound {
           lifecycle.answerClose(slot, bytes.subarray(reader.payloadStart, reader.payloadEnd));
           return;
         case FrameKind.incomplete:
-          this.#keep(slot, bytes, at, end, reader.requiredBytes, at > start);
+          this.keep(slot, bytes, at, end, reader.requiredBytes, at > start);
           return;
         default:
-          awake.wake(slot, copyOf(bytes, at, end));
+          // A frame for ws may wait asleep, too.
+          if (this.#cutter.next(bytes, at, end, false, 0) === FrameCut.incomplete) {
+            this.keep(slot, bytes, at, end, this.#cutter.requiredBytes, at > start);
+          } else {
+            awake.wake(slot, bytes, at, end);
+          }
           return;
       }
       // A hook may have closed or ended the connection, even woken its slot for somebody else.
@@ -147,29 +193,14 @@ export class Inbound {
     return true;
   }
 
-  /** Keeps the beginning of a frame. `isNew`: the frame before it was completed by the same bytes. */
-  #keep(
-    slot: number,
-    bytes: Buffer,
-    start: number,
-    end: number,
-    requiredBytes: number,
-    isNew: boolean,
-  ): void {
-    const { inboundBuffer, timeouts, counters } = this.#core;
-    if (!inboundBuffer.append(slot, bytes, start, end)) {
-      counters.add('refused_inbound_bytes');
-      this.refuse(slot, bytes, start, end, 'the server is short of memory for messages');
-      return;
-    }
-    inboundBuffer.setRequired(slot, requiredBytes);
-    // The time of a message counts from its first byte: more of the same message does not renew it.
-    if (isNew || timeouts.kind(slot) !== TimeoutKind.message) timeouts.set(slot, TimeoutKind.message);
-  }
-
   #clearMessageTimeout(slot: number): void {
     if (this.#core.timeouts.kind(slot) === TimeoutKind.message) this.#core.timeouts.clear(slot);
   }
+}
+
+/** Whether frames of the kind count against `messageRate`: whole messages, pings and pongs. */
+function isLimited(kind: FrameKind): boolean {
+  return kind !== FrameKind.incomplete && kind !== FrameKind.complex && kind !== FrameKind.close;
 }
 
 const EMPTY = Buffer.alloc(0);

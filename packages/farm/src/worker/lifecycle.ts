@@ -14,8 +14,10 @@ import { TimeoutKind } from './timeouts.ts';
  *
  * A close that the client begins is answered with a copy of its frame, and ends the row as soon as that is sent. A close
  * that we begin does not wake the connection: the close frame is sent, the row is in state closing, data is
- * discarded, and the client's close frame, its FIN or `closeTimeoutMs` ends it. An awake one closes through ws, which
- * alone knows where in a message the stream stands.
+ * discarded, and the client's close frame, its FIN or `closeTimeoutMs` ends it. An awake one leaves ws before, unless
+ * ws has begun to close it.
+ *
+ * A client that has sent FIN may still read (RFC 9293 §3.6.1): what waits for it is sent, within `closeTimeoutMs`.
  */
 export class Lifecycle {
   readonly #core: Core;
@@ -38,13 +40,7 @@ export class Lifecycle {
   close(slot: number, code: number, reason: string): boolean {
     const { table, awake, outbound, timeouts, inbound } = this.#core;
     const state = table.state(slot);
-    if (state === RowState.awake) {
-      if (!awake.close(slot, code, reason)) return false;
-      this.leaveChannels(slot);
-      table.clearFlag(slot, RowFlag.sendable);
-      return true;
-    }
-    if (state !== RowState.open) return false;
+    if (state === RowState.awake ? !awake.leave(slot) : state !== RowState.open) return false;
     this.leaveChannels(slot);
     table.states[slot] = RowState.closing;
     table.clearFlag(slot, RowFlag.sendable);
@@ -141,12 +137,45 @@ export class Lifecycle {
     this.finish(slot, code, reason);
   }
 
-  /** The TCP connection has ended or failed without us. */
-  ended(slot: number): void {
-    const { table, awake, handshakes } = this.#core;
+  /** Ends the row when everything that waits for the client is sent; it will say nothing more. */
+  conclude(slot: number, code: number, reason: string): void {
+    const { table, timeouts, awake, inboundBuffer } = this.#core;
+    if (!table.hasFlag(slot, RowFlag.queued)) {
+      this.finish(slot, code, reason);
+      return;
+    }
+    this.leaveChannels(slot);
+    awake.release(slot);
+    inboundBuffer.release(slot);
+    if (table.hasFlag(slot, RowFlag.opened)) table.states[slot] = RowState.closing;
+    table.clearFlag(slot, RowFlag.sendable);
+    if (timeouts.kind(slot) !== TimeoutKind.closing) timeouts.set(slot, TimeoutKind.closing);
+    this.#settled.set(slot, { code, reason });
+  }
+
+  /** The client has sent FIN: there are no bytes left to read. */
+  peerEnded(slot: number): void {
+    const { table, awake } = this.#core;
     const state = table.state(slot);
     if (state === RowState.awake) {
       // ws decides whether the closing handshake was complete.
+      awake.end(slot);
+    } else if (state === RowState.upgrading || state === RowState.handshake) {
+      this.ended(slot);
+    } else {
+      const { code, reason } = this.#settled.get(slot) ?? { code: CloseCode.abnormal, reason: '' };
+      this.conclude(slot, code, reason);
+    }
+  }
+
+  /** The TCP connection has failed, or has ended without us. */
+  ended(slot: number): void {
+    const { table, awake, handshakes, outbound } = this.#core;
+    const state = table.state(slot);
+    if (state === RowState.awake) {
+      // What waits is nobody's.
+      outbound.release(slot);
+      table.clearFlag(slot, RowFlag.queued);
       awake.end(slot);
       return;
     }
@@ -190,6 +219,7 @@ export class Lifecycle {
     core.outbound.release(slot);
     core.inboundBuffer.release(slot);
     core.apps.release(slot);
+    core.messageRate?.release(slot);
     if (table.state(slot) === RowState.http) core.http.release(slot);
     core.sockets.close(slot);
     if (table.hasFlag(slot, RowFlag.counted | RowFlag.limited)) this.#uncount(slot);

@@ -73,6 +73,18 @@ describe('a timeout', () => {
     expect(after(101)).toEqual([`1:${message}`, `3:${message}`, `5:${message}`]);
   });
 
+  it('is the first of its kind when it has waited longest', () => {
+    expect(timeouts.first(quiet)).toBe(-1);
+    for (const slot of [5, 1, 0]) timeouts.set(slot, quiet);
+    timeouts.set(9, message);
+    expect(timeouts.first(quiet)).toBe(5);
+    timeouts.set(5, quiet);
+    expect(timeouts.first(quiet)).toBe(1);
+    timeouts.clear(1);
+    expect(timeouts.first(quiet)).toBe(0);
+    expect(timeouts.first(handshake)).toBe(-1);
+  });
+
   it('of a short kind does not wait for a long one that was set before', () => {
     timeouts.set(0, http);
     timeouts.set(1, upgrade);

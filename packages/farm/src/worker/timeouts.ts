@@ -81,6 +81,11 @@ export class Timeouts {
     this.#kinds[slot] = TimeoutKind.none;
   }
 
+  /** The row that has waited longest for a timeout of this kind, or -1. */
+  first(kind: number): number {
+    return (this.#heads[kind] ?? 0) - 1;
+  }
+
   stop(): void {
     clearTimeout(this.#timer);
     this.#timerAt = Number.NEGATIVE_INFINITY;

@@ -66,7 +66,8 @@ export class WorkerEvents {
         if (!table.isCurrent(slot, generation)) continue;
       }
       if ((flags & PollFlag.peerEnded) !== 0) core.handshakes.peerEnded(slot);
-      if ((flags & (GONE | PollFlag.end)) !== 0) core.lifecycle.ended(slot);
+      if ((flags & GONE) !== 0) core.lifecycle.ended(slot);
+      else if ((flags & PollFlag.end) !== 0) core.lifecycle.peerEnded(slot);
     }
     if (this.#poisonSlab) poller.slab.fill(POISON);
   }
