@@ -1,9 +1,13 @@
-// The calling thread and its process: sched_setaffinity(2), prctl(2). Touches no descriptor; both calls answer 0 or
-// -errno. What they set outlives the environment.
+// The calling thread and its process: sched_setaffinity(2), prctl(2), malloc_trim(3). Touches no descriptor; what the
+// first two set outlives the environment, and they answer 0 or -errno.
 #include "check.h"
 
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <cerrno>
 #include <csignal>
@@ -39,12 +43,24 @@ napi_value SignalOnParentDeath(napi_env env, napi_callback_info info) {
   return Number(env, prctl(PR_SET_PDEATHSIG, static_cast<unsigned long>(signal)) == 0 ? 0 : -errno);
 }
 
+napi_value TrimMemory(napi_env env, napi_callback_info info) {
+  Arguments<0> arguments;
+  if (!arguments.Read(env, info)) return nullptr;
+#ifdef __GLIBC__
+  return Number(env, malloc_trim(0));
+#else
+  // Other libraries give pages back by themselves, or have no call for it.
+  return Number(env, 0);
+#endif
+}
+
 }  // namespace
 
 bool DefineProcess(napi_env env, napi_value exports) {
   static constexpr Method kMethods[] = {
       {"pinThread", PinThread},
       {"signalOnParentDeath", SignalOnParentDeath},
+      {"trimMemory", TrimMemory},
   };
   return DefineMethods(env, exports, kMethods);
 }

@@ -132,7 +132,7 @@ describe('wrong arguments', () => {
     }
     expect(calls.length).toBeGreaterThan(25);
     for (const [name, call] of calls) {
-      if (name === 'descriptorPair' || name === 'destroy') continue;
+      if (name === 'descriptorPair' || name === 'destroy' || name === 'trimMemory') continue;
       for (const value of odd) {
         expect(() => call(...Array.from({ length: 9 }, () => value)), name).toThrow(TypeError);
       }

@@ -25,6 +25,7 @@ export {
   signalOnParentDeath,
   socketError,
   terminateDescriptor,
+  trimMemory,
   unreadBytes,
 } from './poller.ts';
 export type {

@@ -66,6 +66,7 @@ interface Native {
   duplicateDescriptor(fd: number): number;
   setCloseOnExec(fd: number): number;
   pinThread(cpu: number): number;
+  trimMemory(): number;
   signalOnParentDeath(signal: number): number;
   outstandingBytes(fd: number): number;
   unreadBytes(fd: number): number;

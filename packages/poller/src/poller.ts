@@ -315,6 +315,14 @@ export function pinThread(cpu: number): number {
 }
 
 /**
+ * Gives the pages of freed memory back to the system (malloc_trim(3)): small pieces that are freed in the middle of the
+ * heap would keep theirs. True when there were any. Takes about a millisecond for 10 MB. Without glibc it does nothing.
+ */
+export function trimMemory(): boolean {
+  return native().trimMemory() === 1;
+}
+
+/**
  * PR_SET_PDEATHSIG: the kernel sends `signal` to this process when its parent dies, even while its loop is blocked; 0
  * turns it off. The parent is the thread that started us. One that is dead already sends nothing: compare
  * `process.ppid` afterwards. 0 or -errno.

@@ -5,7 +5,7 @@ import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
 import { program, run } from './fixtures/child.ts';
-import { pinThread, signalOnParentDeath } from './index.ts';
+import { pinThread, signalOnParentDeath, trimMemory } from './index.ts';
 
 /** The letter of proc_pid_stat(5); Z where nobody has reaped it yet. */
 function stateOf(pid: number): string {
@@ -49,5 +49,21 @@ describe('signalOnParentDeath', () => {
   it('refuses what is no signal', () => {
     expect(() => signalOnParentDeath(65)).toThrow(TypeError);
     expect(signalOnParentDeath(0)).toBe(0);
+  });
+});
+
+describe('trimMemory', () => {
+  it('may be called at any time, and finds little the second time', () => {
+    expect(typeof trimMemory()).toBe('boolean');
+    expect(typeof trimMemory()).toBe('boolean');
+  });
+
+  it('gives back what small pieces held in the middle of the heap', async () => {
+    const child = spawn(process.execPath, ['--expose-gc', program('trim.mjs')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = await once(createInterface(child.stdout), 'line');
+    const { before, after } = JSON.parse(String(line));
+    expect(before - after).toBeGreaterThan(4 * 1024 * 1024);
   });
 });

@@ -14,6 +14,7 @@ import { AddressCounts } from './address-counts.ts';
 import { assemble } from './assemble.ts';
 import { BrokerEvents } from './broker-events.ts';
 import { ChannelLog } from './channel-log.ts';
+import { Collection } from './collection.ts';
 import { ConnectionTable } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { drainConnections } from './drain.ts';
@@ -103,7 +104,11 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     this.#core = core;
     this.#heartbeat = new Heartbeat(core);
     this.#queries = new MasterQueries(channel);
-    this.#reportTimer = setInterval(() => this.#report(), REPORT_MS);
+    const collection = new Collection(core);
+    this.#reportTimer = setInterval(() => {
+      this.#report();
+      collection.step();
+    }, REPORT_MS);
   }
 
   /**
