@@ -12,6 +12,7 @@ import {
   connectRaw,
   counter,
   endAfterTest,
+  startFarm,
   startSharedFarm,
   SWITCHING,
   upgradeRequest,
@@ -213,6 +214,12 @@ describe('a farm with a secret for tokens', () => {
         'closed with 1006',
       );
       expect(await protocolFor(['roost'])).toBe('closed with 1006');
+
+      // The server's own page has a field for it.
+      await page.getByText('A token, or another path').click();
+      await page.getByLabel('Token').fill(await token());
+      await page.getByRole('button', { name: 'Connect', exact: true }).click();
+      await page.locator('#state[data-state=open]').waitFor();
     },
   );
 
@@ -242,9 +249,7 @@ describe('a farm with a JWKS at a URL', () => {
     first = await generateKeyPair('ES256', { extractable: true });
     second = await generateKeyPair('ES256', { extractable: true });
     server = createServer((_request, response) => response.end(JSON.stringify({ keys })));
-    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-    const address = server.address();
-    port = typeof address === 'object' && address !== null ? address.port : 0;
+    port = await listenOn(server, 0);
     await new Promise((resolve) => void server.close(resolve));
     const url = `http://127.0.0.1:${port}/jwks.json`;
     farm = await startSharedFarm([
@@ -265,7 +270,7 @@ describe('a farm with a JWKS at a URL', () => {
     const head = await expectRefusal(farm, { path: `/me?token=${shown}` }, [503, 'token_keys_unavailable']);
     expect(head).toContain('\r\nRetry-After: 5\r\n');
     keys = [{ ...(await exportJWK(first.publicKey)), kid: 'a' }];
-    await new Promise<void>((resolve) => void server.listen(port, '127.0.0.1', resolve));
+    await listenOn(server, port);
     const client = await eventually(() => connect(farm, `/me?token=${shown}`), {
       what: 'the keys are fetched',
     });
@@ -286,3 +291,41 @@ describe('a farm with a JWKS at a URL', () => {
     await expectRefusal(farm, { path: '/plain?channel=news' }, [401, 'token_missing']);
   });
 });
+
+describe('a farm whose JWKS does not answer', () => {
+  it('lets maxHandshakes clients wait for it, tokens.jwksTimeoutMs long, and refuses the others at once', async () => {
+    // Takes connections and says nothing.
+    const silent = createServer(() => undefined);
+    endAfterTest(async () => {
+      silent.closeAllConnections();
+      await new Promise((resolve) => void silent.close(resolve));
+    });
+    const farm = await startFarm([
+      '--workers=1',
+      `--tokens-jwks=http://127.0.0.1:${await listenOn(silent, 0)}/`,
+      '--tokens-jwks-timeout-ms=2000',
+      '--max-handshakes=1',
+    ]);
+    const { privateKey } = await generateKeyPair('ES256');
+    const shown = await new SignJWT(CLAIMS).setProtectedHeader({ alg: 'ES256' }).sign(privateKey);
+    const path = `/echo?token=${shown}`;
+    // Sent together, so that both come while the keys are awaited.
+    const [first, second] = [await connectRaw(farm.port), await connectRaw(farm.port)];
+    first.writeText(upgradeRequest(path));
+    second.writeText(upgradeRequest(path));
+    const heads = [await first.readHead(), await second.readHead()];
+    for (const head of heads) expect(head).toMatch(/^HTTP\/1\.1 503 [^]*\r\nRetry-After: 5\r\n/);
+    expect(await counter(farm, 'refused_handshakes')).toBe(1);
+    expect(await counter(farm, 'token_keys_unavailable')).toBe(1);
+    expect(await counter(farm, 'token_missing')).toBe(0);
+    const line = await farm.log(({ msg }) => msg === 'token keys cannot be loaded');
+    expect(line['error']).toBe('it did not answer within 2000 ms');
+  });
+});
+
+/** The port on which the server listens on loopback from now on. */
+async function listenOn(server: Server, port: number): Promise<number> {
+  await new Promise<void>((resolve) => void server.listen(port, '127.0.0.1', resolve));
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}

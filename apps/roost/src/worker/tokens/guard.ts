@@ -1,4 +1,4 @@
-import { CloseCode } from '@roost/farm';
+import { CloseCode, reject } from '@roost/farm';
 import type { App, TokenClaims, UpgradeDecision, UpgradeRequest, WorkerContext } from '@roost/farm';
 import type { TokenOptions } from '../options.ts';
 import type { PlainAccess } from '../plain.ts';
@@ -81,7 +81,11 @@ export class TokenGuard {
   }
 
   async #verify(request: UpgradeRequest, token: string): Promise<UpgradeDecision> {
+    // Asked for before it may abort.
+    const { signal } = request;
     const result = await this.#verifier.verify(token);
+    // The client has gone, or was refused for another reason that was counted: nobody hears this, and no app is asked.
+    if (signal.aborted) return reject(503, 'The upgrade has ended.');
     if (typeof result === 'string') return this.#refuse(result);
     this.#verified.set(request, new VerifiedRequest(request, result));
     return undefined;

@@ -1,0 +1,123 @@
+// npm run bench:tokens -- [--rate 1000] [--seconds 5] [--runs 3]: what a verified handshake costs, see README.md.
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { SignJWT } from 'jose';
+import { cpuMs, memoryOf, waitUntilQuiet } from './lib/processes.mjs';
+import { startServer } from './lib/servers.mjs';
+import { summarise } from './lib/statistics.mjs';
+
+const { values } = parseArgs({
+  options: {
+    rate: { type: 'string', default: '1000' },
+    seconds: { type: 'string', default: '5' },
+    runs: { type: 'string', default: '3' },
+  },
+});
+const [rate, seconds, runs] = [values.rate, values.seconds, values.runs].map(Number);
+/** Connections are begun this often, a portion of a second's each time. */
+const STEP_MS = 10;
+const WARM_UP_SECONDS = 2;
+const SECRET = 'the-secret-of-a-benchmark-is-no-secret';
+
+const folder = mkdtempSync(join(tmpdir(), 'roost-bench-tokens-'));
+process.on('exit', () => rmSync(folder, { recursive: true }));
+
+/** What is shown to a farm with these arguments; undefined for no token. */
+async function makeKind(name) {
+  if (name === 'no tokens') return { args: [], token: undefined };
+  const token = (key) =>
+    new SignJWT({ sub: 'u42', channels: ['news', 'user:42', 'room:*'], publish: ['room:*'] })
+      .setProtectedHeader({ alg: name, kid: 'bench' })
+      .setExpirationTime('1h')
+      .sign(key);
+  if (name === 'HS256') {
+    return { args: ['--tokens-secret', SECRET], token: await token(Buffer.from(SECRET)) };
+  }
+  const { publicKey, privateKey } =
+    name === 'RS256'
+      ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+      : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const path = join(folder, `${name}.json`);
+  writeFileSync(path, JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'bench' }] }));
+  return { args: ['--tokens-jwks', path], token: await token(privateKey) };
+}
+
+/** Opens connections at the rate and answers how long each took from its request to its 101, in ms. */
+async function open(url, token, forSeconds) {
+  const { hostname, port } = new URL(url);
+  const head = [
+    'GET /plain?channel=news HTTP/1.1',
+    `Host: ${hostname}`,
+    'Upgrade: websocket',
+    'Connection: Upgrade',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    'Sec-WebSocket-Version: 13',
+    ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]),
+    '',
+    '',
+  ].join('\r\n');
+  const answers = [];
+  const startedAt = performance.now();
+  for (let begun = 0; begun < rate * forSeconds;) {
+    const due = Math.min(rate * forSeconds, ((performance.now() - startedAt) * rate) / 1000);
+    for (; begun < due; begun++) answers.push(handshake(hostname, Number(port), head));
+    await delay(STEP_MS);
+  }
+  return Promise.all(answers);
+}
+
+function handshake(host, port, head) {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, noDelay: true });
+    let sentAt = 0;
+    socket.on('connect', () => {
+      sentAt = performance.now();
+      socket.write(head);
+    });
+    socket.once('data', (bytes) => {
+      const took = performance.now() - sentAt;
+      socket.destroy();
+      if (bytes.toString('latin1').startsWith('HTTP/1.1 101 ')) resolve(took);
+      else reject(new Error(`A handshake was answered with ${bytes.toString('latin1').slice(0, 300)}`));
+    });
+    socket.on('error', reject);
+  });
+}
+
+async function measure({ args, token }) {
+  const server = await startServer('Roost', { workers: 1, args });
+  try {
+    const memory = memoryOf(server.workerPids).pss / 1e6;
+    await open(server.url, token, WARM_UP_SECONDS);
+    await waitUntilQuiet(server.pids);
+    const before = cpuMs(server.pids);
+    const took = (await open(server.url, token, seconds)).toSorted((a, b) => a - b);
+    await waitUntilQuiet(server.pids);
+    const cpu = ((cpuMs(server.pids) - before) * 1000) / took.length;
+    return { cpu, memory, p50: took[took.length >> 1], p99: took[Math.floor(took.length * 0.99)] };
+  } finally {
+    await server.stop();
+  }
+}
+
+const names = ['no tokens', 'HS256', 'RS256', 'ES256'];
+const kinds = new Map();
+for (const name of names) kinds.set(name, { ...(await makeKind(name)), results: [] });
+for (let run = 0; run < runs; run++) {
+  for (const kind of kinds.values()) kind.results.push(await measure(kind));
+}
+console.log(`${rate} handshakes a second for ${seconds} s, one worker, medians of ${runs} (least–most):`);
+for (const [name, { results }] of kinds) {
+  const column = (key) => {
+    const { median, min, max } = summarise(results.map((result) => result[key]));
+    return `${median.toFixed(1)} (${min.toFixed(1)}–${max.toFixed(1)})`;
+  };
+  console.log(
+    `${name.padEnd(9)}  CPU ${column('cpu')} µs  p50 ${column('p50')} ms  p99 ${column('p99')} ms  empty worker ${column('memory')} MB PSS`,
+  );
+}
