@@ -1,6 +1,6 @@
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
-import { TestClient, type RawClient } from '@roost/testing';
+import { makeCertificate, TestClient, type RawClient } from '@roost/testing';
 import { accept, type App } from '../app.ts';
 import type { Connection } from '../connection.ts';
 import {
@@ -254,6 +254,53 @@ describe('compression', () => {
     }
     expect(received).toEqual(expected);
     expect(await harness.count('wakes')).toBe(3);
+  });
+});
+
+describe('compressed messages', () => {
+  it('count against messageRate, whole and in fragments', async () => {
+    await start({ messageRate: 2, messageBurst: 2 });
+    const client = await openDeflated();
+    client.write(clientFrame(0xc1, Buffer.from(HELLO, 'hex')));
+    client.write(fragmented(Buffer.from(HELLO, 'hex'), 0x41));
+    client.write(clientFrame(0xc1, Buffer.from(HELLO, 'hex')));
+    expect((await client.read(14)).toString('hex')).toBe('810548656c6c6f'.repeat(2));
+    const { first, payload } = await readFrame(client);
+    expect([first, payload.readUInt16BE(0)]).toEqual([0x88, 4002]);
+  });
+
+  it('that are half sent count against maxInboundBytesPerWorker as they came', async () => {
+    await start({ maxInboundBytesPerWorker: 131_072, maxMessageBytes: 60_000 });
+    const bytes = clientFrame(0x42, deflated(deflateRawSync(digits(130_000, 1))).subarray(0, 50_000));
+    for (const client of [await openDeflated(), await openDeflated()]) client.write(bytes);
+    await harness.counts('wakes', 2);
+    const third = await openDeflated();
+    third.write(bytes);
+    const { first, payload } = await readFrame(third);
+    expect([first, payload.readUInt16BE(0)]).toEqual([0x88, 1013]);
+    expect(await harness.count('refused_inbound_bytes')).toBe(1);
+  });
+
+  it('go through TLS as well, to single connections and to all', async () => {
+    const certificate = makeCertificate();
+    await start({ tls: certificate, minCompressBytes: 10 });
+    const options = { ca: certificate.cert, perMessageDeflate: { threshold: 0 } };
+    const url = `wss://localhost:${harness.port}/news`;
+    const client = await TestClient.connect(url, options);
+    const plain = await TestClient.connect(url, { ...options, perMessageDeflate: false });
+    client.socket.send('Hello '.repeat(1000));
+    expect((await client.nextMessage()).text).toBe('Hello '.repeat(1000));
+    harness.publish('news', 'all the news '.repeat(100));
+    for (const each of [client, plain]) {
+      expect((await each.nextMessage()).text).toBe('all the news '.repeat(100));
+    }
+    const { counters } = await harness.report();
+    expect(counters).toMatchObject({
+      upgrades_compressed: 1,
+      messages_inflated: 1,
+      messages_compressed: 1,
+      publications_compressed: 1,
+    });
   });
 });
 
