@@ -6,6 +6,8 @@ import { received } from './received.ts';
 
 const ADOPTION_ID = 0;
 const POISON = 0xdb;
+/** After so many events nobody notices one system call more. */
+const MANY_EVENTS = 64;
 const GONE = PollFlag.error | PollFlag.hangup;
 
 /**
@@ -69,6 +71,9 @@ export class WorkerEvents {
       if ((flags & GONE) !== 0) core.lifecycle.ended(slot);
       else if ((flags & PollFlag.end) !== 0) core.lifecycle.peerEnded(slot);
     }
+    // epoll takes turns: behind all the rows of a proxy that died, a hand-off would wait for its turn, and again after
+    // every few records, until the master took this worker for dead.
+    if (count >= MANY_EVENTS) this.#adoption?.run();
     if (this.#poisonSlab) poller.slab.fill(POISON);
   }
 }

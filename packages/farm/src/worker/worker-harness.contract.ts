@@ -113,6 +113,8 @@ export class WorkerHarness {
   isReserved = false;
   /** The next sockets are handed over as such, whose address has passed a limit. */
   isLimited = false;
+  /** The worker has acknowledged so many sockets. */
+  onAcknowledged: (count: number) => void = () => undefined;
   context: WorkerContext | undefined;
   readonly #worker: Worker;
   readonly #channel: Channel<WorkerMessage, MasterMessage>;
@@ -141,7 +143,7 @@ export class WorkerHarness {
     this.#handOff = new HandOff(
       this.#masterEnd,
       1024,
-      () => undefined,
+      (count) => this.onAcknowledged(count),
       (sockets) => HandOff.drop(sockets),
     );
     this.#worker = new Worker(
