@@ -66,6 +66,12 @@ export class ChildProgram {
     discard().catch(() => {});
   }
 
+  /** SIGKILL to its process tree. */
+  async kill() {
+    for (const pid of processTree(this.pid)) kill(pid);
+    await this.#exited;
+  }
+
   /** SIGTERM; what is left of its process tree after 15 s is killed. */
   async stop() {
     if (!running.has(this)) return;

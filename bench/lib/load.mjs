@@ -4,16 +4,25 @@ import { ChildProgram } from './child-program.mjs';
 const LOAD = fileURLToPath(new URL('../../apps/load/bin/roost-load.js', import.meta.url));
 
 /** roost-load under our control; see apps/load/src/control.ts for the commands. */
-export async function startLoad(url, { connections, channels = [], inFlight = 256 }) {
+export async function startLoad(
+  url,
+  {
+    connections,
+    channels = [],
+    inFlight = 256,
+    // Two keep both CPUs busy in the same way for every server.
+    processes = 2,
+    sourceAddresses = '127.0.0.2-127.0.0.9',
+  },
+) {
   const program = new ChildProgram('roost-load', [
     LOAD,
     url,
     '--control',
     `--connections=${connections}`,
     `--in-flight=${inFlight}`,
-    // Two processes keep both CPUs busy in the same way for every server.
-    '--processes=2',
-    '--source-addresses=127.0.0.2-127.0.0.9',
+    `--processes=${processes}`,
+    `--source-addresses=${sourceAddresses}`,
     ...channels.flatMap((channel) => ['--channel', channel]),
   ]);
   const ask = async (command) => {
@@ -45,6 +54,8 @@ export async function startLoad(url, { connections, channels = [], inFlight = 25
       }
     },
     stop: () => program.stop(),
+    /** All clients are gone at once, without a word. */
+    kill: () => program.kill(),
   };
 }
 

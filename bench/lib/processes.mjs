@@ -56,9 +56,9 @@ export function memoryOf(pids) {
   return memory;
 }
 
-/** Resolves when the processes have used next to no CPU for two windows of half a second. Throws after 60 s. */
-export async function waitUntilQuiet(pids) {
-  const deadline = performance.now() + 60_000;
+/** Resolves when the processes have used next to no CPU for two windows of half a second. Throws at the deadline. */
+export async function waitUntilQuiet(pids, deadlineMs = 60_000) {
+  const deadline = performance.now() + deadlineMs;
   let quietWindows = 0;
   let before = cpuMs(pids);
   while (quietWindows < 2) {

@@ -6,7 +6,8 @@ const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
 /** Every server that is measured, by the name that the table shows; each gives Node's arguments. */
 const SERVERS = {
-  Roost: ({ app, workers = 2, connections, redisUrl, compression, args = [] }) => [
+  Roost: ({ app, workers = 2, connections, redisUrl, compression, nodeArgs = [], args = [] }) => [
+    ...nodeArgs,
     path('../../apps/roost/bin/roost.js'),
     'start',
     ...(app === 'echo' ? [path('../servers/roost-echo-app.mjs')] : []),
@@ -32,12 +33,13 @@ export const SERVER_NAMES = Object.keys(SERVERS);
 /**
  * Starts a server and waits until it serves. `app` is `echo`, or left out for the plain dialect; `connections` sizes
  * Roost's tables; with `redisUrl` broadcasts come from there; with `compression` clients may agree on it; `args` are
- * further options of Roost.
+ * further options of Roost, `nodeArgs` of its Node, and `env` is added to the environment.
  */
 export async function startServer(name, options = {}) {
   const env = {
     ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
     ...(options.compression === true ? { COMPRESSION: 'on' } : {}),
+    ...options.env,
   };
   const program = new ChildProgram(name, SERVERS[name](options), { env });
   try {
@@ -49,6 +51,7 @@ export async function startServer(name, options = {}) {
       url: `ws://127.0.0.1:${port}${isPlain ? '/plain' : '/'}`,
       /** Of the whole tree: a server is charged for every process that it runs. */
       pids: processTree(program.pid),
+      masterPid: program.pid,
       workerPids: workers.map((worker) => worker.pid),
       stop: () => program.stop(),
     };

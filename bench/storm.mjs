@@ -1,0 +1,186 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { killRunningPrograms } from './lib/child-program.mjs';
+import { startLoad } from './lib/load.mjs';
+import { describeMachine, findWarnings, waitForConntrack } from './lib/machine.mjs';
+import { cpuMs, waitUntilQuiet } from './lib/processes.mjs';
+import { startServer } from './lib/servers.mjs';
+
+/** No worker's loop may stall for longer, or those who are connected would notice. */
+const MAX_STALL_MS = 100;
+const CLIENT_PROCESSES = 4;
+const LOOP_DELAY = fileURLToPath(new URL('./lib/loop-delay.mjs', import.meta.url));
+
+const { values } = parseArgs({
+  options: {
+    connections: { type: 'string', default: '20000' },
+    'accept-rate': { type: 'string', default: '5000' },
+    /** Writes a profile of each process of the server there. */
+    'cpu-prof-dir': { type: 'string' },
+  },
+});
+const connections = Number(values.connections);
+if (!Number.isInteger(connections) || connections < 100 || connections > 32_000)
+  throw new RangeError('--connections must be an integer from 100 to 32000: two workers hold them');
+
+const machine = describeMachine();
+console.log(
+  Object.entries(machine)
+    .map(([name, value]) => `${name}: ${String(value)}`)
+    .join(', '),
+);
+const warnings = findWarnings(connections);
+for (const warning of warnings) console.log(`warning: ${warning}`);
+const isQuiet = warnings.length === 0;
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    killRunningPrograms();
+    process.exit(1);
+  });
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'roost-storm-'));
+const failures = [];
+try {
+  await storms([], [`${connections} at once`, 'all killed, and as many at once again']);
+  await storms(
+    ['--accept-rate', values['accept-rate']],
+    [`${connections} at once, --accept-rate ${values['accept-rate']}`],
+  );
+  await flood();
+} finally {
+  rmSync(folder, { recursive: true });
+}
+for (const failure of failures) console.log(`FAILED: ${failure}`);
+if (failures.length > 0) process.exitCode = 1;
+
+/** One farm, and a storm for each name: before each but the first all clients are killed. */
+async function storms(args, names) {
+  await waitForConntrack(connections * names.length);
+  const server = await start(args);
+  const loads = [];
+  try {
+    for (const name of names) {
+      // Ready before the others die, so that nothing comes between.
+      loads.push(
+        await startLoad(server.url, { connections, inFlight: connections, processes: CLIENT_PROCESSES }),
+      );
+      await settle(server);
+      await readDelays(server);
+      const before = cpuMs(server.pids);
+      await loads.at(-2)?.kill();
+      const { seconds, failed } = await loads.at(-1).ask({ do: 'open', count: connections });
+      const cpu = cpuMs(server.pids) - before;
+      const delays = await readDelays(server);
+      const errors = Object.values(failed).reduce((sum, count) => sum + count, 0);
+      console.log(`\n${name}: ${seconds.toFixed(2)} s, ${errors} errors ${JSON.stringify(failed)}`);
+      console.log(`  server CPU per connection ${((cpu * 1000) / connections).toFixed(1)} µs`);
+      for (const [who, found] of delays) {
+        console.log(`  ${describeDelay(who, found)}`);
+        // On a machine that others use, a loop is late because it has no CPU.
+        const stallMs = isQuiet ? found.lateMs : found.busyMs;
+        if (who !== 'master' && stallMs > MAX_STALL_MS)
+          failures.push(`${name}: the loop of ${who} stalled for ${stallMs.toFixed(1)} ms`);
+      }
+      if (errors > 0) failures.push(`${name}: ${errors} errors`);
+      await loads.at(-1).assertAllOpen(connections - errors);
+    }
+  } finally {
+    for (const load of loads) await load.stop();
+    await server.stop();
+  }
+}
+
+/** One address far beyond its limit: what a refused socket costs. */
+async function flood() {
+  const limit = 100;
+  await waitForConntrack(connections);
+  const server = await start(['--max-connections-per-address', String(limit)]);
+  let load;
+  try {
+    load = await startLoad(server.url, {
+      connections,
+      inFlight: 1000,
+      processes: 2,
+      sourceAddresses: '127.0.0.2',
+    });
+    await settle(server);
+    await readDelays(server);
+    const before = [server.pids, [server.masterPid]].map(cpuMs);
+    const { seconds, connected, failed } = await load.ask({ do: 'open', count: connections });
+    const [cpu, ofMaster] = [server.pids, [server.masterPid]].map(
+      (pids, index) => cpuMs(pids) - before[index],
+    );
+    const delays = await readDelays(server);
+    const refused = connections - connected;
+    console.log(
+      `\n${connections} of one address, --max-connections-per-address ${limit}: ${seconds.toFixed(2)} s`,
+    );
+    console.log(`  connected ${connected}, refused ${JSON.stringify(failed)}`);
+    console.log(
+      `  CPU per refused socket: master ${((ofMaster * 1000) / refused).toFixed(1)} µs, ` +
+        `all of the server ${((cpu * 1000) / refused).toFixed(1)} µs`,
+    );
+    for (const [who, found] of delays) console.log(`  ${describeDelay(who, found)}`);
+    if (connected !== limit) failures.push(`${connected} of one address were let in, not ${limit}`);
+  } finally {
+    await load?.stop();
+    await server.stop();
+  }
+}
+
+function start(args) {
+  const profiles = values['cpu-prof-dir'];
+  return startServer('Roost', {
+    app: 'echo',
+    connections,
+    args,
+    nodeArgs: [
+      `--import=${LOOP_DELAY}`,
+      ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]),
+    ],
+    env: { LOOP_DELAY_FOLDER: folder },
+  });
+}
+
+function describeDelay(who, { lateMs, busyMs }) {
+  return `${who}: loop late by ${lateMs.toFixed(1)} ms at worst; busiest turn ${busyMs.toFixed(1)} ms of CPU`;
+}
+
+/** Waits for what was before to be over, as far as the machine allows. */
+async function settle(server) {
+  try {
+    await waitUntilQuiet(server.pids, 10_000);
+  } catch (error) {
+    console.log(`warning: ${error.message}`);
+  }
+}
+
+/** What the master and the workers have found since they were last asked. */
+async function readDelays(server) {
+  const found = [];
+  for (const pid of [server.masterPid, ...server.workerPids]) {
+    const path = join(folder, `${pid}.json`);
+    rmSync(path, { force: true });
+    process.kill(pid, 'SIGUSR2');
+    const name = pid === server.masterPid ? 'master' : `worker ${server.workerPids.indexOf(pid)}`;
+    found.push([name, await readWhenThere(path)]);
+  }
+  return found;
+}
+
+async function readWhenThere(path) {
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    try {
+      return JSON.parse(readFileSync(path, 'utf8'));
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+      await delay(5);
+    }
+  }
+}
