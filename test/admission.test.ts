@@ -68,6 +68,10 @@ function tally(all: readonly Attempt[]): Record<string, number> {
   return counts;
 }
 
+function isOpen(client: RawClient | undefined): boolean {
+  return client?.isClosed === false;
+}
+
 /** One at a time, so that each is judged after the one before. */
 async function outcomes(farm: FarmProcess, localAddress: string, count: number): Promise<string[]> {
   const all: string[] = [];
@@ -182,15 +186,18 @@ describe('a flood from one address', () => {
       '127.0.0.1',
     ]);
     expect((await attempt(farm, '127.0.0.2')).outcome).toBe('101');
-    const silent = await Promise.all(Array.from({ length: 40 }, () => connectFrom(farm, '127.0.0.2')));
+    // One may be reset before it has noticed that it was connected.
+    const silent = await Promise.all(
+      Array.from({ length: 40 }, () => connectFrom(farm, '127.0.0.2').catch(() => undefined)),
+    );
     // Two of each worker's four places; the others are closed.
-    await eventually(() => expect(silent.filter(({ isClosed }) => isClosed)).toHaveLength(36));
+    await eventually(() => expect(silent.filter(isOpen)).toHaveLength(4));
     for (let host = 3; host <= 7; host++) {
       expect((await attempt(farm, `127.0.0.${host}`)).outcome, `127.0.0.${host}`).toBe('101');
     }
     expect((await attempt(farm, '127.0.0.8')).outcome).toBe('503');
     expect((await get(farm, '/health/live')).status).toBe(200);
-    expect(silent.filter(({ isClosed }) => !isClosed)).toHaveLength(4);
+    expect(silent.filter(isOpen)).toHaveLength(4);
     expect((await info(farm)).num_clients).toBe(6);
   });
 });

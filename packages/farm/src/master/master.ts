@@ -1,23 +1,18 @@
 import { MemoryBrokerHub, type HubPort } from '@roost/broker';
-import { ADDRESS_BYTES, EVENT_FIELDS, Interest, localAddress, Poller, resetDescriptor } from '@roost/poller';
+import { EVENT_FIELDS, Interest, localAddress, Poller } from '@roost/poller';
 import type { TlsCredentials } from '../channel/tls-credentials.ts';
 import type { QueryAnswer, WorkerMessage } from '../channel/messages.ts';
 import { addCounts, Counters } from '../counters.ts';
 import { FarmError } from '../errors.ts';
 import type { Farm } from '../farm.ts';
-import { FLAG_COUNTED, FLAG_LIMITED, FLAG_RESERVED } from '../channel/hand-off-record.ts';
 import type { ChannelInfo, FarmInfo, Readiness } from '../info.ts';
 import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
-import { Rate } from '../rate.ts';
-import { TrustedProxies } from '../trusted-proxies.ts';
 import type { TlsOptions } from '../tls-options.ts';
-import { Acceptor, type AcceptorHooks } from './acceptor.ts';
-import { AddressLimits } from './address-limits.ts';
-import { admit, type Admitted } from './admission.ts';
-import { HandOff, type AcceptedSocket } from './hand-off.ts';
+import { Acceptor } from './acceptor.ts';
+import { Entrance } from './entrance.ts';
+import type { AcceptedSocket } from './hand-off.ts';
 import { openListener } from './listener.ts';
-import { fewestLimited } from './placement.ts';
 import { readinessOf } from './readiness.ts';
 import { SupervisedWorker, type ForwardedMessage, type SupervisionHooks } from './supervised-worker.ts';
 import type { TlsKeeper } from './tls-keeper.ts';
@@ -27,12 +22,12 @@ const WORKER_IDS = 1;
 const LIVENESS_MS = 250;
 
 /**
- * The master: accepts, decides who may come in and where, hands off, and looks after the workers. It never reads a byte
- * from a client's socket.
+ * The master: puts the parts together and looks after the workers. The acceptor accepts, the entrance decides who may
+ * come in and where. Nobody here ever reads a byte from a client's socket.
  *
  *     starting ─► running ─► draining ─► stopped
  */
-export class Master implements Farm, AcceptorHooks, SupervisionHooks {
+export class Master implements Farm, SupervisionHooks {
   readonly port: number;
   readonly stopped: Promise<void>;
   readonly #config: FarmConfig;
@@ -47,16 +42,10 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
   readonly #hub = new MemoryBrokerHub();
   readonly #ports = new Map<number, HubPort>();
   readonly #startedAt = performance.now();
-  readonly #maxUnacknowledged: number;
-  /** Undefined when no address has a limit. */
-  readonly #addressLimits: AddressLimits | undefined;
-  readonly #refusals: Rate;
+  readonly #entrance: Entrance;
   readonly #livenessTimer: NodeJS.Timeout;
-  /** Sockets that came back from a worker and wait for another. Bounded by what workers may leave unacknowledged. */
-  #returned: AcceptedSocket[] = [];
   #state: 'starting' | 'running' | 'draining' | 'stopped' = 'starting';
   #readiness: Readiness = { ready: false, reasons: ['the farm is starting'] };
-  #lastConnectionNumber = 0;
   #lastLivenessCheck = performance.now();
   #onStarted: ((error?: FarmError) => void) | undefined;
   #onStopped: () => void = () => undefined;
@@ -73,26 +62,30 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     this.#config = config;
     this.#tls = tls;
     this.#log = log;
-    // Copies of sockets that are not acknowledged are descriptors of ours.
-    this.#maxUnacknowledged = Math.floor(descriptorLimit / 4);
     const listener = openListener(config);
     this.port = localAddress(listener).port;
     this.#poller = new Poller({
       columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint16Array(1) },
       onEvents: (count) => this.#handle(count),
     });
-    const { acceptRate } = config;
-    this.#acceptor = new Acceptor(this.#poller, listener, LISTENER_ID, acceptRate, this, this.#counters, log);
-    const proxies = new TrustedProxies(config.trustedProxies);
-    this.#addressLimits = AddressLimits.when(config, config.workers, this.#counters, {
-      isTrusted: (addresses, offset) => proxies.isTrusted(addresses, offset),
-      tellWorker: (worker, payload) => this.#workers[worker]?.offer({ type: 'addresses', payload }) ?? true,
-    });
-    this.#refusals = new Rate(config.maxRefusalsPerSecond);
     this.#workers = Array.from({ length: config.workers }, (_, index) => {
       const cpu = cpus[index % cpus.length] ?? null;
       return new SupervisedWorker(index, cpu, config, log, this.#counters, this);
     });
+    // Copies of sockets that are not acknowledged are descriptors of ours.
+    const maxUnacknowledged = Math.floor(descriptorLimit / 4);
+    const isTls = (): boolean => tls.credentials !== null;
+    this.#entrance = new Entrance(config, this.#workers, this.#counters, maxUnacknowledged, isTls);
+    const { acceptRate } = config;
+    this.#acceptor = new Acceptor(
+      this.#poller,
+      listener,
+      LISTENER_ID,
+      acceptRate,
+      this.#entrance,
+      this.#counters,
+      log,
+    );
     this.#livenessTimer = setInterval(() => this.#checkLiveness(), LIVENESS_MS);
     this.stopped = new Promise((resolve) => {
       this.#onStopped = resolve;
@@ -172,51 +165,6 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     return this.stopped;
   }
 
-  // Acceptor
-
-  room(): number {
-    const now = performance.now();
-    let unacknowledged = 0;
-    let room = 0;
-    let connections = 0;
-    for (const worker of this.#workers) {
-      worker.updateLag(now);
-      unacknowledged += worker.unacknowledged;
-      room += this.#roomOf(worker);
-      connections += worker.connections + worker.limited;
-    }
-    const { maxConnections, reservedConnections, workers } = this.#config;
-    return Math.min(
-      room,
-      this.#maxUnacknowledged - unacknowledged - this.#returned.length,
-      maxConnections + reservedConnections * workers - connections,
-    );
-  }
-
-  accepted(fd: number, addresses: Uint8Array, offset: number): boolean {
-    const verdict = this.#addressLimits?.judge(addresses, offset, performance.now()) ?? 'uncounted';
-    if (verdict === 'connections' || verdict === 'rate') {
-      this.#refuse(fd, addresses, offset);
-      return false;
-    }
-    const number = ++this.#lastConnectionNumber;
-    const admitted = this.#admit();
-    const flags =
-      (admitted?.isReserved === true ? FLAG_RESERVED : 0) | (verdict === 'counted' ? FLAG_COUNTED : 0);
-    const socket = { fd, number, address: NO_ADDRESS, flags };
-    const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
-    if (worker === undefined) {
-      this.#returned.push({ ...socket, address: addresses.slice(offset, offset + ADDRESS_BYTES) });
-    } else {
-      this.#give(worker, socket, addresses, offset);
-    }
-    return true;
-  }
-
-  acceptedAll(): void {
-    for (const worker of this.#workers) worker.flush();
-  }
-
   // Supervision
 
   tls(): TlsCredentials | null {
@@ -224,7 +172,7 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
   }
 
   workerReady(worker: SupervisedWorker): void {
-    this.#addressLimits?.workerReady();
+    this.#entrance.workerReady();
     worker.send({ type: 'readiness', readiness: this.#readiness });
     this.#updateReadiness();
     this.workerHasRoom();
@@ -237,17 +185,12 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
   }
 
   workerHasRoom(): void {
-    if (this.#returned.length > 0) this.#placeReturned();
+    this.#entrance.placeWaiting();
     this.#acceptor.resume();
   }
 
   workerReturned(worker: SupervisedWorker, sockets: readonly AcceptedSocket[]): void {
-    for (const socket of sockets) {
-      if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.returned(worker.index, socket.address, 0);
-      if ((socket.flags & FLAG_LIMITED) === 0) this.#returned.push(socket);
-      else this.#closeRefused(socket.fd);
-    }
-    this.#placeReturned();
+    this.#entrance.takeBack(worker, sockets);
   }
 
   workerReported(): void {
@@ -257,7 +200,7 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
   workerEnded(worker: SupervisedWorker): void {
     this.#ports.get(worker.index)?.detach();
     this.#ports.delete(worker.index);
-    this.#addressLimits?.workerEnded(worker.index);
+    this.#entrance.workerEnded(worker);
     if (worker.report !== undefined) addCounts(this.#retiredCounts, worker.report.counters);
     if (this.#state === 'starting') {
       this.#onStarted?.(bootstrapError(worker.index, 'it exited before it was ready; see its output'));
@@ -269,7 +212,7 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
 
   workerSaid(worker: SupervisedWorker, message: ForwardedMessage): void {
     if (message.type === 'broker') this.#ports.get(worker.index)?.receive(message.message);
-    else if (message.type === 'addresses') this.#addressLimits?.noted(worker.index, message.payload);
+    else if (message.type === 'addresses') this.#entrance.noted(worker, message.payload);
     else void this.#answer(worker, message);
   }
 
@@ -311,59 +254,6 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     }
   }
 
-  #admit(): Admitted | undefined {
-    return admit(this.#workers, this.#config);
-  }
-
-  #roomOf(worker: SupervisedWorker): number {
-    if (worker.room <= 0) return 0;
-    const places = worker.capacity + this.#config.reservedConnections;
-    return Math.min(worker.room, places - worker.connections - worker.limited);
-  }
-
-  #give(worker: SupervisedWorker, socket: AcceptedSocket, address = socket.address, offset = 0): void {
-    worker.give(socket, address, offset);
-    if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.handed(worker.index, address, offset);
-  }
-
-  /** Over a limit of its address: a worker tells it so, if that does not take too much of what others need. */
-  #refuse(fd: number, addresses: Uint8Array, offset: number): void {
-    const now = performance.now();
-    const worker =
-      this.#refusals.available(now) > 0
-        ? this.#workers[fewestLimited(this.#workers, this.#config.reservedConnections)]
-        : undefined;
-    if (worker === undefined) {
-      this.#closeRefused(fd);
-      return;
-    }
-    this.#refusals.take(now);
-    const number = ++this.#lastConnectionNumber;
-    worker.give({ fd, number, address: NO_ADDRESS, flags: FLAG_LIMITED }, addresses, offset);
-  }
-
-  #closeRefused(fd: number): void {
-    this.#counters.add('refusals_closed');
-    resetDescriptor(fd);
-  }
-
-  /** Gives sockets that came back to whoever has room; the others wait for it. */
-  #placeReturned(): void {
-    const waiting = this.#returned;
-    this.#returned = [];
-    for (const socket of waiting) {
-      const admitted = this.#state === 'stopped' ? undefined : this.#admit();
-      const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
-      if (worker === undefined) {
-        this.#returned.push(socket);
-      } else {
-        this.#counters.add('handoffs_placed_again');
-        this.#give(worker, socket);
-      }
-    }
-    this.acceptedAll();
-  }
-
   #updateReadiness(): void {
     const readiness = readinessOf(this.#state, this.#workers);
     if (JSON.stringify(readiness) === JSON.stringify(this.#readiness)) return;
@@ -392,17 +282,12 @@ export class Master implements Farm, AcceptorHooks, SupervisionHooks {
     this.#state = 'stopped';
     clearInterval(this.#livenessTimer);
     clearTimeout(this.#forceTimer);
-    this.#counters.add('handoffs_lost', this.#returned.length);
-    HandOff.drop(this.#returned);
-    this.#returned = [];
+    this.#entrance.stop();
     this.#hub.stop();
-    this.#addressLimits?.stop();
     this.#poller.destroy();
     this.#onStopped();
   }
 }
-
-const NO_ADDRESS = new Uint8Array(ADDRESS_BYTES);
 
 function bootstrapError(worker: number, reason: string): FarmError {
   return new FarmError('FARM_ERR_WORKER_BOOTSTRAP', `Worker ${worker} could not start: ${reason}`);

@@ -1,0 +1,192 @@
+import { ADDRESS_BYTES, resetDescriptor } from '@roost/poller';
+import { FLAG_COUNTED, FLAG_LIMITED, FLAG_RESERVED } from '../channel/hand-off-record.ts';
+import type { Counters } from '../counters.ts';
+import type { FarmConfig } from '../options.ts';
+import { Rate } from '../rate.ts';
+import { TrustedProxies } from '../trusted-proxies.ts';
+import type { AcceptorHooks } from './acceptor.ts';
+import { AddressLimits } from './address-limits.ts';
+import { admit, type Admitted } from './admission.ts';
+import { HandOff, type AcceptedSocket } from './hand-off.ts';
+import { fewestLimited } from './placement.ts';
+import type { SupervisedWorker } from './supervised-worker.ts';
+
+/**
+ * Between the listener and the workers: who may come in, and where.
+ *
+ *     accepted ─► admitted ─► given to a worker ─► acknowledged
+ *         │          └─► waiting, when none has room ◄─┘ (returned: the worker died, or had no descriptor)
+ *         └─► over a limit of its address ─► given to a worker, to be told so ─┬─► reset
+ *                                       └─────────────────────────────────────┘ (no budget, TLS, or returned)
+ */
+export class Entrance implements AcceptorHooks {
+  readonly #config: FarmConfig;
+  readonly #workers: readonly SupervisedWorker[];
+  readonly #counters: Counters;
+  readonly #isTls: () => boolean;
+  readonly #maxUnacknowledged: number;
+  /** Undefined when no address has a limit. */
+  readonly #addressLimits: AddressLimits | undefined;
+  readonly #refusals: Rate;
+  /** Sockets that wait for a worker. Bounded by what workers may leave unacknowledged. */
+  #waiting: AcceptedSocket[] = [];
+  #lastConnectionNumber = 0;
+  #isStopped = false;
+
+  /** `maxUnacknowledged`: sockets of the whole farm of which we may hold copies. */
+  constructor(
+    config: FarmConfig,
+    workers: readonly SupervisedWorker[],
+    counters: Counters,
+    maxUnacknowledged: number,
+    isTls: () => boolean,
+  ) {
+    this.#config = config;
+    this.#workers = workers;
+    this.#counters = counters;
+    this.#maxUnacknowledged = maxUnacknowledged;
+    this.#isTls = isTls;
+    this.#refusals = new Rate(config.maxRefusalsPerSecond);
+    const proxies = new TrustedProxies(config.trustedProxies);
+    this.#addressLimits = AddressLimits.when(config, config.workers, counters, {
+      isTrusted: (addresses, offset) => proxies.isTrusted(addresses, offset),
+      tellWorker: (worker, payload) => workers[worker]?.offer({ type: 'addresses', payload }) ?? true,
+    });
+  }
+
+  room(): number {
+    const now = performance.now();
+    let unacknowledged = 0;
+    let room = 0;
+    let connections = 0;
+    for (const worker of this.#workers) {
+      worker.updateLag(now);
+      unacknowledged += worker.unacknowledged;
+      room += this.#roomOf(worker);
+      connections += worker.connections + worker.limited;
+    }
+    const { maxConnections, reservedConnections, workers } = this.#config;
+    return Math.min(
+      room,
+      this.#maxUnacknowledged - unacknowledged - this.#waiting.length,
+      maxConnections + reservedConnections * workers - connections,
+    );
+  }
+
+  accepted(fd: number, addresses: Uint8Array, offset: number): boolean {
+    const verdict = this.#addressLimits?.judge(addresses, offset, performance.now()) ?? 'uncounted';
+    if (verdict === 'connections' || verdict === 'rate') {
+      this.#refuse(fd, addresses, offset);
+      return false;
+    }
+    const admitted = this.#admit();
+    const flags =
+      (admitted?.isReserved === true ? FLAG_RESERVED : 0) | (verdict === 'counted' ? FLAG_COUNTED : 0);
+    const socket = { fd, number: ++this.#lastConnectionNumber, address: NO_ADDRESS, flags };
+    const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
+    if (worker === undefined) {
+      this.#waiting.push({ ...socket, address: addresses.slice(offset, offset + ADDRESS_BYTES) });
+    } else {
+      this.#give(worker, socket, addresses, offset);
+    }
+    return true;
+  }
+
+  acceptedAll(): void {
+    for (const worker of this.#workers) worker.flush();
+  }
+
+  /** A worker takes hand-offs now. */
+  workerReady(): void {
+    this.#addressLimits?.workerReady();
+  }
+
+  /** Sockets that a worker will not serve, dead or alive. */
+  takeBack(worker: SupervisedWorker, sockets: readonly AcceptedSocket[]): void {
+    for (const socket of sockets) {
+      if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.returned(worker.index, socket.address, 0);
+      if ((socket.flags & FLAG_LIMITED) === 0) this.#waiting.push(socket);
+      else this.#reset(socket.fd);
+    }
+    if (this.#isStopped) this.stop();
+    else this.placeWaiting();
+  }
+
+  /** Gives sockets that wait to whoever has room; the others wait on. */
+  placeWaiting(): void {
+    if (this.#waiting.length === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const socket of waiting) {
+      const admitted = this.#admit();
+      const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
+      if (worker === undefined) {
+        this.#waiting.push(socket);
+      } else {
+        this.#counters.add('handoffs_placed_again');
+        this.#give(worker, socket);
+      }
+    }
+    this.acceptedAll();
+  }
+
+  /** What a worker has noted of the addresses of its sockets. */
+  noted(worker: SupervisedWorker, payload: Buffer): void {
+    this.#addressLimits?.noted(worker.index, payload);
+  }
+
+  /** A worker is gone, and all that it had. */
+  workerEnded(worker: SupervisedWorker): void {
+    this.#addressLimits?.workerEnded(worker.index);
+  }
+
+  /** There are no workers any more: who waits is ended. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#addressLimits?.stop();
+    this.#counters.add('handoffs_lost', this.#waiting.length);
+    HandOff.drop(this.#waiting);
+    this.#waiting = [];
+  }
+
+  #admit(): Admitted | undefined {
+    return admit(this.#workers, this.#config);
+  }
+
+  #roomOf(worker: SupervisedWorker): number {
+    if (worker.room <= 0) return 0;
+    const places = worker.capacity + this.#config.reservedConnections;
+    return Math.min(worker.room, places - worker.connections - worker.limited);
+  }
+
+  #give(worker: SupervisedWorker, socket: AcceptedSocket, address = socket.address, offset = 0): void {
+    worker.give(socket, address, offset);
+    if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.handed(worker.index, address, offset);
+  }
+
+  /**
+   * Over a limit of its address: a worker tells it so, if that does not take too much of what others need. On TLS a
+   * whole handshake would come before the answer.
+   */
+  #refuse(fd: number, addresses: Uint8Array, offset: number): void {
+    const now = performance.now();
+    const isAnswered = this.#refusals.available(now) > 0 && !this.#isTls();
+    const worker = isAnswered
+      ? this.#workers[fewestLimited(this.#workers, this.#config.reservedConnections)]
+      : undefined;
+    if (worker === undefined) {
+      this.#reset(fd);
+      return;
+    }
+    this.#refusals.take(now);
+    const number = ++this.#lastConnectionNumber;
+    worker.give({ fd, number, address: NO_ADDRESS, flags: FLAG_LIMITED }, addresses, offset);
+  }
+
+  #reset(fd: number): void {
+    this.#counters.add('refusals_closed');
+    resetDescriptor(fd);
+  }
+}
+
+const NO_ADDRESS = new Uint8Array(ADDRESS_BYTES);
