@@ -31,7 +31,7 @@ interface Attempt {
 async function attempt(
   farm: FarmProcess,
   localAddress: string,
-  { host = '127.0.0.1', path = '/echo', head = '' } = {},
+  { host = '127.0.0.1', path = '/echo', head = '', headers = {} } = {},
 ): Promise<Attempt> {
   let client: RawClient;
   try {
@@ -39,7 +39,7 @@ async function attempt(
   } catch {
     return { client: undefined, outcome: 'reset' };
   }
-  client.writeText(head + upgradeRequest(path));
+  client.writeText(head + upgradeRequest(path, headers));
   try {
     const answer = await client.readHead();
     if (answer.startsWith(SWITCHING)) return { client, outcome: '101' };
@@ -217,6 +217,9 @@ describe('clients behind a trusted proxy', () => {
       return pair.every(({ outcome }) => outcome === '429');
     };
     await eventually(async () => expect(await isFull()).toBe(true));
+    // Whichever way the proxy names it.
+    const headers = { 'X-Forwarded-For': '198.51.100.1' };
+    expect((await attempt(farm, '127.0.0.2', { headers })).outcome).toBe('429');
     expect((await proxied(farm, '198.51.100.2')).outcome).toBe('101');
     expect(await counter(farm, 'refused_address_connections')).toBeGreaterThanOrEqual(2);
     expect(await counter(farm, 'refusals_closed')).toBe(0);
