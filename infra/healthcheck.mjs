@@ -4,10 +4,12 @@
  * Asks the Roost of the same container for `path` (default /health/ready) and exits with 0 when the answer is 200, else
  * with 1. Prints the answer, or why there is none; "docker inspect" shows it. Finds the server by ROOST_HOST and
  * ROOST_PORT, so say these as variables, not as flags or in the file. Where ROOST_PROXY_PROTOCOL is required, it says
- * first that it asks for itself; 127.0.0.1 must then be one of ROOST_TRUSTED_PROXIES.
+ * first that it asks for itself; 127.0.0.1 must then be one of ROOST_TRUSTED_PROXIES. Where ROOST_TLS_CERT is set, it speaks
+ * TLS, and takes any certificate: it names the host that clients know, and nobody else answers on our own loopback.
  */
 import { get } from 'node:http';
 import { connect } from 'node:net';
+import { connect as connectSecurely } from 'node:tls';
 
 /** Less than the timeout of HEALTHCHECK, so that it is this script which says what went wrong. */
 const TIMEOUT_MS = 3000;
@@ -18,10 +20,10 @@ const port = process.env['ROOST_PORT'] || '8080';
 const listensOn = process.env['ROOST_HOST'] || '0.0.0.0';
 const host = listensOn === '0.0.0.0' || listensOn === '::' ? '127.0.0.1' : listensOn;
 
-function connectAsProxy() {
+function connectToRoost() {
   const socket = connect({ host, port: Number(port) });
-  socket.write('PROXY UNKNOWN\r\n');
-  return socket;
+  if (process.env['ROOST_PROXY_PROTOCOL'] === 'required') socket.write('PROXY UNKNOWN\r\n');
+  return process.env['ROOST_TLS_CERT'] ? connectSecurely({ socket, rejectUnauthorized: false }) : socket;
 }
 
 /** @param {string} message */
@@ -30,9 +32,8 @@ function fail(message) {
   process.exit(1);
 }
 
-const options = { host, port, path, signal: AbortSignal.timeout(TIMEOUT_MS) };
-const isProxied = process.env['ROOST_PROXY_PROTOCOL'] === 'required';
-const request = get(isProxied ? { ...options, createConnection: connectAsProxy } : options, (response) => {
+const signal = AbortSignal.timeout(TIMEOUT_MS);
+const request = get({ host, port, path, signal, createConnection: connectToRoost }, (response) => {
   let body = '';
   response.setEncoding('utf8');
   response.on('data', (chunk) => (body += chunk));

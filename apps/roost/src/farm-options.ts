@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import type { FarmOptions, LimitName, Log } from '@roost/farm';
 import { LIMIT_NAMES } from './config/options.ts';
 import type { Settings } from './config/options.ts';
+import { readTls } from './config/tls.ts';
 import { tokenOptions } from './config/tokens.ts';
 import type { WorkerOptions } from './worker/options.ts';
 
@@ -18,6 +19,7 @@ export interface StartFacts {
 /** The settings in the words of the engine. */
 export function farmOptions(settings: Settings, facts: StartFacts): FarmOptions {
   const { app, workers, redisUrl } = settings;
+  const tls = readTls(settings);
   const limits: Partial<Record<LimitName, number>> = {};
   for (const name of LIMIT_NAMES) limits[name] = settings[name];
   const appOptions: WorkerOptions = {
@@ -40,6 +42,7 @@ export function farmOptions(settings: Settings, facts: StartFacts): FarmOptions 
     port: settings.port,
     ...(workers === null ? {} : { workers }),
     ...(redisUrl === null ? {} : { redisUrl }),
+    ...(tls === undefined ? {} : { tls }),
     redisPrefix: settings.redisPrefix,
     slowConsumerPolicy: settings.slowConsumerPolicy,
     trustedProxies: settings.trustedProxies,

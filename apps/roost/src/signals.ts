@@ -5,10 +5,11 @@ const SAME_INTERRUPT_MS = 250;
 
 /**
  * Two-stage shutdown. The first SIGTERM or SIGINT drains the farm, the second ends it; SIGHUP means to re-read what is
- * on disk. Listens from its construction, so that no signal kills a process that is only just starting.
+ * on disk, which `reread` does. Listens from its construction, so that no signal kills a process that is only just starting.
  */
 export class ShutdownSignals {
   readonly #log: Log;
+  readonly #reread: (farm: Farm) => void;
   #farm: Farm | undefined;
   #firstAt: number | undefined;
   #isForced = false;
@@ -16,8 +17,9 @@ export class ShutdownSignals {
   /** Resolves at the first signal. */
   readonly first: Promise<undefined>;
 
-  constructor(log: Log) {
+  constructor(log: Log, reread: (farm: Farm) => void) {
     this.#log = log;
+    this.#reread = reread;
     this.first = new Promise((resolve) => {
       this.#announceFirst = () => resolve(undefined);
     });
@@ -61,7 +63,8 @@ export class ShutdownSignals {
   };
 
   readonly #onHangUp = (): void => {
-    this.#log.info({ signal: 'SIGHUP' }, 'nothing to re-read: this version reads its files at start only');
+    // A farm that is only starting has just read everything.
+    if (this.#farm !== undefined) this.#reread(this.#farm);
   };
 
   #drain(farm: Farm): void {

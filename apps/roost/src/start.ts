@@ -4,6 +4,7 @@ import { FarmError, startFarm } from '@roost/farm';
 import type { Farm } from '@roost/farm';
 import type { Logger } from 'pino';
 import type { Settings } from './config/options.ts';
+import { readTls } from './config/tls.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { farmOptions } from './farm-options.ts';
@@ -20,7 +21,7 @@ export async function startServer(settings: Settings, version: string): Promise<
     return EXIT_CODES.failed.code;
   }
   const log = createLog(settings.logLevel);
-  const signals = new ShutdownSignals(log);
+  const signals = new ShutdownSignals(log, (farm) => reread(farm, settings, log));
   const apiKey = settings['api.key'] ?? randomBytes(GENERATED_KEY_BYTES).toString('base64url');
   try {
     const options = farmOptions(settings, { apiKey, farmId: randomUUID(), version, log });
@@ -48,7 +49,7 @@ async function announce(
   { settings, apiKey, version, log }: { settings: Settings; apiKey: string; version: string; log: Logger },
 ): Promise<void> {
   const host = urlHost(settings.host);
-  const url = `http://${host}:${farm.port}`;
+  const url = `${settings['tls.cert'] === null ? 'http' : 'https'}://${host}:${farm.port}`;
   if (settings.redisUrl === null) {
     log.info({}, 'embedded broker serves: broadcasts stay within this farm');
   }
@@ -69,6 +70,18 @@ async function announce(
     },
     'farm ready',
   );
+}
+
+/** What SIGHUP asks for. Files that cannot be used change nothing. */
+function reread(farm: Farm, settings: Settings, log: Logger): void {
+  try {
+    const tls = readTls(settings);
+    if (tls === undefined) log.info({ signal: 'SIGHUP' }, 'nothing to re-read: no certificate is configured');
+    else farm.reloadTls(tls);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    log.error({ signal: 'SIGHUP', reason }, 'TLS certificate not re-read: the one in use stays');
+  }
 }
 
 /** A signal may end the farm before it was announced: that is no failure. */

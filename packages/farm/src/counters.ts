@@ -18,7 +18,7 @@ export const COUNTERS = {
   upgrades_compressed: 'Connections that agreed on compression.',
   http_connections: 'Connections that turned out to be plain HTTP.',
   tls_handshakes: 'TLS handshakes completed.',
-  tls_resumptions: 'Those among them that resumed a session, which costs no private-key operation.',
+  tls_resumptions: 'Those among them that resumed a session: no certificate, and no private-key operation.',
   tls_handshakes_failed:
     'TLS handshakes that failed: the client does not trust the certificate, speaks only older versions or h2, or went away.',
   refused_not_tls:

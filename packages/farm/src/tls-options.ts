@@ -19,7 +19,9 @@ export interface CheckedTls {
   readonly cert: string;
   readonly key: string;
   readonly minVersion: TlsVersion;
-  /** When the server's certificate ends. */
+  /** Whom the server's certificate names. */
+  readonly subject: string;
+  /** When it ends. */
   readonly expiresAt: Date;
 }
 
@@ -37,8 +39,8 @@ export function checkTls(options: TlsOptions): CheckedTls {
     throw wrong('tls.minVersion', `must be "TLSv1.2" or "TLSv1.3", got ${JSON.stringify(minVersion)}.`);
   }
   const certificate = readCertificate(cert);
+  const subject = certificate.subject.replaceAll('\n', ', ');
   if (!certificate.checkPrivateKey(readKey(key))) {
-    const subject = certificate.subject.replaceAll('\n', ', ');
     throw wrong(
       'tls.key',
       `must be the private key of the certificate of tls.cert (${subject}), got the key of another.`,
@@ -49,7 +51,7 @@ export function checkTls(options: TlsOptions): CheckedTls {
   } catch (error) {
     throw wrong('tls.cert', `cannot be used: OpenSSL says "${reasonOf(error)}".`, error);
   }
-  return { cert, key, minVersion, expiresAt: new Date(certificate.validTo) };
+  return { cert, key, minVersion, subject, expiresAt: new Date(certificate.validTo) };
 }
 
 function readCertificate(pem: string): X509Certificate {

@@ -3,6 +3,8 @@ import { createHash, generateKeyPairSync, randomBytes, sign, type KeyObject } fr
 export interface CertificateOptions {
   /** Default `localhost`. */
   readonly commonName?: string;
+  /** Of an RSA key. Default: a key on P-256. */
+  readonly rsaBits?: number;
   /** From today; negative for one that has expired. Default 365. */
   readonly days?: number;
 }
@@ -18,13 +20,20 @@ export interface TestCertificate {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** A certificate of its own for a spec (RFC 5280), on P-256, made here so that no private key has to be committed. */
+/** A certificate of its own for a spec (RFC 5280), made here so that no private key has to be committed. */
 export function makeCertificate(options: CertificateOptions = {}): TestCertificate {
-  const { commonName = 'localhost', days = 365 } = options;
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { commonName = 'localhost', days = 365, rsaBits } = options;
+  const { publicKey, privateKey } =
+    rsaBits === undefined
+      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      : generateKeyPairSync('rsa', { modulusLength: rsaBits });
   const end = Date.now() + days * DAY_MS;
   const name = sequence(der(0x31, sequence(oid('550403'), der(0x0c, Buffer.from(commonName)))));
-  const algorithm = sequence(oid('2a8648ce3d040302'));
+  // ecdsa-with-SHA256 (RFC 5758 §3.2) and sha256WithRSAEncryption (RFC 4055 §5).
+  const algorithm =
+    rsaBits === undefined
+      ? sequence(oid('2a8648ce3d040302'))
+      : sequence(oid('2a864886f70d01010b'), der(0x05, Buffer.alloc(0)));
   const toBeSigned = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.concat([Buffer.from([1]), randomBytes(15)])),

@@ -134,6 +134,24 @@ const MAIN_OPTIONS = {
     unit: 'channels',
     doc: 'Channels of one /api/broadcast. More: error 106, and nothing is published.',
   }),
+  'tls.cert': optionalPath({
+    allowed: 'the path of a PEM file',
+    placeholder: '<file>',
+    whenLeftOut: 'to speak plain HTTP and WebSocket',
+    doc: "Certificate chain, the server's own first. With it and `tls.key` the port speaks TLS and nothing else. Both are read again on SIGHUP, for new connections. A connection over TLS never hibernates: see the guide on deploying for what it costs.",
+  }),
+  'tls.key': optionalPath({
+    allowed: 'the path of a PEM file',
+    placeholder: '<file>',
+    whenLeftOut: 'to speak plain HTTP and WebSocket',
+    doc: 'Private key of the certificate, not encrypted.',
+  }),
+  'tls.minVersion': choice({
+    words: ['TLSv1.2', 'TLSv1.3'],
+    default: 'TLSv1.2',
+    placeholder: '<version>',
+    doc: 'The oldest version of TLS that clients may speak. Others fail their handshake.',
+  }),
   'tokens.secret': optionalText({
     schema: z.string().regex(/^[\x21-\x7e]{32,512}$/),
     allowed: '32 to 512 visible ASCII characters without spaces',

@@ -7,6 +7,7 @@ import { nearest } from './nearest.ts';
 import type { Option, OptionValue } from './option.ts';
 import { OPTION_KEYS, OPTIONS } from './options.ts';
 import type { OptionKey, Settings } from './options.ts';
+import { readTls } from './tls.ts';
 import { checkTokens } from './tokens.ts';
 
 const CONFIG_VARIABLE = `${ENVIRONMENT_PREFIX}CONFIG`;
@@ -59,7 +60,9 @@ export function resolveConfig(sources: ConfigSources): ResolvedConfig {
   }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each value has passed its row's schema or is its default
   const resolved = { settings: Object.freeze(settings) as Settings, origins };
-  checkTokens(resolved.settings, (key) => nameIn(resolved, key));
+  const nameOf = (key: OptionKey): string => nameIn(resolved, key);
+  checkTokens(resolved.settings, nameOf);
+  readTls(resolved.settings, nameOf);
   return resolved;
 }
 

@@ -40,9 +40,10 @@ export class TlsKeeper {
   }
 
   #check(options: TlsOptions): TlsCredentials {
-    const { cert, key, minVersion, expiresAt } = checkTls(options);
+    const { cert, key, minVersion, subject, expiresAt } = checkTls(options);
     const days = Math.floor((expiresAt.getTime() - Date.now()) / DAY_MS);
-    const facts = { expiresAt: expiresAt.toISOString(), days };
+    const facts = { subject, expiresAt: expiresAt.toISOString(), days };
+    this.#log.info(facts, 'TLS certificate read: new connections get it');
     if (days < 0) this.#log.warn(facts, 'the TLS certificate has expired: clients will refuse it');
     else if (days < WARNED_DAYS) this.#log.warn(facts, 'the TLS certificate expires soon');
     return { cert, key, minVersion, ticketKeys: randomBytes(TICKET_KEY_BYTES).toString('base64') };
