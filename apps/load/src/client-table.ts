@@ -1,10 +1,10 @@
 /**
  * Where a client stands:
  *
- * `free` → `connecting` (the kernel has not finished connect(2)) → `handshaking` (the request is sent) → `open` →
- * `closing` (a close frame was sent; the server's end is awaited) → `free`. Every state may fall back to `free`.
+ * `free` → `opening` (connecting, or its request is sent) → `open` → `closing` (a close frame was sent; the server's end
+ * is awaited) → `free`. Every state may fall back to `free`.
  */
-export const ClientState = { free: 0, connecting: 1, handshaking: 2, open: 3, closing: 4 } as const;
+export const ClientState = { free: 0, opening: 1, open: 2, closing: 3 } as const;
 
 /**
  * The clients of one load process, as columns by slot: no object per connection. `fds`, `generations` and `flags` are
@@ -14,6 +14,7 @@ export const ClientState = { free: 0, connecting: 1, handshaking: 2, open: 3, cl
  */
 export class ClientTable {
   readonly capacity: number;
+  /** -1 when the poller does not have the socket. */
   readonly fds: Int32Array;
   readonly generations: Int32Array;
   /** Unused by clients; the poller wants the column. */
@@ -29,7 +30,7 @@ export class ClientTable {
   readonly isLastFrame: Uint8Array;
   /** performance.now() of the last state change, or of the last echo sent. */
   readonly since: Float64Array;
-  /** Echoes sent, which number the next one. */
+  /** Echoes sent, which number the next one; or the last publication that came. */
   readonly sequences: Uint32Array;
   readonly #free: Int32Array;
   #freeCount: number;
@@ -56,17 +57,22 @@ export class ClientTable {
   }
 
   /** A slot for a new connection, or -1 when all are taken. */
-  take(fd: number, number: number): number {
+  take(number: number): number {
     if (this.#freeCount === 0) return -1;
     const slot = this.#free[--this.#freeCount] ?? -1;
-    this.fds[slot] = fd;
+    this.fds[slot] = -1;
     this.generations[slot] = ((this.generations[slot] ?? 0) + 1) & 0x7fffffff;
-    this.states[slot] = ClientState.connecting;
+    this.states[slot] = ClientState.opening;
     this.numbers[slot] = number;
     this.received[slot] = 0;
     this.payloadLeft[slot] = 0;
     this.sequences[slot] = 0;
     return slot;
+  }
+
+  /** An earlier event of the same batch may have ended the row, or even given its slot to another connection. */
+  isCurrent(slot: number, generation: number): boolean {
+    return this.generations[slot] === generation && this.states[slot] !== ClientState.free;
   }
 
   /** Gives a slot back, once. */

@@ -1,19 +1,10 @@
-import { constants } from 'node:os';
-import { getSystemErrorName } from 'node:util';
-import {
-  closeDescriptor,
-  connect,
-  type ConnectOptions,
-  EVENT_FIELDS,
-  Interest,
-  PollFlag,
-  Poller,
-  socketError,
-} from '@roost/poller';
 import { clientFrame, type FrameHeader, Opcode, readFrameHeader } from './client-frames.ts';
 import { ClientState, ClientTable } from './client-table.ts';
 import { Handshake } from './handshake.ts';
 import type { Target } from './target.ts';
+import { TcpTransport } from './tcp-transport.ts';
+import { TlsTransport } from './tls-transport.ts';
+import type { Transport, TransportEvents } from './transport.ts';
 
 /** Frames up to this size are kept until they are whole; of larger ones only the length is followed. */
 const MAX_KEPT_FRAME_BYTES = 128 * 1024;
@@ -48,15 +39,14 @@ export interface ClientsOptions {
 }
 
 /**
- * The WebSocket clients of one load process, over one epoll set: connects, shakes hands, follows frames, answers pings
- * and close frames. Never throws for what a server does.
+ * The WebSocket clients of one load process: connects, shakes hands, follows frames, answers pings and close frames.
+ * Never throws for what a server does.
  */
-export class Clients {
+export class Clients implements TransportEvents {
   readonly table: ClientTable;
   readonly #events: ClientEvents;
-  readonly #poller: Poller;
+  readonly #transport: Transport;
   readonly #handshake: Handshake;
-  readonly #routes: readonly ConnectOptions[];
   readonly #handshakeTimeoutMs: number;
   /** Bytes of answers and frames that have not fully arrived, for the few that have any. */
   readonly #partial = new Map<number, Buffer>();
@@ -69,39 +59,36 @@ export class Clients {
     this.#handshakeTimeoutMs = options.handshakeTimeoutMs;
     this.table = new ClientTable(options.capacity);
     this.#handshake = new Handshake(target);
-    const route = { host: target.address, port: target.port };
-    this.#routes =
-      sourceAddresses.length === 0
-        ? [route]
-        : sourceAddresses.map((sourceAddress) => Object.assign({ sourceAddress }, route));
-    this.#poller = new Poller({ columns: this.table, onEvents: (count) => this.#onEvents(count) });
+    this.#transport =
+      target.tls === null
+        ? new TcpTransport(this.table, target, sourceAddresses, this)
+        : new TlsTransport(this.table, { target, tls: target.tls }, sourceAddresses, this);
     this.#sweeper = setInterval(() => this.#sweep(), 500);
   }
 
   /** Begins to open connection `number`; the outcome is one call of `opened` or `failed`, perhaps before it returns. */
   open(number: number): void {
-    const fd = connect(this.#routes[number % this.#routes.length] ?? { host: '', port: 0 });
-    if (fd < 0) {
-      this.#events.failed(-1, getSystemErrorName(fd));
-      return;
-    }
-    const slot = this.table.take(fd, number);
+    const slot = this.table.take(number);
     if (slot === -1) {
-      closeDescriptor(fd);
       this.#events.failed(-1, 'more connections than this process has slots');
       return;
     }
     this.table.since[slot] = performance.now();
-    // On loopback connect(2) is done by now, which saves a wake-up.
-    this.#sendRequest(slot, false);
+    const failure = this.#transport.open(slot, number, this.#handshake.request(number));
+    if (failure !== undefined) this.#fail(slot, failure);
   }
 
   /** Sends one whole frame. False: the kernel did not take it, and the connection has ended. */
   send(slot: number, frame: Buffer): boolean {
-    if (this.#poller.send(slot, frame, 0, frame.length) === frame.length) return true;
+    if (this.#transport.send(slot, frame)) return true;
     this.#leave(slot, 'short send');
     this.#end(slot);
     return false;
+  }
+
+  /** Stops reading, as a slow consumer does. */
+  pause(slot: number): void {
+    if (this.table.states[slot] === ClientState.open) this.#transport.pause(slot);
   }
 
   /** Begins the closing handshake with 1000. */
@@ -118,59 +105,10 @@ export class Clients {
 
   destroy(): void {
     clearInterval(this.#sweeper);
-    this.#poller.destroy();
+    this.#transport.destroy();
   }
 
-  #sendRequest(slot: number, isWatched: boolean): void {
-    const request = this.#handshake.request(this.table.numbers[slot] ?? 0);
-    const sent = this.#poller.send(slot, request, 0, request.length);
-    const mustWait = sent === 0 || sent === -constants.errno.EAGAIN;
-    if (!mustWait && sent !== request.length) {
-      this.#fail(slot, sent < 0 ? getSystemErrorName(sent) : 'short send');
-      return;
-    }
-    if (!mustWait) this.table.states[slot] = ClientState.handshaking;
-    const interest = mustWait ? Interest.writable : Interest.readable;
-    const result = isWatched ? this.#poller.setInterest(slot, interest) : this.#poller.watch(slot, interest);
-    if (result < 0) this.#fail(slot, getSystemErrorName(result));
-  }
-
-  #onEvents(count: number): void {
-    const { events, slab } = this.#poller;
-    const { states } = this.table;
-    for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
-      const slot = events[at] ?? 0;
-      const generation = events[at + 1] ?? 0;
-      const flags = events[at + 2] ?? 0;
-      const offset = events[at + 3] ?? 0;
-      const length = events[at + 4] ?? 0;
-      if (!this.#isCurrent(slot, generation)) continue;
-      if ((flags & PollFlag.error) !== 0) {
-        this.#drop(slot, length > 0 ? getSystemErrorName(-length) : 'socket error');
-        continue;
-      }
-      if ((flags & PollFlag.writable) !== 0 && states[slot] === ClientState.connecting) this.#connected(slot);
-      if ((flags & PollFlag.data) !== 0 && this.#isCurrent(slot, generation))
-        this.#receive(slot, slab, offset, offset + length);
-      if ((flags & (PollFlag.end | PollFlag.hangup)) !== 0 && this.#isCurrent(slot, generation)) {
-        this.#drop(slot, 'closed before the answer');
-      }
-    }
-    this.#events.batchEnded();
-  }
-
-  /** An earlier entry of the same batch may have ended the row, or even given its slot to another connection. */
-  #isCurrent(slot: number, generation: number): boolean {
-    return this.table.generations[slot] === generation && this.table.states[slot] !== ClientState.free;
-  }
-
-  #connected(slot: number): void {
-    const errno = socketError(this.table.fds[slot] ?? -1);
-    if (errno !== 0) this.#fail(slot, getSystemErrorName(-errno));
-    else this.#sendRequest(slot, true);
-  }
-
-  #receive(slot: number, bytes: Buffer, start: number, end: number): void {
+  received(slot: number, bytes: Buffer, start: number, end: number): void {
     const earlier = this.#partial.get(slot);
     let from = start;
     let to = end;
@@ -181,7 +119,7 @@ export class Clients {
       from = 0;
       to = source.length;
     }
-    if (this.table.states[slot] === ClientState.handshaking) {
+    if (this.table.states[slot] === ClientState.opening) {
       const answer = this.#handshake.judge(source, from, to);
       if ('failure' in answer) {
         this.#fail(slot, answer.failure);
@@ -196,6 +134,19 @@ export class Clients {
       this.#events.opened(slot);
     }
     this.#follow(slot, source, from, to);
+  }
+
+  ended(slot: number, reason: string): void {
+    if (this.table.states[slot] === ClientState.opening) {
+      this.#fail(slot, reason);
+    } else {
+      this.#leave(slot, '1006');
+      this.#end(slot);
+    }
+  }
+
+  batchEnded(): void {
+    this.#events.batchEnded();
   }
 
   /** Goes through the frames of `bytes[start … end)`. */
@@ -257,23 +208,12 @@ export class Clients {
     this.table.states[slot] = ClientState.closing;
     this.table.since[slot] = performance.now();
     const frame = clientFrame(Opcode.close, payload);
-    if (this.#poller.send(slot, frame, 0, frame.length) !== frame.length) this.#end(slot);
+    if (!this.#transport.send(slot, frame)) this.#end(slot);
   }
 
   /** Says that an open client is open no more. */
   #leave(slot: number, code: string | null): void {
     if (this.table.states[slot] === ClientState.open) this.#events.closing(slot, code);
-  }
-
-  /** The TCP connection is over, for `reason` if that matters. */
-  #drop(slot: number, reason: string): void {
-    const state = this.table.states[slot];
-    if (state === ClientState.connecting || state === ClientState.handshaking) {
-      this.#fail(slot, reason);
-    } else {
-      this.#leave(slot, '1006');
-      this.#end(slot);
-    }
   }
 
   #fail(slot: number, reason: string): void {
@@ -288,7 +228,7 @@ export class Clients {
 
   #free(slot: number): void {
     this.#partial.delete(slot);
-    this.#poller.close(slot);
+    this.#transport.close(slot);
     this.table.release(slot);
   }
 

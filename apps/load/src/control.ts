@@ -18,7 +18,7 @@ export type ControlDefaults = Pick<
  * ```
  * {"do":"open","count":10000,"inFlight":256,"perSecond":5000}   → {"do":"open","seconds":2.1,"connected":10000, …report}
  * {"do":"churn","count":10000}                                  → the same, when all are closed again
- * {"do":"echo","connections":1000,"seconds":5,"payloadBytes":64} → {"do":"echo","echoes":…,"latencyMs":{…}, …}
+ * {"do":"echo","connections":1000,"seconds":5,"payloadBytes":64} → {"do":"echo","echoes":…,"latencyMs":{…}, …}; perSecond sets a rate
  * {"do":"await","messages":20,"timeoutSeconds":10}              → {"do":"await","complete":true, …report}
  * {"do":"reset"} {"do":"close"} {"do":"report"}                 → {"do":…, …report}
  * ```
@@ -100,6 +100,7 @@ async function obey(
         connections: Math.floor(number('connections', defaults.connections, 10_000_000, 1)),
         milliseconds: number('seconds', 5, 86_400, 0.001) * 1000,
         payloadBytes: Math.floor(number('payloadBytes', defaults.payloadBytes, 65_535, MIN_ECHO_BYTES)),
+        perSecond: number('perSecond', 0, 10_000_000),
         isBinary: command['isBinary'] === undefined ? defaults.isBinary : command['isBinary'] === true,
       });
     case 'await': {

@@ -1,17 +1,16 @@
 import type { EchoPlan } from './echo-run.ts';
 import { LoadError } from './errors.ts';
-import { LatencyHistogram } from './latency-histogram.ts';
+import { Latencies, type LatencySummary } from './latencies.ts';
 import { capacityPerProcess, findObstacles, type MachineLimits, readLimits } from './limits.ts';
 import { type CommandResult, ProcessLink } from './process-link.ts';
 import type { Command, Progress } from './process-messages.ts';
-import { mergeReports, type Report } from './tally.ts';
-import { resolveTarget } from './target.ts';
+import { mergeCounts, mergeReports, type Report } from './tally.ts';
+import type { Target } from './target.ts';
 
 export interface CoordinatorOptions {
   /** The program's main module; see ProcessLink. */
   readonly entry: string;
-  readonly url: string;
-  readonly channels: readonly string[];
+  readonly target: Target;
   /** null: as many as `connections` need. */
   readonly processes: number | null;
   /** The most that will be open at a time; checked against this machine's limits before anything is opened. */
@@ -36,38 +35,53 @@ export interface EchoResult {
   readonly echoesPerSecond: number;
   readonly wrong: number;
   readonly unanswered: number;
-  readonly latencyMs: {
-    readonly p50: number;
-    readonly p90: number;
-    readonly p99: number;
-    readonly max: number;
-  };
+  readonly latencyMs: LatencySummary;
+  /** Of the latencies in microseconds; see Latencies.encode. */
+  readonly histogram: string;
+}
+
+export interface WatchResult {
+  readonly deliveries: number;
+  readonly outOfOrder: number;
+  readonly latencyMs: LatencySummary;
+  readonly histogram: string;
 }
 
 /** Spreads the work over load processes, and adds up what they report. */
 export class Coordinator {
   readonly #links: ProcessLink[] = [];
+  readonly #interval = new Latencies();
   #nextNumber = 0;
   #onProgress: () => void = () => {};
 
   /**
    * Checks the machine's limits and starts the load processes. Throws LOAD_ERR_LIMIT, with all that has to be changed,
-   * LOAD_ERR_OPTION for a bad URL, LOAD_ERR_PROCESS when a process cannot do its work.
+   * LOAD_ERR_PROCESS when a process cannot do its work.
    */
   static async start(options: CoordinatorOptions): Promise<Coordinator> {
     const limits = readLimits();
     const processes = options.processes ?? processesFor(options.connections, limits);
+    const { target, sourceAddresses, handshakeTimeoutMs } = options;
     const obstacles = findObstacles(
-      { connections: options.connections, processes, sourceAddresses: options.sourceAddresses.length },
+      {
+        connections: options.connections,
+        processes,
+        sourceAddresses: sourceAddresses.length,
+        isLoopback: target.address.startsWith('127.') || target.address === '::1',
+        isTls: target.tls !== null,
+      },
       limits,
     );
     if (obstacles.length > 0) throw new LoadError('LOAD_ERR_LIMIT', obstacles.join('\n'));
-    const target = await resolveTarget(options.url, options.channels);
     const coordinator = new Coordinator();
-    const { sourceAddresses, handshakeTimeoutMs } = options;
     const capacity = Math.min(capacityPerProcess(limits), options.connections);
     for (let i = 0; i < processes; i++) {
-      coordinator.#links.push(new ProcessLink(options.entry, () => coordinator.#onProgress()));
+      coordinator.#links.push(
+        new ProcessLink(options.entry, (progress) => {
+          if (progress?.interval !== undefined) coordinator.#interval.add(progress.interval);
+          coordinator.#onProgress();
+        }),
+      );
     }
     try {
       await coordinator.#askAll(() => ({
@@ -93,11 +107,19 @@ export class Coordinator {
       pending: sum((one) => one.pending),
       open: sum((one) => one.open),
       connected: sum((one) => one.connected),
-      failed: sum((one) => one.failed),
+      failed: mergeCounts(all.map((one) => one.failed)),
       messages: sum((one) => one.messages),
+      deliveries: sum((one) => one.deliveries),
       isSatisfied:
         all.some((one) => one.isSatisfied) && all.every((one) => one.isSatisfied || one.open === 0),
     };
+  }
+
+  /** Latencies that were told since this was asked last. */
+  takeInterval(): LatencySummary {
+    const summary = this.#interval.summary();
+    this.#interval.reset();
+    return summary;
   }
 
   /** Resolves when each has opened or failed. Numbers go on from one call to the next. */
@@ -119,29 +141,31 @@ export class Coordinator {
     await this.#askAll(() => ({ type: 'cancel' }));
   }
 
-  /** A closed loop of echoes over `plan.connections` of the open connections. */
+  /** Echoes over `plan.connections` of the open connections; see EchoRun. */
   async echo(plan: EchoPlan): Promise<EchoResult> {
     const shares = this.#share(plan.connections);
     const startedAt = performance.now();
-    const results = await this.#askAll((index) => ({
-      type: 'echo',
-      plan: { ...plan, connections: shares[index] ?? 0 },
-    }));
+    const results = await this.#askAll((index) => {
+      const connections = shares[index] ?? 0;
+      return {
+        type: 'echo',
+        plan: { ...plan, connections, perSecond: (plan.perSecond * connections) / plan.connections },
+      };
+    });
     const seconds = (performance.now() - startedAt) / 1000;
-    const histogram = new LatencyHistogram();
+    const latencies = new Latencies();
     let connections = 0;
     let echoes = 0;
     let wrong = 0;
     let unanswered = 0;
     for (const { echo } of results) {
       if (echo === undefined) continue;
-      histogram.addPairs(echo.latencies);
+      latencies.add(echo.latencies);
       connections += echo.connections;
       echoes += echo.echoes;
       wrong += echo.wrong;
       unanswered += echo.unanswered;
     }
-    const ms = (share: number) => histogram.percentile(share) / 1000;
     return {
       connections,
       seconds,
@@ -149,8 +173,34 @@ export class Coordinator {
       echoesPerSecond: Math.round(echoes / seconds),
       wrong,
       unanswered,
-      latencyMs: { p50: ms(0.5), p90: ms(0.9), p99: ms(0.99), max: ms(1) },
+      latencyMs: latencies.summary(),
+      histogram: latencies.encode(),
     };
+  }
+
+  /** Looks for publications from now on, anew. */
+  async watch(): Promise<void> {
+    await this.#askAll(() => ({ type: 'watch' }));
+  }
+
+  /** What was seen since {@link watch}. */
+  async watched(): Promise<WatchResult> {
+    const latencies = new Latencies();
+    let deliveries = 0;
+    let outOfOrder = 0;
+    for (const { watch } of await this.#askAll(() => ({ type: 'report' }))) {
+      if (watch === undefined) continue;
+      latencies.add(watch.latencies);
+      deliveries += watch.deliveries;
+      outOfOrder += watch.outOfOrder;
+    }
+    return { deliveries, outOfOrder, latencyMs: latencies.summary(), histogram: latencies.encode() };
+  }
+
+  /** Makes so many open connections stop reading. */
+  async pause(count: number): Promise<void> {
+    const shares = this.#share(count);
+    await this.#askAll((index) => ({ type: 'pause', count: shares[index] ?? 0 }));
   }
 
   /**
@@ -160,6 +210,11 @@ export class Coordinator {
   async waitForMessages(messages: number, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
     await this.#askAll(() => ({ type: 'expect', messages }));
     return await this.#wait(timeoutMs, signal, () => this.progress.isSatisfied);
+  }
+
+  /** Waits until so many publications were delivered since {@link watch}, as {@link waitForMessages} does. */
+  async waitForDeliveries(count: number, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+    return await this.#wait(timeoutMs, signal, () => this.progress.deliveries >= count);
   }
 
   /** Waits for `timeoutMs` to pass or `signal` to be aborted. */

@@ -3,6 +3,8 @@ export type LoadErrorCode =
   | 'LOAD_ERR_OPTION'
   /** This machine's limits do not allow that many connections; the message says what to change. */
   | 'LOAD_ERR_LIMIT'
+  /** A publication could not be made. */
+  | 'LOAD_ERR_PUBLISH'
   /** A load process died. */
   | 'LOAD_ERR_PROCESS';
 

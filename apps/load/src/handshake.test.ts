@@ -1,8 +1,16 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { Handshake } from './handshake.ts';
+import type { Target } from './target.ts';
 
-const TARGET = { address: '127.0.0.1', port: 80, authority: 'roost.test', path: '/room/{i}?channel={i}' };
+const TARGET: Target = {
+  address: '127.0.0.1',
+  port: 80,
+  authority: 'roost.test',
+  path: '/room/{i}?channel={i}',
+  headers: ['X-User: {i}'],
+  tls: null,
+};
 
 function answerTo(handshake: Handshake): string {
   const key = /Sec-WebSocket-Key: (\S+)/.exec(handshake.request(0).toString())?.[1] ?? '';
@@ -16,8 +24,10 @@ function judge(handshake: Handshake, text: string): unknown {
 }
 
 describe('Handshake', () => {
-  it('puts the number of the connection into path and query', () => {
-    const [requestLine, host] = new Handshake(TARGET).request(17).toString().split('\r\n');
+  it('puts the number of the connection into path, query and headers', () => {
+    const request = new Handshake(TARGET).request(17).toString();
+    expect(request).toMatch(/\r\nX-User: 17\r\n\r\n$/);
+    const [requestLine, host] = request.split('\r\n');
     expect(requestLine).toBe('GET /room/17?channel=17 HTTP/1.1');
     expect(host).toBe('Host: roost.test');
   });

@@ -21,19 +21,20 @@ export class Handshake {
     .update(this.#key + ACCEPT_GUID)
     .digest('base64');
   readonly #target: Target;
-  /** The request of every connection, when its path has no placeholder. */
+  /** The request of every connection, when nothing in it has a placeholder. */
   readonly #shared: Buffer | undefined;
   #verified: Buffer = Buffer.alloc(0);
   #verifiedAnswer: HandshakeAnswer = INCOMPLETE;
 
   constructor(target: Target) {
     this.#target = target;
-    this.#shared = target.path.includes('{i}') ? undefined : this.#encode(target.path);
+    const isShared = !`${target.path}${target.headers.join('')}`.includes('{i}');
+    this.#shared = isShared ? this.#encode(0) : undefined;
   }
 
   /** The request head of connection `number`. */
   request(number: number): Buffer {
-    return this.#shared ?? this.#encode(this.#target.path.replaceAll('{i}', String(number)));
+    return this.#shared ?? this.#encode(number);
   }
 
   /** Judges what the server has answered so far: `bytes[start … end)`. */
@@ -68,14 +69,19 @@ export class Handshake {
       : 'wrong Sec-WebSocket-Accept';
   }
 
-  #encode(path: string): Buffer {
-    return Buffer.from(
-      `GET ${path} HTTP/1.1\r\n` +
-        `Host: ${this.#target.authority}\r\n` +
-        'Connection: Upgrade\r\n' +
-        'Upgrade: websocket\r\n' +
-        'Sec-WebSocket-Version: 13\r\n' +
-        `Sec-WebSocket-Key: ${this.#key}\r\n\r\n`,
-    );
+  #encode(number: number): Buffer {
+    const { path, authority, headers } = this.#target;
+    const lines = [
+      `GET ${path} HTTP/1.1`,
+      `Host: ${authority}`,
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      `Sec-WebSocket-Key: ${this.#key}`,
+      ...headers,
+      '',
+      '',
+    ];
+    return Buffer.from(lines.join('\r\n').replaceAll('{i}', String(number)));
   }
 }

@@ -3,6 +3,12 @@ import { readFileSync } from 'node:fs';
 /** Descriptors that a load process needs for itself: standard streams, epoll, libuv, IPC, modules being read. */
 const RESERVED_DESCRIPTORS = 256;
 
+/** What the kernel keeps for an idle connection (measured on Linux 6.18); both ends are here on loopback. */
+const KERNEL_BYTES_PER_END = 5000;
+/** What one end costs this program: rows of typed arrays, or a TLSSocket. */
+const CLIENT_BYTES = 64;
+const TLS_CLIENT_BYTES = 100_000;
+
 /** What this machine allows; see readLimits. */
 export interface MachineLimits {
   /** RLIMIT_NOFILE of each process. */
@@ -11,6 +17,10 @@ export interface MachineLimits {
   readonly ports: number;
   /** Entries that connection tracking still takes, or null when it is not loaded; one is used by each connection. */
   readonly conntrackLeft: number | null;
+  /** Open files that the whole system still takes (fs.file-max). */
+  readonly filesLeft: number;
+  /** Memory that could be had without swapping. */
+  readonly availableBytes: number;
 }
 
 export interface Wish {
@@ -18,6 +28,9 @@ export interface Wish {
   readonly processes: number;
   /** 0: the kernel chooses one. */
   readonly sourceAddresses: number;
+  /** The server is on this machine, too. */
+  readonly isLoopback: boolean;
+  readonly isTls: boolean;
 }
 
 /** Connections that one process can hold. */
@@ -27,7 +40,7 @@ export function capacityPerProcess(limits: MachineLimits): number {
 
 /** Why the machine cannot make these connections, each with what to change. Empty when it can. */
 export function findObstacles(wish: Wish, limits: MachineLimits): string[] {
-  const { connections, processes, sourceAddresses } = wish;
+  const { connections, processes, sourceAddresses, isLoopback, isTls } = wish;
   const obstacles: string[] = [];
   const perProcess = capacityPerProcess(limits);
   if (connections > processes * perProcess) {
@@ -51,6 +64,19 @@ export function findObstacles(wish: Wish, limits: MachineLimits): string[] {
         'raise net.netfilter.nf_conntrack_max, or connects will stall without an error.',
     );
   }
+  const ends = isLoopback ? 2 : 1;
+  if (connections * ends > limits.filesLeft) {
+    obstacles.push(
+      `the system takes ${limits.filesLeft} more open files, and ${connections} connections need ${connections * ends}: raise fs.file-max.`,
+    );
+  }
+  const perConnection = KERNEL_BYTES_PER_END * ends + (isTls ? TLS_CLIENT_BYTES : CLIENT_BYTES);
+  if (connections * perConnection > limits.availableBytes) {
+    obstacles.push(
+      `${connections} connections need about ${toGigabytes(connections * perConnection)} GB of memory` +
+        `${isLoopback ? ' for both ends' : ''}, and ${toGigabytes(limits.availableBytes)} GB are available: ask for fewer.`,
+    );
+  }
   return obstacles;
 }
 
@@ -59,11 +85,19 @@ export function readLimits(): MachineLimits {
   const [low = 32_768, high = 60_999] = readNumbers('/proc/sys/net/ipv4/ip_local_port_range') ?? [];
   const [tracked] = readNumbers('/proc/sys/net/netfilter/nf_conntrack_count') ?? [];
   const [maxTracked] = readNumbers('/proc/sys/net/netfilter/nf_conntrack_max') ?? [];
+  const [openedFiles = 0, , maxFiles = Number.MAX_SAFE_INTEGER] = readNumbers('/proc/sys/fs/file-nr') ?? [];
+  const available = /^MemAvailable: +(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1] ?? 0;
   return {
     maxOpenFiles: openFiles === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(openFiles ?? 1024),
     ports: high - low + 1,
     conntrackLeft: tracked === undefined || maxTracked === undefined ? null : maxTracked - tracked,
+    filesLeft: maxFiles - openedFiles,
+    availableBytes: Number(available) * 1024,
   };
+}
+
+function toGigabytes(bytes: number): string {
+  return (bytes / 1e9).toFixed(1);
 }
 
 function readNumbers(path: string): number[] | undefined {

@@ -1,6 +1,8 @@
+import { ClientState } from './client-table.ts';
 import { type ClientEvents, Clients } from './clients.ts';
 import { type EchoFindings, type EchoPlan, EchoRun } from './echo-run.ts';
 import { LoadError } from './errors.ts';
+import { Latencies } from './latencies.ts';
 import { Opener } from './opener.ts';
 import {
   assertNever,
@@ -10,9 +12,12 @@ import {
   type Progress,
   type Question,
 } from './process-messages.ts';
+import { PublicationWatch, type WatchFindings } from './publication-watch.ts';
 import { type Report, Tally } from './tally.ts';
 
 const PROGRESS_INTERVAL_MS = 200;
+/** Progress reports between two that tell latencies. */
+const INTERVAL_REPORTS = 5;
 
 /** The connections of one process, and the commands that concern them. */
 class LoadProcess implements ClientEvents {
@@ -21,7 +26,11 @@ class LoadProcess implements ClientEvents {
   readonly #opener: Opener;
   readonly #onProgress: (progress: Progress) => void;
   readonly #ticker: NodeJS.Timeout;
+  /** Latencies since they were told last. */
+  readonly #interval = new Latencies();
   #echo: EchoRun | undefined;
+  #watch: PublicationWatch | undefined;
+  #reports = 0;
   #wasSatisfied = false;
   #openCount = 0;
   #onAllGone: (() => void) | undefined;
@@ -37,7 +46,7 @@ class LoadProcess implements ClientEvents {
 
   opened(slot: number): void {
     this.#openCount++;
-    this.#tally.opened();
+    this.#tally.opened(slot);
     this.#opener.opened(slot);
   }
 
@@ -49,6 +58,7 @@ class LoadProcess implements ClientEvents {
   message(slot: number, bytes: Buffer, start: number, length: number): void {
     this.#tally.message(slot);
     this.#echo?.message(slot, bytes, start, length);
+    this.#watch?.message(slot, bytes, start, length);
   }
 
   closing(slot: number, code: string | null): void {
@@ -69,6 +79,11 @@ class LoadProcess implements ClientEvents {
     if (this.#tally.isSatisfied !== this.#wasSatisfied) this.#tellProgress();
   }
 
+  /** What the watch has seen, if there is one. */
+  watchFindings(): WatchFindings | undefined {
+    return this.#watch?.findings();
+  }
+
   report(): Report {
     return this.#tally.report(this.#opener.pending);
   }
@@ -84,6 +99,12 @@ class LoadProcess implements ClientEvents {
         return undefined;
       case 'echo':
         return await this.#runEcho(command.plan);
+      case 'watch':
+        this.#watch = new PublicationWatch(this.#clients.table, this.#interval);
+        return undefined;
+      case 'pause':
+        this.#pause(command.count);
+        return undefined;
       case 'expect':
         this.#tally.expect(command.messages);
         this.#wasSatisfied = false;
@@ -108,12 +129,21 @@ class LoadProcess implements ClientEvents {
   }
 
   async #runEcho(plan: EchoPlan): Promise<EchoFindings> {
-    const echo = new EchoRun(this.#clients, plan);
+    const echo = new EchoRun(this.#clients, plan, this.#interval);
     this.#echo = echo;
     try {
       return await echo.run();
     } finally {
       this.#echo = undefined;
+    }
+  }
+
+  #pause(count: number): void {
+    const { capacity, states } = this.#clients.table;
+    for (let slot = 0, paused = 0; slot < capacity && paused < count; slot++) {
+      if (states[slot] !== ClientState.open) continue;
+      this.#clients.pause(slot);
+      paused++;
     }
   }
 
@@ -128,12 +158,17 @@ class LoadProcess implements ClientEvents {
   }
 
   #tellProgress(): void {
-    const progress = this.#tally.progress(this.#opener.pending);
+    const progress = {
+      ...this.#tally.progress(this.#opener.pending),
+      deliveries: this.#watch?.deliveries ?? 0,
+    };
     this.#wasSatisfied = progress.isSatisfied;
+    const tellsLatencies = ++this.#reports % INTERVAL_REPORTS === 0 && this.#interval.count > 0;
     const text = JSON.stringify(progress);
-    if (text === this.#lastProgress) return;
+    if (text === this.#lastProgress && !tellsLatencies) return;
     this.#lastProgress = text;
-    this.#onProgress(progress);
+    this.#onProgress(tellsLatencies ? { ...progress, interval: this.#interval.encode() } : progress);
+    if (tellsLatencies) this.#interval.reset();
   }
 }
 
@@ -160,8 +195,14 @@ export function serveCoordinator(): void {
       } else {
         echo = await load.obey(command);
       }
-      const report = load.report();
-      say(echo === undefined ? { type: 'answer', id, report } : { type: 'answer', id, report, echo });
+      const watch = load.watchFindings();
+      say({
+        type: 'answer',
+        id,
+        report: load.report(),
+        ...(echo === undefined ? {} : { echo }),
+        ...(watch === undefined ? {} : { watch }),
+      });
     } catch (error) {
       say({ type: 'failure', id, message: error instanceof Error ? error.message : String(error) });
     }

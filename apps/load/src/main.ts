@@ -2,25 +2,28 @@ import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import { obeyCommands } from './control.ts';
 import { Coordinator } from './coordinator.ts';
-import { LoadError } from './errors.ts';
+import { LoadError, type LoadErrorCode } from './errors.ts';
 import { serveCoordinator } from './load-process.ts';
 import { createProgram, type LoadOptions } from './options.ts';
 import { LOAD_PROCESS_ARGUMENT } from './process-link.ts';
 import { runSession } from './session.ts';
 import { formatProgress, formatResult } from './summary.ts';
+import { resolveTarget } from './target.ts';
 
 const EXIT_UNEXPECTED = 1;
 const EXIT_NOT_BEGUN = 2;
+/** Errors that come when connections are open. */
+const BEGUN: ReadonlySet<LoadErrorCode> = new Set<LoadErrorCode>(['LOAD_ERR_PROCESS', 'LOAD_ERR_PUBLISH']);
 
 async function run(options: LoadOptions): Promise<void> {
   const stop = new AbortController();
   const abort = () => stop.abort();
   process.on('SIGINT', abort).on('SIGTERM', abort);
-  const { url, channels, processes, connections, sourceAddresses, timeoutMs } = options;
+  const { url, processes, connections, sourceAddresses, timeoutMs } = options;
+  const target = await resolveTarget(url, options);
   const coordinator = await Coordinator.start({
     entry: fileURLToPath(import.meta.url),
-    url,
-    channels,
+    target,
     processes,
     connections,
     sourceAddresses,
@@ -64,8 +67,16 @@ function writeLine(line: string): void {
 /** One live line on a terminal; one line a second elsewhere. */
 function showProgress(coordinator: Coordinator): NodeJS.Timeout {
   const startedAt = performance.now();
+  let lastAt = startedAt;
+  let lastMessages = 0;
   return setInterval(() => {
-    const line = formatProgress(coordinator.progress, (performance.now() - startedAt) / 1000);
+    const now = performance.now();
+    const { progress } = coordinator;
+    const messagesPerSecond = ((progress.messages - lastMessages) * 1000) / (now - lastAt);
+    lastAt = now;
+    lastMessages = progress.messages;
+    const interval = coordinator.takeInterval();
+    const line = formatProgress(progress, (now - startedAt) / 1000, { messagesPerSecond, interval });
     process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${line}` : `${line}\n`);
   }, 1000);
 }
@@ -82,7 +93,7 @@ async function main(): Promise<void> {
       process.exitCode = error.exitCode === 0 ? 0 : EXIT_NOT_BEGUN;
     } else if (error instanceof LoadError) {
       process.stderr.write(`roost-load: ${error.message}\n`);
-      process.exitCode = error.code === 'LOAD_ERR_PROCESS' ? EXIT_UNEXPECTED : EXIT_NOT_BEGUN;
+      process.exitCode = BEGUN.has(error.code) ? EXIT_UNEXPECTED : EXIT_NOT_BEGUN;
     } else {
       throw error;
     }

@@ -1,13 +1,22 @@
 import { Command, Option } from 'commander';
 import { MIN_ECHO_BYTES } from './echo-run.ts';
-import { integerBetween, parseAddresses, parseDurationMs, parsePerSecond } from './units.ts';
+import { integerBetween, parseAddresses, parseDurationMs, parsePerSecond, parseShare } from './units.ts';
 
-type LoadMode = 'hold' | 'echo' | 'churn';
+const SCENARIOS = {
+  idle: 'opens and holds them',
+  echo: 'each sends messages and expects them back: a closed loop, or --rate',
+  broadcast: '--publish sends publications, which every connection expects',
+  churn: 'each is closed as soon as it is open',
+  storm: 'all are begun at once',
+  'slow-readers': 'broadcast, while a --slow share of the connections does not read',
+} as const;
+
+export type Scenario = keyof typeof SCENARIOS;
 
 /** What the command line says, defaults filled in. */
 export interface LoadOptions {
   readonly url: string;
-  readonly mode: LoadMode;
+  readonly scenario: Scenario;
   readonly control: boolean;
   readonly connections: number;
   /** null: as many as needed. */
@@ -17,54 +26,89 @@ export interface LoadOptions {
   readonly openPerSecond: number;
   readonly inFlight: number;
   readonly channels: readonly string[];
+  readonly headers: readonly string[];
+  readonly caFile: string | null;
+  readonly isInsecure: boolean;
   readonly holdMs: number;
   readonly expectMessages: number | null;
   readonly echoConnections: number | null;
+  /** Messages or publications a second; null: the scenario's own. */
+  readonly rate: number | null;
   readonly payloadBytes: number;
   readonly isBinary: boolean;
+  readonly publish: string | null;
+  readonly publishChannel: string | null;
+  readonly publishHeaders: readonly string[];
+  readonly slowShare: number;
+  readonly expectP99Ms: number | null;
+  readonly expectDeliveredShare: number | null;
   readonly timeoutMs: number;
   readonly json: boolean;
 }
 
 /** The types of commander's values follow from the parsers below. */
 interface Flags {
-  mode: LoadMode;
+  scenario: Scenario;
   control: boolean;
   connections: number;
   processes?: number;
   sourceAddresses: string[];
   ramp: number;
-  inFlight: number;
+  inFlight?: number;
   channel: string[];
+  header: string[];
+  ca?: string;
+  insecure: boolean;
   hold: number;
   expectMessages?: number;
   echoConnections?: number;
+  rate?: number;
   payloadBytes: number;
   binary: boolean;
+  publish?: string;
+  publishChannel?: string;
+  publishHeader: string[];
+  slow: number;
+  expectP99?: number;
+  expectDelivered?: number;
   timeout: number;
   json: boolean;
 }
 
-const EXAMPLES = `
+const DEFAULT_IN_FLIGHT = 256;
+
+const HELP = `
+Scenarios:
+${Object.entries(SCENARIOS)
+  .map(([name, does]) => `  ${name.padEnd(13)} ${does}`)
+  .join('\n')}
+
+Latencies of echo --rate, broadcast and slow-readers count from when a message was due, not from when it could be
+sent: a stall shows in every message that was due meanwhile. Those of the closed loop count from the sending.
+
 Examples:
-  roost-load ws://127.0.0.1:8080/plain --connections 1000 --channel news --expect-messages 1
-  roost-load ws://127.0.0.1:8080/plain --connections 30000 --source-addresses 127.0.0.2-127.0.0.9 --ramp 5000/s
-  roost-load ws://127.0.0.1:8080/echo --mode echo --connections 1000 --hold 5s --json
+  roost-load ws://127.0.0.1:8080/plain --connections 30000 --channel news --source-addresses 127.0.0.2-127.0.0.9 --ramp 5000/s --hold 60s
+  roost-load ws://127.0.0.1:8080/echo --scenario echo --connections 1000 --rate 20000/s --hold 10s --expect-p99 20ms
+  roost-load ws://127.0.0.1:8080/plain --scenario broadcast --channel news --publish redis://127.0.0.1 \\
+    --publish-channel roost:channel:news --rate 2/s --expect-delivered 100%
+  roost-load wss://example.com/socket?user={i} --scenario storm --connections 5000 --header 'Authorization: Bearer …'
 
 Exit codes: 0 all went as expected, 1 it did not, 2 nothing was begun.`;
+
+/** A flag that may be given again. */
+function repeated(value: string, values: string[]): string[] {
+  return [...values, value];
+}
 
 /** The program, with what to do when its arguments are right. */
 export function createProgram(run: (options: LoadOptions) => Promise<void>): Command {
   return new Command('roost-load')
-    .description('Opens WebSocket connections over several processes, holds them, and counts what arrives.')
-    .argument('<url>', 'ws:// URL; {i} in it stands for the number of the connection, from 0')
+    .description('Puts load on a WebSocket server from several processes, and says what came back, and when.')
+    .argument('<url>', 'ws:// or wss:// URL; {i} in it stands for the number of the connection, from 0')
     .addOption(
-      new Option(
-        '--mode <mode>',
-        'hold: open and wait; echo: a closed loop; churn: open and close, once each',
-      )
-        .choices(['hold', 'echo', 'churn'])
-        .default('hold'),
+      new Option('--scenario <name>', 'what to do with the connections: see below')
+        .choices(Object.keys(SCENARIOS))
+        .default('idle'),
     )
     .option(
       '--connections <n>',
@@ -84,42 +128,77 @@ export function createProgram(run: (options: LoadOptions) => Promise<void>): Com
       [],
     )
     .option('--ramp <rate>', 'connections begun a second, e.g. 5000/s (default: no pace)', parsePerSecond, 0)
-    .option('--in-flight <n>', 'connections in their handshake at a time', integerBetween(1, 100_000), 256)
     .option(
-      '--channel <name>',
-      'adds channel=<name> to the query; may be repeated',
-      (name, names: string[]) => [...names, name],
+      '--in-flight <n>',
+      `connections in their handshake at a time (default: ${DEFAULT_IN_FLIGHT}, in a storm all)`,
+      integerBetween(1, 10_000_000),
+    )
+    .option('--channel <name>', 'adds channel=<name> to the query; may be repeated', repeated, [])
+    .option('--header <line>', 'adds a line to the request head; may be repeated', repeated, [])
+    .option('--ca <file>', 'PEM file of authorities to trust with wss://')
+    .option('--insecure', 'trust any certificate', false)
+    .option('--hold <time>', 'how long to hold them, to echo, or to publish', parseDurationMs, 10_000)
+    .option(
+      '--rate <rate>',
+      'echo: messages a second of all together (default: a closed loop); broadcast: publications a second (default: 1/s)',
+      parsePerSecond,
+    )
+    .option('--payload-bytes <n>', 'size of a message', integerBetween(MIN_ECHO_BYTES, 65_535), 64)
+    .option('--echo-connections <n>', 'connections that echo (default: all)', integerBetween(1, 10_000_000))
+    .option('--binary', 'echo binary messages instead of text', false)
+    .option(
+      '--publish <how>',
+      'a redis:// URL, an http:// URL to POST {"channel","data"} to, or a shell command with {data} in it',
+    )
+    .option('--publish-channel <name>', 'channel of the publications (default: that of --channel)')
+    .option(
+      '--publish-header <line>',
+      'header of the POST, e.g. "X-API-Key: …"; may be repeated',
+      repeated,
       [],
     )
-    .option('--hold <time>', 'how long to hold them, or to echo', parseDurationMs, 10_000)
+    .option('--slow <share>', 'connections that do not read, e.g. 1%', parseShare, 0.01)
     .option(
       '--expect-messages <n>',
-      'each connection must receive exactly n; ends as soon as all have',
+      'idle: each connection must receive exactly n; ends as soon as all have',
       integerBetween(0, 0xffff_ffff),
     )
-    .option('--echo-connections <n>', 'connections that echo (default: all)', integerBetween(1, 10_000_000))
-    .option('--payload-bytes <n>', 'size of an echo', integerBetween(MIN_ECHO_BYTES, 65_535), 64)
-    .option('--binary', 'echo binary messages instead of text', false)
+    .option('--expect-p99 <time>', 'latency that 99 % must keep (storm: of the handshakes)', parseDurationMs)
+    .option(
+      '--expect-delivered <share>',
+      'publications that must arrive, e.g. 100%, of those who read',
+      parseShare,
+    )
     .option('--timeout <time>', 'how long one handshake may take', parseDurationMs, 30_000)
     .option('--json', 'print the result as one line of JSON', false)
     .option('--control', 'obey commands from stdin, one JSON object a line', false)
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', HELP)
     .action((url: string, flags: Flags) =>
       run({
         url,
-        mode: flags.mode,
+        scenario: flags.scenario,
         control: flags.control,
         connections: flags.connections,
         processes: flags.processes ?? null,
         sourceAddresses: flags.sourceAddresses,
         openPerSecond: flags.ramp,
-        inFlight: flags.inFlight,
+        inFlight: flags.inFlight ?? (flags.scenario === 'storm' ? flags.connections : DEFAULT_IN_FLIGHT),
         channels: flags.channel,
+        headers: flags.header,
+        caFile: flags.ca ?? null,
+        isInsecure: flags.insecure,
         holdMs: flags.hold,
         expectMessages: flags.expectMessages ?? null,
         echoConnections: flags.echoConnections ?? null,
+        rate: flags.rate ?? null,
         payloadBytes: flags.payloadBytes,
         isBinary: flags.binary,
+        publish: flags.publish ?? null,
+        publishChannel: flags.publishChannel ?? flags.channel[0] ?? null,
+        publishHeaders: flags.publishHeader,
+        slowShare: flags.slow,
+        expectP99Ms: flags.expectP99 ?? null,
+        expectDeliveredShare: flags.expectDelivered ?? null,
         timeoutMs: flags.timeout,
         json: flags.json,
       }),

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type { EchoFindings } from './echo-run.ts';
 import { LoadError } from './errors.ts';
 import type { Command, ProcessMessage, Progress } from './process-messages.ts';
+import type { WatchFindings } from './publication-watch.ts';
 import type { Report } from './tally.ts';
 
 /** First argument that makes the program a load process. */
@@ -10,6 +11,7 @@ export const LOAD_PROCESS_ARGUMENT = 'load-process';
 export interface CommandResult {
   readonly report: Report;
   readonly echo: EchoFindings | undefined;
+  readonly watch: WatchFindings | undefined;
 }
 
 interface Waiting {
@@ -21,8 +23,9 @@ const NO_PROGRESS: Progress = {
   pending: 0,
   open: 0,
   connected: 0,
-  failed: 0,
+  failed: {},
   messages: 0,
+  deliveries: 0,
   isSatisfied: false,
 };
 
@@ -31,7 +34,7 @@ export class ProcessLink {
   readonly pid: number | undefined;
   /** What the process last said of itself. */
   progress: Progress = NO_PROGRESS;
-  readonly #onProgress: () => void;
+  readonly #onProgress: (progress: Progress | undefined) => void;
   readonly #child: ChildProcess;
   readonly #exited: Promise<void>;
   readonly #waiting = new Map<number, Waiting>();
@@ -39,10 +42,10 @@ export class ProcessLink {
   #failure: LoadError | undefined;
 
   /**
-   * `entry` is the program's main module, which is run again as a load process. `onProgress` is called when `progress`
-   * or `failure` has changed.
+   * `entry` is the program's main module, which is run again as a load process. `onProgress` is called with what the
+   * process says of itself, and without when `failure` has changed.
    */
-  constructor(entry: string, onProgress: () => void) {
+  constructor(entry: string, onProgress: (progress: Progress | undefined) => void) {
     this.#onProgress = onProgress;
     this.#child = fork(entry, [LOAD_PROCESS_ARGUMENT], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.pid = this.#child.pid;
@@ -85,13 +88,13 @@ export class ProcessLink {
   #receive(message: ProcessMessage): void {
     if (message.type === 'progress') {
       this.progress = message.progress;
-      this.#onProgress();
+      this.#onProgress(message.progress);
       return;
     }
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.type === 'failure') waiting?.reject(new LoadError('LOAD_ERR_PROCESS', message.message));
-    else waiting?.resolve({ report: message.report, echo: message.echo });
+    else waiting?.resolve({ report: message.report, echo: message.echo, watch: message.watch });
   }
 
   #fail(what: string, cause?: unknown): void {
@@ -100,6 +103,6 @@ export class ProcessLink {
     });
     for (const waiting of this.#waiting.values()) waiting.reject(this.#failure);
     this.#waiting.clear();
-    this.#onProgress();
+    this.#onProgress(undefined);
   }
 }

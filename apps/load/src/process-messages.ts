@@ -1,5 +1,6 @@
 import type { EchoFindings, EchoPlan } from './echo-run.ts';
 import type { OpenPlan } from './opener.ts';
+import type { WatchFindings } from './publication-watch.ts';
 import type { Report } from './tally.ts';
 import type { Target } from './target.ts';
 
@@ -20,6 +21,10 @@ export type Command =
   | { readonly type: 'cancel' }
   /** Answered when the run is over. */
   | { readonly type: 'echo'; readonly plan: EchoPlan }
+  /** Begins to look for publications, anew. */
+  | { readonly type: 'watch' }
+  /** That many open connections stop reading. */
+  | { readonly type: 'pause'; readonly count: number }
   | { readonly type: 'expect'; readonly messages: number }
   | { readonly type: 'reset' }
   /** Answered when all are gone. */
@@ -33,7 +38,13 @@ export interface Question {
 
 /** A load process says these: an answer to a question, or, on its own, how far it is. */
 export type ProcessMessage =
-  | { readonly type: 'answer'; readonly id: number; readonly report: Report; readonly echo?: EchoFindings }
+  | {
+      readonly type: 'answer';
+      readonly id: number;
+      readonly report: Report;
+      readonly echo?: EchoFindings;
+      readonly watch?: WatchFindings;
+    }
   | { readonly type: 'failure'; readonly id: number; readonly message: string }
   | { readonly type: 'progress'; readonly progress: Progress };
 
@@ -42,10 +53,15 @@ export interface Progress {
   readonly pending: number;
   readonly open: number;
   readonly connected: number;
-  readonly failed: number;
+  /** By reason. */
+  readonly failed: Readonly<Record<string, number>>;
   readonly messages: number;
+  /** Publications that were delivered since the watch began. */
+  readonly deliveries: number;
   /** Every open connection has what is expected, and there is one. */
   readonly isSatisfied: boolean;
+  /** Latencies of echoes or deliveries since the last time that there were some to tell, at most one a second. */
+  readonly interval?: string;
 }
 
 /** Makes a switch over a union complete at compile time. */

@@ -1,5 +1,8 @@
+import { runBroadcast, type BroadcastResult } from './broadcast.ts';
 import type { Coordinator, EchoResult } from './coordinator.ts';
-import type { LoadOptions } from './options.ts';
+import { findFailures } from './expectations.ts';
+import { Latencies, type LatencySummary } from './latencies.ts';
+import type { LoadOptions, Scenario } from './options.ts';
 import type { Report } from './tally.ts';
 
 /** When all have what they expect, a second copy would come right behind the first. */
@@ -8,21 +11,24 @@ const SETTLE_MS = 250;
 /** What a run found; `--json` prints it. */
 export interface Result extends Report {
   readonly url: string;
-  readonly mode: LoadOptions['mode'];
+  readonly scenario: Scenario;
   readonly connections: number;
   readonly processes: number;
   /** Until the last connection had opened or failed. */
   readonly openSeconds: number;
   readonly seconds: number;
+  /** From the beginning of connect(2) to the whole 101. */
+  readonly handshakeMs: LatencySummary;
   readonly echo: EchoResult | null;
+  readonly broadcast: BroadcastResult | null;
   /** What did not go as expected, one sentence each. */
   readonly failures: readonly string[];
   readonly ok: boolean;
 }
 
 /**
- * One run from the command line: opens, holds or echoes, and reports. An abort of `signal` ends it early; what was
- * reached by then is judged.
+ * One run from the command line: opens, does what the scenario says, and reports. An abort of `signal` ends it early;
+ * what was reached by then is judged.
  */
 export async function runSession(
   coordinator: Coordinator,
@@ -40,32 +46,49 @@ export async function runSession(
     count: options.connections,
     perSecond: options.openPerSecond,
     inFlight: options.inFlight,
-    isChurn: options.mode === 'churn',
+    isChurn: options.scenario === 'churn',
   });
   signal.removeEventListener('abort', cancel);
   const openSeconds = secondsSoFar();
   let echo: EchoResult | null = null;
-  if (options.mode === 'hold') {
-    await hold(coordinator, options, signal);
-  } else if (options.mode === 'echo' && !signal.aborted) {
-    echo = await coordinator.echo({
-      connections: options.echoConnections ?? options.connections,
-      milliseconds: options.holdMs,
-      payloadBytes: options.payloadBytes,
-      isBinary: options.isBinary,
-    });
+  let broadcast: BroadcastResult | null = null;
+  switch (options.scenario) {
+    case 'idle':
+      await hold(coordinator, options, signal);
+      break;
+    case 'echo':
+      if (signal.aborted) break;
+      echo = await coordinator.echo({
+        connections: options.echoConnections ?? options.connections,
+        milliseconds: options.holdMs,
+        payloadBytes: options.payloadBytes,
+        isBinary: options.isBinary,
+        perSecond: options.rate ?? 0,
+      });
+      break;
+    case 'broadcast':
+    case 'slow-readers':
+      broadcast = await runBroadcast(coordinator, options, signal);
+      break;
+    default:
+    // churn and storm are over when all have opened or failed.
   }
   const report = await coordinator.report();
-  const failures = findFailures(report, echo, options);
+  const handshakes = new Latencies();
+  handshakes.add(report.handshakes);
+  const handshakeMs = handshakes.summary();
+  const failures = findFailures({ report, handshakeMs, echo, broadcast }, options);
   return {
     url: options.url,
-    mode: options.mode,
+    scenario: options.scenario,
     connections: options.connections,
     processes: coordinator.processCount,
     openSeconds,
     seconds: secondsSoFar(),
     ...report,
+    handshakeMs,
     echo,
+    broadcast,
     failures,
     ok: failures.length === 0,
   };
@@ -77,24 +100,4 @@ async function hold(coordinator: Coordinator, options: LoadOptions, signal: Abor
   } else if (await coordinator.waitForMessages(options.expectMessages, options.holdMs, signal)) {
     await coordinator.hold(SETTLE_MS, signal);
   }
-}
-
-function findFailures(report: Report, echo: EchoResult | null, options: LoadOptions): string[] {
-  const failures: string[] = [];
-  if (report.connected < options.connections) {
-    failures.push(
-      `${options.connections - report.connected} of ${options.connections} connections did not open.`,
-    );
-  }
-  const closed = Object.values(report.closes).reduce((sum, count) => sum + count, 0);
-  if (closed > 0) failures.push(`${closed} connections were closed by the server.`);
-  const expected = options.expectMessages;
-  if (expected !== null && report.connected > 0 && (report.fewest !== expected || report.most !== expected)) {
-    failures.push(
-      `each connection had to receive ${expected} messages, but they received from ${report.fewest} to ${report.most}.`,
-    );
-  }
-  if (echo !== null && echo.wrong > 0) failures.push(`${echo.wrong} echoes were not what had been sent.`);
-  if (echo !== null && echo.unanswered > 0) failures.push(`${echo.unanswered} messages were not answered.`);
-  return failures;
 }

@@ -1,4 +1,5 @@
 import { ClientState, type ClientTable } from './client-table.ts';
+import { Latencies } from './latencies.ts';
 import type { Progress } from './process-messages.ts';
 
 /** Counts of one load process, or the sum of several. Plain data. */
@@ -24,6 +25,8 @@ export interface Report {
   readonly satisfied: number;
   /** When the last message arrived, in ms since 1970 (fractions are microseconds); 0 if none did. */
   readonly lastMessageAt: number;
+  /** From the beginning of connect(2) to the whole 101, of all that opened; see Latencies.encode. */
+  readonly handshakes: string;
   /** User and system time of the process, in ms since its start. */
   readonly cpuMs: number;
 }
@@ -31,9 +34,9 @@ export interface Report {
 /** Keeps count of what happens to the clients of one process. */
 export class Tally {
   readonly #table: ClientTable;
+  readonly #handshakes = new Latencies();
   #connected = 0;
   #open = 0;
-  #failedCount = 0;
   #failed: Record<string, number> = {};
   #closes: Record<string, number> = {};
   #unended = 0;
@@ -53,12 +56,12 @@ export class Tally {
   }
 
   /** The cheap ones of the figures: no row is looked at. */
-  progress(pending: number): Progress {
+  progress(pending: number): Omit<Progress, 'interval' | 'deliveries'> {
     return {
       pending,
       open: this.#open,
       connected: this.#connected,
-      failed: this.#failedCount,
+      failed: { ...this.#failed },
       messages: this.#messages,
       isSatisfied: this.isSatisfied,
     };
@@ -69,14 +72,14 @@ export class Tally {
     return this.#open > 0 && this.#satisfied === this.#open;
   }
 
-  opened(): void {
+  opened(slot: number): void {
+    this.#handshakes.record((performance.now() - (this.#table.since[slot] ?? 0)) * 1000);
     this.#connected++;
     this.#open++;
     if (this.#expected === 0) this.#satisfied++;
   }
 
   fail(reason: string): void {
-    this.#failedCount++;
     this.#failed[reason] = (this.#failed[reason] ?? 0) + 1;
   }
 
@@ -118,7 +121,7 @@ export class Tally {
   reset(): void {
     this.#table.received.fill(0);
     this.#connected = this.#open;
-    this.#failedCount = 0;
+    this.#handshakes.reset();
     this.#failed = {};
     this.#closes = {};
     this.#unended = 0;
@@ -163,6 +166,7 @@ export class Tally {
       most,
       satisfied: this.#satisfied,
       lastMessageAt: this.#lastMessageAt === 0 ? 0 : performance.timeOrigin + this.#lastMessageAt,
+      handshakes: this.#handshakes.encode(),
       cpuMs: (user + system) / 1000,
     };
   }
@@ -170,6 +174,8 @@ export class Tally {
 
 /** Adds up the reports of all processes. */
 export function mergeReports(reports: readonly Report[]): Report {
+  const handshakes = new Latencies();
+  for (const report of reports) handshakes.add(report.handshakes);
   const sum = (pick: (report: Report) => number) =>
     reports.reduce((total, report) => total + pick(report), 0);
   const fewest = reports.filter((report) => report.connected > 0).map((report) => report.fewest);
@@ -190,11 +196,13 @@ export function mergeReports(reports: readonly Report[]): Report {
     most: Math.max(0, ...reports.map((report) => report.most)),
     satisfied: sum((report) => report.satisfied),
     lastMessageAt: Math.max(0, ...reports.map((report) => report.lastMessageAt)),
+    handshakes: handshakes.encode(),
     cpuMs: sum((report) => report.cpuMs),
   };
 }
 
-function mergeCounts(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+/** Adds up counts by name. */
+export function mergeCounts(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const merged: Record<string, number> = {};
   for (const counts of all) {
     for (const [key, count] of Object.entries(counts)) merged[key] = (merged[key] ?? 0) + count;

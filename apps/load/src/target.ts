@@ -1,6 +1,17 @@
+import { readFileSync } from 'node:fs';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { LoadError } from './errors.ts';
+
+/** How TLS is spoken. */
+export interface TlsTarget {
+  /** For SNI and the certificate's name. */
+  readonly servername: string;
+  /** PEM of the authorities to trust; null: those of Node. */
+  readonly ca: string | null;
+  /** Any certificate will do. */
+  readonly isInsecure: boolean;
+}
 
 /** Where connections go. Plain data: it is sent to each load process. */
 export interface Target {
@@ -11,13 +22,26 @@ export interface Target {
   readonly authority: string;
   /** Path and query; `{i}` stands for the connection's number. */
   readonly path: string;
+  /** Further lines of the request head, `Name: value`; `{i}` as in the path. */
+  readonly headers: readonly string[];
+  /** null for `ws://`. */
+  readonly tls: TlsTarget | null;
+}
+
+export interface TargetOptions {
+  /** Added to the query as repeated `channel=`. */
+  readonly channels: readonly string[];
+  readonly headers: readonly string[];
+  /** Path of a PEM file. */
+  readonly caFile: string | null;
+  readonly isInsecure: boolean;
 }
 
 /**
- * Reads a `ws://` URL, adds `channels` to its query as repeated `channel=`, and resolves the host's name once.
- * Throws LOAD_ERR_OPTION for what is no such URL, or a name that does not resolve.
+ * Reads a `ws://` or `wss://` URL, and resolves the host's name once. Throws LOAD_ERR_OPTION for what is no such URL, a
+ * name that does not resolve, a header that is none, or a file that cannot be read.
  */
-export async function resolveTarget(url: string, channels: readonly string[]): Promise<Target> {
+export async function resolveTarget(url: string, options: TargetOptions): Promise<Target> {
   let parsed: URL;
   try {
     parsed = new URL(url);
@@ -26,22 +50,45 @@ export async function resolveTarget(url: string, channels: readonly string[]): P
       cause,
     });
   }
-  if (parsed.protocol !== 'ws:') {
-    throw new LoadError(
-      'LOAD_ERR_OPTION',
-      `the URL must begin with ws://, got "${url}": TLS is not spoken here, so load the port behind the proxy.`,
-    );
+  if (parsed.protocol !== 'ws:' && parsed.protocol !== 'wss:') {
+    throw new LoadError('LOAD_ERR_OPTION', `the URL must begin with ws:// or wss://, got "${url}".`);
   }
-  const query = channels.map((channel) => `channel=${encodeURIComponent(channel)}`).join('&');
+  for (const header of options.headers) {
+    if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e]*$/.test(header)) {
+      throw new LoadError(
+        'LOAD_ERR_OPTION',
+        `a header must be like "Name: value" in ASCII, got "${header}".`,
+      );
+    }
+  }
+  const query = options.channels.map((channel) => `channel=${encodeURIComponent(channel)}`).join('&');
   const search = parsed.search === '' ? (query === '' ? '' : `?${query}`) : joinQuery(parsed.search, query);
   const hostname = parsed.hostname.replace(/^\[|\]$/g, '');
+  const isTls = parsed.protocol === 'wss:';
   return {
     address: isIP(hostname) === 0 ? await resolveName(hostname) : hostname,
-    port: parsed.port === '' ? 80 : Number(parsed.port),
+    port: parsed.port === '' ? (isTls ? 443 : 80) : Number(parsed.port),
     authority: parsed.host,
     // Both URL and encodeURIComponent have escaped the braces of the placeholder.
     path: (parsed.pathname + search).replaceAll(/%7Bi%7D/gi, '{i}'),
+    headers: options.headers,
+    tls: isTls
+      ? {
+          // An address is no server name (RFC 6066 §3).
+          servername: isIP(hostname) === 0 ? hostname : '',
+          ca: options.caFile === null ? null : readCa(options.caFile),
+          isInsecure: options.isInsecure,
+        }
+      : null,
   };
+}
+
+function readCa(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new LoadError('LOAD_ERR_OPTION', `the file of --ca cannot be read: ${path}.`, { cause });
+  }
 }
 
 function joinQuery(search: string, query: string): string {

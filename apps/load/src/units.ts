@@ -26,6 +26,16 @@ export function parsePerSecond(text: string): number {
   return perSecond;
 }
 
+/** `1%` or `0.5%`: a share from 0 to 1. */
+export function parseShare(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)%$/.exec(text);
+  const percent = Number(match?.[1]);
+  if (!(percent <= 100)) {
+    throw new InvalidArgumentError(`A share is a percentage from 0% to 100%, such as 1%; got "${text}".`);
+  }
+  return percent / 100;
+}
+
 /** Makes a parser of integers within `min` and `max`. */
 export function integerBetween(min: number, max: number): (text: string) => number {
   return (text) => {
