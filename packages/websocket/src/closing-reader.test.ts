@@ -49,6 +49,28 @@ describe('ClosingReader', () => {
     expect([reader.closeCode, reader.closeReason]).toEqual([4009, 'iom']);
   });
 
+  it('discards compressed messages where they were agreed on', () => {
+    const reader = new ClosingReader();
+    const bytes = bytesOf(
+      'c1 87 00000000 f248cdc9c90700  42 81 00000000 00  80 80 00000000  88 82 00000000 03e8',
+    );
+    expect(reader.read(bytes, 0, bytes.length, 0)).toBe(true);
+    expect(reader.closeCode).toBe(1006);
+    reader.acceptsDeflated = true;
+    expect(reader.read(bytes, 0, bytes.length, 0)).toBe(true);
+    expect(reader.closeCode).toBe(1000);
+  });
+
+  it.each(['c0', 'c8', 'c9', 'd1', 'e1'])(
+    'takes %s for no frame, also where messages may be compressed',
+    (hex) => {
+      const reader = new ClosingReader();
+      reader.acceptsDeflated = true;
+      expect(reader.read(bytesOf(hex), 0, 1, 0)).toBe(true);
+      expect(reader.closeCode).toBe(1006);
+    },
+  );
+
   it('says how much of a discarded frame is to come', () => {
     const reader = new ClosingReader();
     const bytes = bytesOf('ffff 82 85 00000000 6162');

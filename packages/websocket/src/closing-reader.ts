@@ -8,6 +8,7 @@ const ABNORMAL_CODE = 1006;
 
 const FIN = 0x80;
 const RSV = 0x70;
+const RSV1 = 0x40;
 const MASKED = 0x80;
 const MASK_BYTES = 4;
 
@@ -18,6 +19,8 @@ const MASK_BYTES = 4;
  * header or of a close frame and must be given again before what follows them.
  */
 export class ClosingReader {
+  /** Before `read`: whether messages may be compressed, that is, have RSV1 (RFC 7692 §6). */
+  acceptsDeflated = false;
   /** After `read`: bytes of a discarded frame that are still to come. 0 to 2^31 − 1. */
   skipBytes = 0;
   /** After `read`: index up to which the bytes were used. */
@@ -48,14 +51,14 @@ export class ClosingReader {
       skip = 0;
       this.skipBytes = 0;
       this.consumed = at;
-      if (end - at < 2) return at < end && isNoFrame(bytes[at] ?? 0) && this.#end(ABNORMAL_CODE);
+      if (end - at < 2) return at < end && this.#isNoFrame(bytes[at] ?? 0) && this.#end(ABNORMAL_CODE);
 
       const first = bytes[at] ?? 0;
       const second = bytes[at + 1] ?? 0;
       let payloadBytes = second & 0x7f;
       let headerBytes = 2 + MASK_BYTES;
       const isControl = (first & 0x08) !== 0;
-      if (isNoFrame(first) || second < MASKED || (isControl && payloadBytes > 125)) {
+      if (this.#isNoFrame(first) || second < MASKED || (isControl && payloadBytes > 125)) {
         return this.#end(ABNORMAL_CODE);
       }
       if (payloadBytes === 126) headerBytes += 2;
@@ -97,12 +100,13 @@ export class ClosingReader {
     this.closeCode = closeCode;
     return true;
   }
-}
 
-/** Whether no frame begins with this byte: RSV bits, a reserved opcode, or a control frame in fragments. */
-function isNoFrame(first: number): boolean {
-  if ((first & RSV) !== 0) return true;
-  const opcode = first & 0x0f;
-  if (opcode > Opcode.pong || (opcode > Opcode.binary && opcode < Opcode.close)) return true;
-  return opcode >= Opcode.close && (first & FIN) === 0;
+  /** Whether no frame begins with this byte: RSV bits, a reserved opcode, or a control frame in fragments. */
+  #isNoFrame(first: number): boolean {
+    const opcode = first & 0x0f;
+    const isMessage = opcode === Opcode.text || opcode === Opcode.binary;
+    if ((first & (this.acceptsDeflated && isMessage ? RSV & ~RSV1 : RSV)) !== 0) return true;
+    if (opcode > Opcode.pong || (opcode > Opcode.binary && opcode < Opcode.close)) return true;
+    return opcode >= Opcode.close && (first & FIN) === 0;
+  }
 }

@@ -114,6 +114,20 @@ describe('compression', () => {
     expect(await harness.count('upgrades_compressed')).toBe(0);
   });
 
+  it('leaves the closing handshake alone when the client had compressed messages under way', async () => {
+    await start();
+    const client = await openDeflated();
+    await poll(() => opened.length).toBe(1);
+    opened[0]?.close(4000, 'bye');
+    expect((await client.read(7)).toString('hex')).toBe('88050fa0627965');
+    client.write(clientFrame(0xc1, Buffer.from(HELLO, 'hex')));
+    await harness.open();
+    client.write(clientFrame(0x88, Buffer.from('0fa0', 'hex')));
+    expect(await client.closed).toEqual({ errorCode: undefined });
+    await harness.counts('closed', 1);
+    expect(await harness.count('closed_abnormally')).toBe(0);
+  });
+
   it('is declined to who wants a window smaller than ours, and malformed offers are refused', async () => {
     await start({ minCompressBytes: 0 });
     const client = await harness.connect();

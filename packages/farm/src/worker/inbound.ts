@@ -40,7 +40,7 @@ export class Inbound {
 
   /** Bytes of a row in state closing: everything is discarded but the client's close frame. */
   receiveClosing(slot: number, bytes: Buffer, start: number, end: number): void {
-    const { inboundBuffer, lifecycle } = this.#core;
+    const { inboundBuffer, lifecycle, table } = this.#core;
     if (lifecycle.isCloseSettled(slot)) return;
     const skip = inboundBuffer.required(slot);
     let from = start;
@@ -52,6 +52,7 @@ export class Inbound {
       to = source.length;
     }
     const reader = this.#closingReader;
+    reader.acceptsDeflated = table.hasFlag(slot, RowFlag.deflate);
     if (reader.read(source, from, to, skip)) {
       lifecycle.closeAnswered(slot, reader.closeCode, reader.closeReason);
       return;
