@@ -1,5 +1,5 @@
 import { Command } from './frames.ts';
-import type { Transcript } from './stream.ts';
+import type { Manners, Transcript } from './stream.ts';
 
 /** What the application needs of a connection, on either side. */
 export interface Caller {
@@ -9,7 +9,7 @@ export interface Caller {
 }
 
 /** The application that both servers run: records every message, and does what its first byte says. */
-export function receive(transcript: Transcript, caller: Caller, data: Buffer, isBinary: boolean): void {
+export function receive({ transcript }: Run, caller: Caller, data: Buffer, isBinary: boolean): void {
   transcript.messages.push({ isBinary, data });
   switch (data[0]) {
     case Command.echo:
@@ -25,26 +25,43 @@ export function receive(transcript: Transcript, caller: Caller, data: Buffer, is
   }
 }
 
+/** The same at the start of a connection. */
+export function open({ manners }: Run, caller: Caller): void {
+  if (manners.atOpen === 'greet') caller.send(GREETING, false);
+  else if (manners.atOpen === 'close') caller.close(1000, 'the application does not stay');
+  else if (manners.atOpen === 'terminate') caller.terminate();
+}
+
+const GREETING = Buffer.from('welcome');
+
+/** One stream on one side. */
+export interface Run {
+  readonly transcript: Transcript;
+  readonly manners: Manners;
+  readonly onClosed: () => void;
+}
+
 /** The runs that are under way, by the index of their streams, which is the path that their clients ask for. */
 export class Runs {
-  readonly #transcripts = new Map<string, { transcript: Transcript; onClosed: () => void }>();
+  readonly #runs = new Map<string, Run>();
 
-  add(index: number, transcript: Transcript, onClosed: () => void): void {
-    this.#transcripts.set(`/${index}`, { transcript, onClosed });
+  add(index: number, run: Run): void {
+    this.#runs.set(`/${index}`, run);
   }
 
   remove(index: number): void {
-    this.#transcripts.delete(`/${index}`);
+    this.#runs.delete(`/${index}`);
   }
 
-  transcript(path: string): Transcript | undefined {
-    return this.#transcripts.get(path)?.transcript;
+  get(path: string): Run | undefined {
+    return this.#runs.get(path);
   }
 
   closed(path: string, code: number, reason: string): void {
-    const run = this.#transcripts.get(path);
+    const run = this.#runs.get(path);
     if (run === undefined) return;
-    run.transcript.close = { code, reason };
-    run.onClosed();
+    const isFirst = run.transcript.close === undefined;
+    run.transcript.close = { code, reason: isFirst ? reason : `called again: ${reason}` };
+    if (isFirst) run.onClosed();
   }
 }

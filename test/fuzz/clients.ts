@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { connect, EVENT_FIELDS, Interest, PollFlag, Poller, terminateDescriptor } from '@roost/poller';
 import type { Pause, Piece, Transcript } from './stream.ts';
 
@@ -6,9 +7,13 @@ export interface Errand {
   readonly port: number;
   readonly pieces: readonly Piece[];
   readonly isKeptAlive: boolean;
+  /** It reads nothing behind the 101 until all pieces are sent. */
+  readonly isLateReader: boolean;
   /** It waits for the server's end before it sends its own. */
   readonly isPatient: boolean;
   readonly lastPause: Pause;
+  /** Whether it may send its FIN after so many bytes; asked again with every turn. */
+  readonly mayEnd: (sentBytes: number) => boolean;
   readonly transcript: Transcript;
   /** The TCP connection is over. */
   readonly onDone: () => void;
@@ -21,13 +26,18 @@ interface Client {
   piece: number;
   /** Bytes of it that the kernel has taken. */
   sent: number;
+  /** And of all so far. */
+  sentBytes: number;
   isPaused: boolean;
   /** Set once the pause before the next piece, or before FIN, is over. */
   isRested: boolean;
   /** Whether the answer to the plain request is still to come; its bytes are nobody's business. */
   isAsking: boolean;
   hasHead: boolean;
+  isDeaf: boolean;
   isFinished: boolean;
+  /** A send has failed, and taken the socket's error with it: recv will speak of a plain end. */
+  isReset: boolean;
   received: Buffer[];
 }
 
@@ -35,6 +45,11 @@ interface Client {
 const SOURCE_ADDRESSES = 200;
 const PLAIN_REQUEST = Buffer.from('GET /plain HTTP/1.1\r\nHost: localhost\r\n\r\n');
 const HEAD_END = '\r\n\r\n';
+
+/** Resolves when the event loop has turned so often. */
+export async function afterTurns(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await nextTurn();
+}
 
 /** TCP clients that send their pieces as they are told, over one epoll set: a Node socket each would cost more than what is tested. */
 export class Clients {
@@ -71,11 +86,14 @@ export class Clients {
       slot,
       piece: isAsking ? -1 : 0,
       sent: 0,
+      sentBytes: 0,
       isPaused: false,
       isRested: false,
       isAsking,
       hasHead: false,
+      isDeaf: false,
       isFinished: false,
+      isReset: false,
       received: [],
     };
     this.#poller.watch(slot, Interest.readable | Interest.writable);
@@ -101,7 +119,7 @@ export class Clients {
       if (client === undefined || events[at + 1] !== this.#generations[slot]) continue;
       const flags = events[at + 2] ?? 0;
       if ((flags & PollFlag.writable) !== 0) {
-        this.#poller.setInterest(slot, Interest.readable);
+        this.#listen(client, false);
         this.#proceed(client);
       }
       if ((flags & PollFlag.data) !== 0) {
@@ -110,7 +128,8 @@ export class Clients {
       }
       if (this.#clients[slot] !== client) continue;
       if ((flags & PollFlag.end) !== 0) this.#end(client, 'fin');
-      else if ((flags & (PollFlag.error | PollFlag.hangup)) !== 0) this.#end(client, 'reset');
+      else if ((flags & PollFlag.error) !== 0) this.#end(client, 'reset');
+      else if ((flags & PollFlag.hangup) !== 0) this.#hearAgain(client);
     }
   }
 
@@ -123,6 +142,10 @@ export class Clients {
       client.received = [];
     } else {
       client.hasHead = true;
+      if (client.errand.isLateReader && !client.isFinished) {
+        client.isDeaf = true;
+        this.#listen(client, false);
+      }
     }
     this.#proceed(client);
   }
@@ -132,20 +155,30 @@ export class Clients {
     const { errand } = client;
     while (!client.isFinished) {
       if (client.piece < 0) {
-        this.#poller.send(client.slot, PLAIN_REQUEST, 0, PLAIN_REQUEST.length);
+        client.sentBytes += this.#poller.send(client.slot, PLAIN_REQUEST, 0, PLAIN_REQUEST.length);
         client.piece = 0;
       }
       if (client.isAsking || client.isPaused) return;
       const piece = errand.pieces[client.piece];
       if (piece?.isAfterHead === true && !client.hasHead) return;
-      if (piece === undefined && errand.isPatient) return;
+      // ws does not answer clients that have ended while its hook decides; the worker does.
+      if (piece === undefined && !client.hasHead) return;
+      if (piece === undefined && errand.isPatient) {
+        this.#hearAgain(client);
+        return;
+      }
       if (!client.isRested && client.sent === 0) {
         client.isRested = true;
         if (this.#rest(client, piece?.pause ?? errand.lastPause)) return;
       }
       if (piece === undefined) {
+        if (!errand.mayEnd(client.sentBytes)) {
+          this.#rest(client, { turns: 1, ms: 0 });
+          return;
+        }
         client.isFinished = true;
         this.#poller.shutdownWrite(client.slot);
+        this.#hearAgain(client);
         return;
       }
       const rest = piece.bytes.length - client.sent;
@@ -153,17 +186,31 @@ export class Clients {
       // The server has gone: what it said before is still to be read.
       if (sent < 0) {
         client.isFinished = true;
+        client.isReset = true;
+        this.#hearAgain(client);
         return;
       }
+      client.sentBytes += sent;
       if (sent < rest) {
         client.sent += sent;
-        this.#poller.setInterest(client.slot, Interest.readable | Interest.writable);
+        this.#listen(client, true);
         return;
       }
       client.piece++;
       client.sent = 0;
       client.isRested = false;
     }
+  }
+
+  #listen(client: Client, wantsToSend: boolean): void {
+    const readable = client.isDeaf ? Interest.paused : Interest.readable;
+    this.#poller.setInterest(client.slot, readable | (wantsToSend ? Interest.writable : 0));
+  }
+
+  #hearAgain(client: Client): void {
+    if (!client.isDeaf) return;
+    client.isDeaf = false;
+    this.#listen(client, false);
   }
 
   /** False when there is nothing to wait for. */
@@ -201,7 +248,7 @@ export class Clients {
   #end(client: Client, how: Transcript['end']): void {
     const { slot, errand } = client;
     errand.transcript.received = Buffer.concat(client.received);
-    errand.transcript.end = how;
+    errand.transcript.end = client.isReset && how === 'fin' ? 'reset' : how;
     client.isFinished = true;
     this.#clients[slot] = undefined;
     this.#poller.unwatch(slot);

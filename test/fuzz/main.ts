@@ -7,7 +7,7 @@ import { generateStream } from './stream-generator.ts';
 import { runStreams, StreamFuzzer } from './streams.ts';
 
 const MAX_MISMATCHES = 5;
-const IN_FLIGHT = 384;
+const IN_FLIGHT = 192;
 const PROGRESS_EVERY = 20_000;
 
 /**

@@ -21,6 +21,8 @@ export async function minimise(
   if (!(await attempt(stream))) return stream;
   await attempt({ ...smallest, cuts: [] });
   await attempt({ ...smallest, isKeptAlive: false });
+  await attempt({ ...smallest, isLateReader: false });
+  await attempt({ ...smallest, manners: { upgradeTurns: 0, atOpen: 'nothing' } });
   await attempt({ ...smallest, lastPause: NO_PAUSE });
   for (let at = smallest.units.length - 1; at >= 0; at--) await attempt(withoutUnit(smallest, at));
   for (let at = smallest.cuts.length - 1; at >= 0; at--) await attempt(withoutCut(smallest, at));

@@ -1,23 +1,26 @@
+// The leading underscores are ws's.
+/* oxlint-disable no-underscore-dangle */
 import type { Writable } from 'node:stream';
-import { Receiver } from 'ws';
-import { CLOSE, Command } from './frames.ts';
-import { MAX_FRAGMENTS, PROFILES, type Stream } from './stream.ts';
+import { extension, PerMessageDeflate, Receiver } from 'ws';
+import { Command } from './frames.ts';
+import { COMPRESSION, MAX_FRAGMENTS, PROFILES, type Stream } from './stream.ts';
 
 declare module 'ws' {
   /** Missing in the types. The members are ws's own (lib/receiver.js). */
   // oxlint-disable-next-line no-shadow
   export class Receiver extends Writable {
-    constructor(options: { isServer: true; maxPayload: number; maxFragments: number });
+    constructor(options: {
+      isServer: true;
+      extensions: Record<string, unknown>;
+      maxPayload: number;
+      maxFragments: number;
+    });
     readonly _errored: boolean;
-    readonly _bufferedBytes: number;
-    readonly _opcode: number;
+    readonly _fin: boolean;
     readonly _state: number;
+    readonly _bufferedBytes: number;
   }
 }
-
-/** GET_MASK and GET_DATA in ws's lib/receiver.js. */
-const RECEIVER_AT_MASK = 3;
-const RECEIVER_IN_PAYLOAD = 4;
 
 /** What ws's own receiver makes of the whole stream, given at once. */
 export interface Foretold {
@@ -27,25 +30,25 @@ export interface Foretold {
   readonly isTerminated: boolean;
   /** The stream breaks the protocol or a limit. */
   readonly isFaulty: boolean;
+  /** The fault is in a compressed fragment that is not the last of its message. */
+  readonly isFaultyEarly: boolean;
   /** A good close frame comes, and nothing before it ends the connection. */
   readonly isConcluded: boolean;
-  /** It ends within a close frame. */
-  readonly isCutInClose: boolean;
   /** Bytes behind what ends the connection: nobody will read them. */
   readonly bytesBehindEnd: number;
 }
 
+/** INFLATING in ws's lib/receiver.js. */
+const RECEIVER_INFLATING = 5;
+
 /** Says how a stream will end, so that the client knows what to wait for, and the comparison what may differ. */
-export function foretell(stream: Stream): Foretold {
-  const receiver = new Receiver({
-    isServer: true,
-    maxPayload: PROFILES[stream.profile]?.maxMessageBytes ?? 0,
-    maxFragments: MAX_FRAGMENTS,
-  });
-  let isClosedByApp = false;
-  let isTerminated = false;
+export async function foretell(stream: Stream): Promise<Foretold> {
+  const { maxMessageBytes: maxPayload = 0, compression = false } = PROFILES[stream.profile] ?? {};
+  const extensions = compression && stream.offer !== '' ? agreed(stream.offer, maxPayload) : {};
+  const receiver = new Receiver({ isServer: true, extensions, maxPayload, maxFragments: MAX_FRAGMENTS });
+  let isClosedByApp = stream.manners.atOpen === 'close';
+  let isTerminated = stream.manners.atOpen === 'terminate';
   let isConcluded = false;
-  let isFaulty = false;
   receiver.on('message', (data: Buffer) => {
     if (isClosedByApp || isTerminated) return;
     isClosedByApp = data[0] === Command.close;
@@ -55,13 +58,20 @@ export function foretell(stream: Stream): Foretold {
     isConcluded = true;
   });
   receiver.on('error', () => undefined);
-  // A copy: the receiver unmasks in place.
-  receiver.write(Buffer.concat(stream.units), (error) => {
-    isFaulty = error instanceof Error;
+  await new Promise<void>((resolve) => {
+    // A copy: the receiver unmasks in place.
+    receiver.write(Buffer.concat(stream.units), () => resolve());
   });
-  // oxlint-disable-next-line no-underscore-dangle -- ws has no other way to ask.
-  const { _errored: isErrored, _bufferedBytes: buffered, _opcode: opcode, _state: state } = receiver;
-  const isCutInClose = opcode === CLOSE && (state === RECEIVER_AT_MASK || state === RECEIVER_IN_PAYLOAD);
-  isFaulty ||= isErrored;
-  return { isClosedByApp, isTerminated, isFaulty, isConcluded, isCutInClose, bytesBehindEnd: buffered };
+  const { _errored, _fin, _state, _bufferedBytes: bytesBehindEnd } = receiver;
+  // Errors of inflating are not the receiver's own.
+  const isFaulty = _errored || receiver.errored !== null;
+  const isFaultyEarly = isFaulty && _state === RECEIVER_INFLATING && !_fin;
+  return { isClosedByApp, isTerminated, isFaulty, isFaultyEarly, isConcluded, bytesBehindEnd };
+}
+
+function agreed(offer: string, maxPayload: number): Record<string, unknown> {
+  const options = { ...COMPRESSION, isServer: true, maxPayload };
+  const deflate = new PerMessageDeflate(options);
+  deflate.accept(extension.parse(offer)['permessage-deflate'] ?? []);
+  return { 'permessage-deflate': deflate };
 }

@@ -1,7 +1,9 @@
 import type { HeadMismatch } from './heads.ts';
-import { closeOf, messagesOf } from './comparison.ts';
+import { closeOf } from './comparison.ts';
 import { headOf, piecesOf, PROFILES, type Transcript } from './stream.ts';
 import type { Mismatch } from './streams.ts';
+
+const MAX_SHOWN_BYTES = 256;
 
 /** A mismatch as one reads it, with everything that is needed to write a spec of it. */
 export function describeMismatch({ stream, foretold, differences, ws, roost }: Mismatch): string {
@@ -12,12 +14,12 @@ export function describeMismatch({ stream, foretold, differences, ws, roost }: M
     at += bytes.length;
     const shown = bytes.subarray(Math.min(bytes.length, Math.max(0, head - from)));
     const waits = pause.ms > 0 ? `${pause.ms} ms` : `${pause.turns} turns`;
-    return `  after ${waits}: ${from < head ? '(head) ' : ''}${shown.toString('hex')}`;
+    return `  after ${waits}: ${from < head ? '(head) ' : ''}${hex(shown)}`;
   });
   return [
     `stream ${stream.index} of seed ${stream.seed} differs in: ${differences.join('; ')}`,
     `replay: npm run fuzz -- --seed ${stream.seed} --only ${stream.index}`,
-    `limits: ${JSON.stringify(PROFILES[stream.profile])}, pipelined: ${stream.isPipelined}, kept alive: ${stream.isKeptAlive}, patient: ${stream.isPatient}`,
+    `limits: ${JSON.stringify(PROFILES[stream.profile])}, pipelined: ${stream.isPipelined}, kept alive: ${stream.isKeptAlive}, patient: ${stream.isPatient}, late reader: ${stream.isLateReader}, offer: ${stream.offer}, manners: ${JSON.stringify(stream.manners)}`,
     `foretold: ${JSON.stringify(foretold)}`,
     'pieces:',
     ...pieces,
@@ -32,12 +34,10 @@ function describe(name: string, transcript: Transcript): string[] {
   const statusLine = received.subarray(0, received.indexOf('\r\n')).toString('latin1');
   return [
     `${name}:`,
-    `  client received: ${statusLine} | ${received.subarray(headEnd).toString('hex')}`,
+    `  client received: ${statusLine} | ${hex(received.subarray(headEnd))}`,
     `  TCP: ${end}`,
     `  close hook: ${closeOf(transcript)}`,
-    ...messagesOf(transcript)
-      .split('\n')
-      .map((message) => `  message: ${message}`),
+    ...transcript.messages.map(({ isBinary, data }) => `  ${isBinary ? 'binary' : 'text'}: ${hex(data)}`),
   ];
 }
 
@@ -51,4 +51,10 @@ export function describeHeadMismatch({ head, differences, roost, node }: HeadMis
     `Roost: ${JSON.stringify(roost)}`,
     `Node: ${node.kind} ${JSON.stringify({ method: node.request?.method, url: node.request?.url, headers: node.request?.headers })}`,
   ].join('\n');
+}
+
+/** Long ones are cut: the seed brings all of them back. */
+function hex(bytes: Buffer): string {
+  const shown = bytes.subarray(0, MAX_SHOWN_BYTES).toString('hex');
+  return bytes.length <= MAX_SHOWN_BYTES ? shown : `${shown}… (${bytes.length} bytes)`;
 }

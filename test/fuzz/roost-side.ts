@@ -18,13 +18,25 @@ import type { Channel } from '../../packages/farm/src/channel/channel.ts';
 import { HandOff } from '../../packages/farm/src/master/hand-off.ts';
 import { resolveOptions } from '../../packages/farm/src/options.ts';
 import { Worker } from '../../packages/farm/src/worker/worker.ts';
-import { receive, Runs } from './app.ts';
+import { open, receive, Runs } from './app.ts';
+import { afterTurns } from './clients.ts';
 import type { Side } from './side.ts';
-import { LONG_MS, type Profile } from './stream.ts';
+import { LONG_MS, MIN_COMPRESS_BYTES, type Profile } from './stream.ts';
 
 const LISTENER_ID = 0;
 const WORKER_ID = 1;
 const MAX_ACCEPTS = 64;
+
+/** On a busy machine a stream may be slow; none of these must end it. */
+const TIMEOUTS = {
+  handshakeTimeoutMs: LONG_MS,
+  upgradeTimeoutMs: LONG_MS,
+  httpRequestTimeoutMs: LONG_MS,
+  messageTimeoutMs: LONG_MS,
+  closeTimeoutMs: LONG_MS,
+  heartbeatMs: LONG_MS,
+  heartbeatTimeoutMs: LONG_MS,
+};
 
 /**
  * A real worker on real sockets, its slab poisoned after each batch, and as little of a master as it needs: one that
@@ -49,13 +61,16 @@ export class RoostSide implements Side {
   #hasStopped = false;
 
   private constructor(profile: Profile, capacity: number) {
-    const { maxMessageBytes, borrowMessages } = profile;
+    const { maxMessageBytes, borrowMessages, compression } = profile;
     const config = {
-      ...resolveOptions({ app: '/none', borrowMessages, messageTimeoutMs: LONG_MS }, 1, 'fuzz'),
+      ...resolveOptions({ app: '/none', borrowMessages, compression }, 1, 'fuzz'),
+      ...TIMEOUTS,
+      minCompressBytes: MIN_COMPRESS_BYTES,
       maxMessageBytes,
       // So short that connections hibernate between two pieces.
       quietMs: 2,
-      closeTimeoutMs: LONG_MS,
+      // ws has no such bound.
+      maxOutboundBytes: 2 ** 30,
     };
     const [ours, theirs] = memoryChannelPair<MasterMessage, WorkerMessage>(config.maxChannelBufferBytes);
     this.#channel = ours;
@@ -87,7 +102,7 @@ export class RoostSide implements Side {
     ours.open({
       channelOnMessage: (message) => {
         if (message.type === 'broker') port.receive(message.message);
-        else if (message.type === 'log' && message.level !== 'info')
+        else if (message.type === 'log' && message.level === 'error')
           this.complaints.push(JSON.stringify(message));
       },
       channelOnClose: () => undefined,
@@ -108,6 +123,11 @@ export class RoostSide implements Side {
     return side;
   }
 
+  /** Within the call in which it reads them. */
+  hasDigested(): boolean {
+    return true;
+  }
+
   async stop(): Promise<void> {
     this.#hub.stop();
     this.#channel.close();
@@ -121,12 +141,20 @@ export class RoostSide implements Side {
   #app(isBorrowed: boolean): App {
     const { runs } = this;
     return {
-      upgrade: ({ path }) => accept({ attachment: path }),
+      upgrade({ path }) {
+        const turns = runs.get(path)?.manners.upgradeTurns ?? 0;
+        const acceptance = accept({ attachment: path });
+        return turns === 0 ? acceptance : afterTurns(turns).then(() => acceptance);
+      },
+      open(connection) {
+        const run = runs.get(String(connection.attachment));
+        if (run !== undefined) open(run, connection);
+      },
       message(connection, data, isBinary) {
-        const transcript = runs.transcript(String(connection.attachment));
-        if (transcript === undefined) return;
+        const run = runs.get(String(connection.attachment));
+        if (run === undefined) return;
         // What is not borrowed is kept as it is: were it a view of the slab, the poison would show.
-        receive(transcript, connection, isBorrowed ? Buffer.from(data) : data, isBinary);
+        receive(run, connection, isBorrowed ? Buffer.from(data) : data, isBinary);
       },
       close: (connection, code, reason) => runs.closed(String(connection.attachment), code, reason),
       http: (_request, response) => void response.writeHead(204).end(),

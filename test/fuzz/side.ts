@@ -4,5 +4,7 @@ import type { Runs } from './app.ts';
 export interface Side {
   readonly port: number;
   readonly runs: Runs;
+  /** Whether everything that so many bytes ask for has been done. */
+  hasDigested(path: string, sentBytes: number): boolean;
   stop(): Promise<void>;
 }

@@ -1,9 +1,11 @@
+import { badCompression, compressedMessage, offer } from './compressed-frames.ts';
 import { Dice } from './dice.ts';
 import {
   BAD_CODES,
   BINARY,
   CLOSE,
   closeBody,
+  Command,
   CONTINUATION,
   FIN,
   frame,
@@ -16,7 +18,7 @@ import {
   text,
   TEXT,
 } from './frames.ts';
-import { headOf, NO_PAUSE, PROFILES, type Pause, type Stream } from './stream.ts';
+import { headOf, MAX_FRAGMENTS, NO_PAUSE, PROFILES, type Pause, type Stream } from './stream.ts';
 
 const MAX_EVERY_BYTE = 150;
 
@@ -24,7 +26,8 @@ const MAX_EVERY_BYTE = 150;
 export function generateStream(seed: number, index: number): Stream {
   const dice = new Dice(seed, index);
   const profile = dice.below(PROFILES.length);
-  const limit = PROFILES[profile]?.maxMessageBytes ?? 0;
+  const { maxMessageBytes: limit = 0, compression = false } = PROFILES[profile] ?? {};
+  const offered = compression ? offer(dice) : '';
   const character = dice.below(100);
   let units = goodUnits(dice, limit);
   if (character >= 80) {
@@ -37,10 +40,18 @@ export function generateStream(seed: number, index: number): Stream {
     if (dice.percent(75)) insert(dice, units, badUnits(dice, limit));
     else units = flipBits(dice, units);
   }
+  if (compression) {
+    const count = dice.below(5);
+    for (let at = 0; at < count; at++) insert(dice, units, compressedMessage(dice, payloadSize(dice, limit)));
+    if (dice.percent(25)) insert(dice, units, badCompression(dice, limit));
+  }
   if (dice.percent(50)) units.push(goodClose(dice));
   if (dice.percent(15)) units.push(...goodUnits(dice, limit).slice(0, 3));
   if (dice.percent(20)) units = cutShort(dice, units);
-  const isKeptAlive = dice.percent(4);
+  const isLateReader = dice.percent(5);
+  if (limit > 60_000 && dice.percent(isLateReader ? 30 : 1)) insert(dice, units, largeEchoes(dice));
+  const upgradeTurns = dice.percent(8) ? dice.between(1, 6) : 0;
+  const atOpen = dice.percent(8) ? dice.pick(['greet', 'greet', 'close', 'terminate'] as const) : 'nothing';
   const stream: Stream = {
     seed,
     index,
@@ -48,7 +59,10 @@ export function generateStream(seed: number, index: number): Stream {
     units: units.filter((unit) => unit.length > 0),
     cuts: [],
     isPipelined: dice.percent(40),
-    isKeptAlive,
+    isKeptAlive: dice.percent(4),
+    isLateReader,
+    offer: offered,
+    manners: { upgradeTurns, atOpen },
     isPatient: dice.percent(50),
     lastPause: pause(dice),
   };
@@ -80,6 +94,13 @@ function goodMessage(dice: Dice, size: number): Buffer {
   if (dice.percent(5))
     return frame(dice, { ...parts, lengthBits: size < 65_536 && dice.percent(50) ? 16 : 64 });
   return frame(dice, parts);
+}
+
+/** More than the kernel keeps for a client that does not read. */
+function largeEchoes(dice: Dice): Buffer[] {
+  const count = dice.between(2, 8);
+  const payload = Buffer.alloc(60_000, Command.echo);
+  return Array.from({ length: count }, () => frame(dice, { first: FIN | BINARY, payload }));
 }
 
 function goodControl(dice: Dice): Buffer {
@@ -132,7 +153,7 @@ const HUGE_LENGTHS = [
 /** Something that RFC 6455 or a limit forbids, with what may stand around it. */
 function badUnits(dice: Dice, limit: number): Buffer[] {
   const small = (): Buffer => goodPayload(dice, true, Math.min(limit, dice.below(12)));
-  switch (dice.below(18)) {
+  switch (dice.below(19)) {
     case 0: // RSV bits
       return [
         frame(dice, {
@@ -221,6 +242,9 @@ function badUnits(dice: Dice, limit: number): Buffer[] {
       ];
     case 16: // close within a message: legal, and the message is never seen
       return [frame(dice, { first: TEXT, payload: small() }), goodClose(dice)];
+    case 17: // as many fragments as may be, or one more
+      if (dice.percent(80)) return [];
+      return tinyFragments(dice, MAX_FRAGMENTS + dice.between(-1, 1));
     default: // a message that is never finished
       return [
         frame(dice, {
@@ -229,6 +253,16 @@ function badUnits(dice: Dice, limit: number): Buffer[] {
         }),
       ];
   }
+}
+
+function tinyFragments(dice: Dice, count: number): Buffer[] {
+  const piece = (first: number): Buffer => frame(dice, { first, payload: Buffer.alloc(0) });
+  const fragment = piece(CONTINUATION);
+  return [
+    piece(TEXT),
+    Buffer.concat(Array.from({ length: count - 2 }, () => fragment)),
+    piece(FIN | CONTINUATION),
+  ];
 }
 
 function insert(dice: Dice, units: Buffer[], more: readonly Buffer[]): void {

@@ -4,6 +4,13 @@ export interface Pause {
   readonly ms: number;
 }
 
+/** What the application does before it has heard anything. */
+export interface Manners {
+  /** Turns of the event loop that the upgrade hook takes; 0 answers at once. */
+  readonly upgradeTurns: number;
+  readonly atOpen: 'nothing' | 'greet' | 'close' | 'terminate';
+}
+
 /** One client's bytes, and how they are sent. */
 export interface Stream {
   readonly seed: number;
@@ -20,6 +27,11 @@ export interface Stream {
   readonly isKeptAlive: boolean;
   /** Whether the client waits for the server to end the connection, where it must, before it ends it itself. */
   readonly isPatient: boolean;
+  /** Whether the client reads nothing behind the 101 until it has sent everything. */
+  readonly isLateReader: boolean;
+  readonly manners: Manners;
+  /** The client's Sec-WebSocket-Extensions; empty for none. */
+  readonly offer: string;
   /** Before the client's FIN. */
   readonly lastPause: Pause;
 }
@@ -39,17 +51,36 @@ export interface Transcript {
 export interface Profile {
   readonly maxMessageBytes: number;
   readonly borrowMessages: boolean;
+  /** Whether both agree on permessage-deflate with clients that offer it. */
+  readonly compression: boolean;
 }
 
 export const PROFILES: readonly Profile[] = [
-  { maxMessageBytes: 65_536, borrowMessages: false },
-  { maxMessageBytes: 125, borrowMessages: false },
+  { maxMessageBytes: 65_536, borrowMessages: false, compression: false },
+  { maxMessageBytes: 125, borrowMessages: false, compression: false },
   // Below what a control frame may carry.
-  { maxMessageBytes: 20, borrowMessages: false },
-  { maxMessageBytes: 4096, borrowMessages: true },
+  { maxMessageBytes: 20, borrowMessages: false, compression: false },
+  { maxMessageBytes: 4096, borrowMessages: true, compression: false },
+  { maxMessageBytes: 4096, borrowMessages: false, compression: true },
+  { maxMessageBytes: 300, borrowMessages: true, compression: true },
 ];
 
 export const MAX_FRAGMENTS = 4096;
+
+/** Size from which both compress what they send. */
+export const MIN_COMPRESS_BYTES = 64;
+
+/** Of ws, to agree on what the worker agrees on: see packages/websocket/src/upgrader.ts. */
+export const COMPRESSION = {
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  serverMaxWindowBits: 12,
+  // The types know numbers only; false declines what the client offers to do.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  clientMaxWindowBits: false as unknown as number,
+  threshold: MIN_COMPRESS_BYTES,
+  zlibDeflateOptions: { level: 1 },
+};
 
 /** For the timeouts of both servers: none may end what has only been slow. */
 export const LONG_MS = 600_000;
@@ -57,7 +88,8 @@ export const LONG_MS = 600_000;
 export function headOf(stream: Stream): Buffer {
   return Buffer.from(
     `GET /${stream.index} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n' +
+      (stream.offer === '' ? '\r\n' : `Sec-WebSocket-Extensions: ${stream.offer}\r\n\r\n`),
   );
 }
 

@@ -8,8 +8,8 @@ import { piecesOf, PROFILES, type Stream, type Transcript } from './stream.ts';
 import { WsSide } from './ws-side.ts';
 
 /** Much longer than any stream takes, also on a busy machine. */
-const DEADLINE_MS = 30_000;
-const SWEEP_MS = 500;
+const DEADLINE_MS = 120_000;
+const SWEEP_MS = 1000;
 
 /** A stream on which the two disagree. */
 export interface Mismatch {
@@ -71,7 +71,7 @@ export class StreamFuzzer {
   async check(stream: Stream): Promise<Mismatch | undefined> {
     const pair = this.#pairs[stream.profile];
     if (pair === undefined) throw new RangeError(`no profile ${stream.profile}`);
-    const foretold = foretell(stream);
+    const foretold = await foretell(stream);
     const [ws, roost] = await Promise.all([
       this.#run(pair.ws, stream, foretold),
       this.#run(pair.roost, stream, foretold),
@@ -106,15 +106,21 @@ export class StreamFuzzer {
         },
       };
       this.#pending.add(pending);
-      side.runs.add(stream.index, transcript, done);
+      side.runs.add(stream.index, { transcript, manners: stream.manners, onClosed: done });
       this.#clients.run({
         port: side.port,
         pieces: piecesOf(stream),
         isKeptAlive: stream.isKeptAlive,
+        isLateReader: stream.isLateReader,
         isPatient: stream.isPatient && isEndedByServer(foretold),
         lastPause: stream.lastPause,
+        mayEnd: (sentBytes) => stream.offer === '' || side.hasDigested(`/${stream.index}`, sentBytes),
         transcript,
-        onDone: done,
+        onDone: () => {
+          // Without a 101 there is no close hook to wait for.
+          if (!transcript.received.includes(' 101 ')) waitsFor = 1;
+          done();
+        },
       });
     });
   }
@@ -127,9 +133,9 @@ export class StreamFuzzer {
 
 /** Whether the server must end the connection without waiting for our FIN. */
 function isEndedByServer(foretold: Foretold): boolean {
-  const { isConcluded, isTerminated, isFaulty, isClosedByApp } = foretold;
+  const { isConcluded, isTerminated, isFaulty, isClosedByApp, isFaultyEarly } = foretold;
   // While closing, a fault need not be noticed: see the rule "lenient while closing".
-  return isTerminated || (isConcluded && !isFaulty) || (isFaulty && !isClosedByApp);
+  return isTerminated || (isConcluded && !isFaulty) || (isFaulty && !isClosedByApp && !isFaultyEarly);
 }
 
 export interface StreamRun {
