@@ -110,6 +110,7 @@ export interface NodeInfo {
     readonly cpu: number | null;
     readonly state: string;
     readonly connections: number;
+    readonly outboundBytes: number;
     readonly restarts: number;
   }[];
   readonly counters: Readonly<Record<string, number>>;

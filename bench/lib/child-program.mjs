@@ -13,7 +13,7 @@ export function killRunningPrograms() {
   for (const program of running) for (const pid of processTree(program.pid)) kill(pid);
 }
 
-/** A program that speaks JSON lines on its standard output. */
+/** A program that speaks lines, most of them JSON, on its standard output. */
 export class ChildProgram {
   #child;
   #lines;
@@ -45,6 +45,13 @@ export class ChildProgram {
 
   write(line) {
     this.#child.stdin.write(`${line}\n`);
+  }
+
+  /** The next line of a program that speaks no JSON. Throws when the program ends. */
+  async nextText() {
+    const { value, done } = await this.#lines.next();
+    if (done) throw new Error(`${this.#name} has ended: ${this.#errors}`);
+    return value;
   }
 
   /** The next line for which `isWanted` holds; lines that are no JSON are passed over. Throws when the program ends. */

@@ -10,7 +10,7 @@ const SERVERS = {
     ...nodeArgs,
     path('../../apps/roost/bin/roost.js'),
     'start',
-    ...(app === 'echo' ? [path('../servers/roost-echo-app.mjs')] : []),
+    ...(app === undefined ? [] : [path(`../servers/roost-${app}-app.mjs`)]),
     '--host=127.0.0.1',
     '--port=0',
     `--workers=${workers}`,
@@ -31,9 +31,9 @@ const SERVERS = {
 export const SERVER_NAMES = Object.keys(SERVERS);
 
 /**
- * Starts a server and waits until it serves. `app` is `echo`, or left out for the plain dialect; `connections` sizes
- * Roost's tables; with `redisUrl` broadcasts come from there; with `compression` clients may agree on it; `args` are
- * further options of Roost, `nodeArgs` of its Node, and `env` is added to the environment.
+ * Starts a server and waits until it serves. `app` is `echo`, for Roost also `fair`, or left out for the plain dialect;
+ * `connections` sizes Roost's tables; with `redisUrl` broadcasts come from there; with `compression` clients may agree on
+ * it; `args` are further options of Roost, `nodeArgs` of its Node, and `env` is added to the environment.
  */
 export async function startServer(name, options = {}) {
   const env = {

@@ -9,7 +9,11 @@ export function formatTable(lines) {
     target ?? '',
     passes === undefined ? '' : passes ? 'pass' : '**FAIL**',
   ]);
-  const header = ['figure', 'unit', 'Roost', 'peer', 'Roost / peer', 'target', 'result'];
+  return alignRows(['figure', 'unit', 'Roost', 'peer', 'Roost / peer', 'target', 'result'], rows);
+}
+
+/** A markdown table of strings. */
+export function alignRows(header, rows) {
   const widths = header.map((title, column) =>
     Math.max(...[header, ...rows].map((row) => row[column].length)),
   );
@@ -17,7 +21,8 @@ export function formatTable(lines) {
   return [format(header), format(widths.map((width) => '-'.repeat(width))), ...rows.map(format)].join('\n');
 }
 
-function formatSummary(summary, digits) {
+/** Median, with the least and the most. */
+export function formatSummary(summary, digits) {
   if (summary === undefined) return 'not measured';
   const text = (value) => value.toFixed(digits);
   return `${text(summary.median)} (${text(summary.min)}–${text(summary.max)})`;

@@ -1,0 +1,183 @@
+import { randomBytes } from 'node:crypto';
+import { createInterface } from 'node:readline';
+import { connect, EVENT_FIELDS, Interest, PollFlag, Poller } from '@roost/poller';
+
+const IN_FLIGHT = 128;
+
+/** Microseconds of the machine's monotonic clock, the same in every process. */
+export function nowMicros() {
+  return Number(process.hrtime.bigint() / 1000n);
+}
+
+/** Many WebSocket clients in one process, as cheap as can be: bytes after the 101 go to `onBytes(slot, slab, start, end)`. */
+export class Crowd {
+  #columns;
+  #poller;
+  #target;
+  #onBytes;
+  #isOpen;
+  #heads = new Map();
+  #next = 0;
+  #inFlight = 0;
+  #waiting;
+  open = 0;
+  ended = 0;
+
+  constructor({ capacity, host = '127.0.0.1', port, path, onBytes = () => {} }) {
+    this.#columns = {
+      fds: new Int32Array(capacity).fill(-1),
+      generations: new Int32Array(capacity),
+      flags: new Uint16Array(capacity),
+    };
+    this.#isOpen = new Uint8Array(capacity);
+    this.#target = { host, port, path };
+    this.#onBytes = onBytes;
+    this.#poller = new Poller({ columns: this.#columns, onEvents: (count) => this.#handle(count) });
+  }
+
+  /** Opens `count` clients; resolves when all have their 101. */
+  async openAll(count) {
+    const end = this.#next + count;
+    await new Promise((resolve, reject) => {
+      this.#waiting = { end, resolve, reject };
+      this.#pump();
+    });
+  }
+
+  /** Sends a whole frame, which is small enough for the kernel to take it. */
+  send(slot, frame) {
+    const sent = this.#poller.send(slot, frame, 0, frame.length);
+    if (sent !== frame.length) throw new Error(`the kernel took ${sent} of ${frame.length} bytes`);
+  }
+
+  /** Reads no more. */
+  stopReading() {
+    for (let slot = 0; slot < this.#next; slot++) this.#poller.unwatch(slot);
+  }
+
+  /** Ends all of them, without a closing handshake. */
+  endAll() {
+    for (let slot = 0; slot < this.#next; slot++) {
+      if (this.#columns.fds[slot] === -1) continue;
+      this.#poller.close(slot);
+      this.#columns.generations[slot]++;
+    }
+    this.#next = this.open = 0;
+  }
+
+  #pump() {
+    const { end, resolve, reject } = this.#waiting;
+    while (this.#next < end && this.#inFlight < IN_FLIGHT) {
+      const slot = this.#next++;
+      const fd = connect({ host: this.#target.host, port: this.#target.port });
+      if (fd < 0) {
+        reject(new Error(`connect failed: ${fd}`));
+        return;
+      }
+      this.#columns.fds[slot] = fd;
+      this.#isOpen[slot] = 0;
+      this.#inFlight++;
+      this.#poller.watch(slot, Interest.writable);
+    }
+    if (this.open === end) resolve();
+  }
+
+  #handle(count) {
+    const { events, slab } = this.#poller;
+    for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
+      const slot = events[at];
+      if (this.#columns.generations[slot] !== events[at + 1]) continue;
+      const flags = events[at + 2];
+      if ((flags & PollFlag.writable) !== 0) this.#request(slot);
+      if ((flags & PollFlag.data) !== 0) {
+        const start = events[at + 3];
+        const end = start + events[at + 4];
+        if (this.#isOpen[slot] === 1) this.#onBytes(slot, slab, start, end);
+        else this.#answer(slot, slab, start, end);
+      }
+      if ((flags & (PollFlag.end | PollFlag.error | PollFlag.hangup)) !== 0) {
+        this.ended++;
+        this.#poller.close(slot);
+        this.#columns.fds[slot] = -1;
+        if (this.#isOpen[slot] === 0) this.#waiting.reject(new Error('a connection ended before its 101'));
+      }
+    }
+  }
+
+  #request(slot) {
+    const request = [
+      `GET ${this.#target.path} HTTP/1.1`,
+      'Host: localhost',
+      'Upgrade: websocket',
+      'Connection: Upgrade',
+      `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
+      'Sec-WebSocket-Version: 13',
+      '\r\n',
+    ].join('\r\n');
+    this.send(slot, Buffer.from(request));
+    this.#poller.setInterest(slot, Interest.readable);
+  }
+
+  #answer(slot, slab, start, end) {
+    const head = (this.#heads.get(slot) ?? '') + slab.latin1Slice(start, end);
+    const length = head.indexOf('\r\n\r\n') + 4;
+    if (length < 4) {
+      this.#heads.set(slot, head);
+      return;
+    }
+    this.#heads.delete(slot);
+    if (!head.startsWith('HTTP/1.1 101 ')) {
+      this.#waiting.reject(new Error(`the upgrade was answered with ${head}`));
+      return;
+    }
+    this.#isOpen[slot] = 1;
+    this.open++;
+    this.#inFlight--;
+    const rest = head.length - length;
+    if (rest > 0) this.#onBytes(slot, slab, end - rest, end);
+    this.#pump();
+  }
+}
+
+/** Latencies in steps of 0.1 ms; of what is longer than 10 s only that it was. */
+export class Latencies {
+  #counts = new Uint32Array(100_000);
+  #total = 0;
+  #max = 0;
+
+  add(micros) {
+    this.#counts[Math.max(0, Math.min(this.#counts.length - 1, Math.floor(micros / 100)))]++;
+    this.#total++;
+    this.#max = Math.max(this.#max, micros);
+  }
+
+  reset() {
+    this.#counts.fill(0);
+    this.#total = this.#max = 0;
+  }
+
+  report() {
+    return { count: this.#total, p50: this.#at(0.5), p99: this.#at(0.99), max: this.#max / 1000 };
+  }
+
+  /** In ms. */
+  #at(quantile) {
+    let left = Math.ceil(this.#total * quantile);
+    for (let step = 0; step < this.#counts.length; step++) {
+      left -= this.#counts[step];
+      if (left <= 0) return (step + 1) / 10;
+    }
+    return Number.NaN;
+  }
+}
+
+/** Obeys JSON lines from stdin, one at a time, with one line each; ends with stdin. */
+export async function obey(commands) {
+  process.on('SIGTERM', () => process.exit());
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { do: name, ...options } = JSON.parse(line);
+    const answer = (await commands[name](options)) ?? {};
+    process.stdout.write(`${JSON.stringify(answer)}\n`);
+  }
+  process.exit();
+}
