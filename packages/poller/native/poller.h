@@ -33,6 +33,8 @@ constexpr RowState kRowWatched = 4;
 constexpr RowState kRowSilent = 8;
 // Its last recv(2) filled all it was offered, so there is probably more: it waits behind rows that send little.
 constexpr RowState kRowBusy = 16;
+// Busy, but its last recv(2) emptied it: the end of a burst, after which another may come. Twice makes it quiet.
+constexpr RowState kRowCooling = 32;
 
 struct Poller {
   napi_env env;

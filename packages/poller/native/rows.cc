@@ -133,7 +133,7 @@ napi_value SetInterest(napi_env env, napi_callback_info info) {
   int result = Control(*p, operation, slot, interest);
   if (result == 0) {
     if ((interest & kInterestReadable) == 0) p->kept.Remove(slot);
-    p->states[slot] = static_cast<RowState>(kRowWatched | (state & kRowBusy) | interest);
+    p->states[slot] = static_cast<RowState>(kRowWatched | (state & (kRowBusy | kRowCooling)) | interest);
   }
   return Number(env, result);
 }

@@ -4,7 +4,7 @@
 // Bounded in bytes: no more than the slab in all, and a row gets row_bytes, or an equal share when few are ready.
 // Rows that did not fit are kept, in order, because epoll alone would start with the same rows every time.
 //
-// A row that filled its last share is busy and is kept: it waits until those that send little have been served, in the
+// A row that filled its last share, or the one before, is busy and is kept: it waits until those that send little have been served, in the
 // wake-up that reports them and first in it. Bytes say little about time: 64 KB can be one message, or 9,000 that are
 // each answered. So kept rows get what can be handled in about 2 ms, by what the wake-ups before have taken: while 200
 // clients pour 7-byte frames, an echo of somebody else waits for one such wake-up, not for a round of all of them.
@@ -43,7 +43,13 @@ void Receive(Poller& p, int32_t slot, int32_t generation, int flags, int32_t sha
   } while (received < 0 && errno == EINTR);
 
   RowState& state = p.states[slot];
-  state = static_cast<RowState>(received == offered ? state | kRowBusy : state & ~kRowBusy);
+  if (received == offered) {
+    state = static_cast<RowState>((state | kRowBusy) & ~kRowCooling);
+  } else if ((state & (kRowBusy | kRowCooling)) == kRowBusy) {
+    state |= kRowCooling;
+  } else {
+    state = static_cast<RowState>(state & ~(kRowBusy | kRowCooling));
+  }
   if (received > 0) {
     Emit(p, slot, generation, flags | kFlagData, p.slab_used, static_cast<int32_t>(received));
     p.slab_used += static_cast<int32_t>(received);
