@@ -22,6 +22,7 @@ export { InboundBuffer } from './inbound-buffer.ts';
 export type { InboundBufferOptions } from './inbound-buffer.ts';
 export { refusalResponse } from './refusal-response.ts';
 export { findHeadEnd, parseRequestHead } from './request-head.ts';
-export type { RefusedHead, RequestHead, RequestHeadOptions, RequestHeadResult } from './request-head.ts';
+export type { RefusedHead } from './refused-head.ts';
+export type { RequestHead, RequestHeadOptions, RequestHeadResult } from './request-head.ts';
 export { looksLikeHandshake, Upgrader } from './upgrader.ts';
 export type { UpgradeOptions, UpgradeResult } from './upgrader.ts';

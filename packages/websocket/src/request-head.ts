@@ -1,4 +1,6 @@
-import { METHODS } from 'node:http';
+import { AUTHORITY, CLASSES, COLON, CR, FIELD, isDigit, LF, SPACE, TAB, TOKEN } from './character-classes.ts';
+import { INCOMPLETE, refused, type RefusedHead } from './refused-head.ts';
+import { line, scanRequestLine } from './request-line.ts';
 
 /** A parsed request head. It holds copies only: nothing of the bytes is kept alive by it. */
 export interface RequestHead {
@@ -14,14 +16,6 @@ export interface RequestHead {
   readonly isUpgrade: boolean;
 }
 
-export interface RefusedHead {
-  readonly kind: 'refused';
-  /** 400, 431 (too large), 501 (method) or 505 (version). */
-  readonly status: number;
-  /** One sentence for the body of the response. */
-  readonly reason: string;
-}
-
 export type RequestHeadResult =
   | { readonly kind: 'incomplete' }
   | RefusedHead
@@ -33,25 +27,9 @@ export interface RequestHeadOptions {
 }
 
 const MAX_HEADERS = 100;
-const TAB = 0x09;
-const LF = 0x0a;
-const CR = 0x0d;
-const SPACE = 0x20;
-const COLON = 0x3a;
 
 /** CR LF CR LF, as {@link findHeadEnd} packs it. */
 const HEAD_END = 0x0d0a0d0a;
-
-/** Character classes of RFC 9110 §5.6.2 (token), §5.5 (field content with obs-text) and RFC 3986 §3 (narrowed). */
-const TOKEN = 1;
-const FIELD = 2;
-const TARGET = 4;
-const AUTHORITY = 8;
-const CLASSES = characterClasses();
-
-/** CONNECT asks for a tunnel, which nobody here will build. */
-const KNOWN_METHODS = new Set(METHODS.filter((method) => method !== 'CONNECT'));
-const MAX_METHOD_BYTES = 32;
 
 /** Refused when they are repeated: two readers of the request might choose different ones. */
 const UNREPEATABLE = new Set([
@@ -92,18 +70,6 @@ const NO_TAB_BEHIND = new Set(['connection', 'content-length', 'transfer-encodin
 /** Legal as tokens, but nobody sends them for a good purpose, and copies of the headers may have a prototype. */
 const PROTOTYPE_NAMES = new Set(['__proto__', 'constructor', 'prototype']);
 
-const INCOMPLETE: RequestHeadResult = Object.freeze({ kind: 'incomplete' });
-const METHOD_FAULT = refused(
-  400,
-  'The request line must begin with a method in capital letters and one space.',
-);
-const METHOD_UNKNOWN = refused(501, 'This method is not served here.');
-const TARGET_FAULT = refused(
-  400,
-  'The request target must be a path, or an absolute http URL, in printable ASCII.',
-);
-const VERSION_FAULT = refused(400, 'The request line must end with HTTP/1.1 and CR LF.');
-const VERSION_UNKNOWN = refused(505, 'Only HTTP/1.1 and HTTP/1.0 are served here.');
 const UPGRADE_VERSION = refused(505, 'An upgrade needs HTTP/1.1.');
 const UPGRADE_CONNECTION = refused(400, 'An upgrade needs the header Connection: Upgrade.');
 const UPGRADE_BODY = refused(400, 'An upgrade request must not have a body.');
@@ -122,9 +88,6 @@ const REPEATED = refused(400, 'A header that must stand once is repeated.');
 const LENGTH_FAULT = refused(400, 'The length of the body is not clear.');
 const TOO_LARGE = refused(431, 'The request head is too large.');
 const TOO_MANY = refused(431, `The request has more than ${MAX_HEADERS} headers.`);
-
-/** Where the parts of a request line end. Reused: parsing is synchronous. */
-const line = { methodEnd: 0, targetStart: 0, targetEnd: 0, minorVersion: 0, end: 0 };
 
 /**
  * Index after the first CR LF CR LF in `bytes` from `from` to `end`, or -1.
@@ -204,80 +167,6 @@ export function parseRequestHead(
       isUpgrade,
     },
   };
-}
-
-/** Reads the request line into {@link line}. Of a piece of one, INCOMPLETE when it may still become good. */
-function scanRequestLine(bytes: Buffer, start: number, end: number): RequestHeadResult | undefined {
-  let at = start;
-  for (;;) {
-    if (at === end) return at - start > MAX_METHOD_BYTES ? METHOD_FAULT : INCOMPLETE;
-    const byte = bytes[at] ?? 0;
-    if (byte === SPACE) break;
-    if ((byte < 0x41 || byte > 0x5a) && byte !== 0x2d) return METHOD_FAULT;
-    at++;
-  }
-  if (at === start || at - start > MAX_METHOD_BYTES) return METHOD_FAULT;
-  line.methodEnd = at;
-  const method = bytes.latin1Slice(start, at);
-  if (method !== 'GET' && !KNOWN_METHODS.has(method)) {
-    // The preface of HTTP/2 is PRI * HTTP/2.0 (RFC 9113 §3.4).
-    return method === 'PRI' ? VERSION_UNKNOWN : METHOD_UNKNOWN;
-  }
-
-  at++;
-  line.targetStart = at;
-  while (at < end && ((CLASSES[bytes[at] ?? 0] ?? 0) & TARGET) !== 0) at++;
-  line.targetEnd = at;
-  if (at === end) {
-    return at === line.targetStart || (bytes[line.targetStart] ?? 0) === 0x2f || isTarget(bytes, method, true)
-      ? INCOMPLETE
-      : TARGET_FAULT;
-  }
-  if (bytes[at] !== SPACE || !isTarget(bytes, method, false)) return TARGET_FAULT;
-  return scanVersion(bytes, at + 1, end);
-}
-
-const VERSION_PREFIX = Buffer.from('HTTP/');
-
-function scanVersion(bytes: Buffer, start: number, end: number): RequestHeadResult | undefined {
-  for (let index = 0; index < VERSION_PREFIX.length; index++) {
-    if (start + index >= end) return INCOMPLETE;
-    if (bytes[start + index] !== VERSION_PREFIX[index]) return VERSION_FAULT;
-  }
-  const at = start + VERSION_PREFIX.length;
-  if (at >= end) return INCOMPLETE;
-  const major = bytes[at] ?? 0;
-  if (!isDigit(major)) return VERSION_FAULT;
-  if (at + 1 >= end) return INCOMPLETE;
-  if (bytes[at + 1] !== 0x2e) return VERSION_FAULT;
-  if (at + 2 >= end) return INCOMPLETE;
-  const minor = bytes[at + 2] ?? 0;
-  if (!isDigit(minor)) return VERSION_FAULT;
-  if (at + 3 >= end) return INCOMPLETE;
-  if (bytes[at + 3] !== CR) return VERSION_FAULT;
-  if (at + 4 >= end) return INCOMPLETE;
-  if (bytes[at + 4] !== LF) return VERSION_FAULT;
-  if (major !== 0x31 || minor > 0x31) return VERSION_UNKNOWN;
-  line.minorVersion = minor - 0x30;
-  line.end = at + 5;
-  return undefined;
-}
-
-/** Whether the target in {@link line}, or the piece of it that has arrived, has a form that is served. */
-function isTarget(bytes: Buffer, method: string, isPiece: boolean): boolean {
-  const { targetStart: start, targetEnd: end } = line;
-  const first = bytes[start];
-  if (first === 0x2f) return true;
-  if (first === 0x2a) return method === 'OPTIONS' && end - start === 1;
-  const prefix = bytes.latin1Slice(start, Math.min(end, start + 8)).toLowerCase();
-  let at = start;
-  if (prefix.startsWith('http://')) at += 7;
-  else if (prefix === 'https://') at += 8;
-  else return isPiece && ('http://'.startsWith(prefix) || 'https://'.startsWith(prefix));
-  const authority = at;
-  while (at < end && ((CLASSES[bytes[at] ?? 0] ?? 0) & AUTHORITY) !== 0) at++;
-  if (at === end) return isPiece || at > authority;
-  return at > authority && (bytes[at] === 0x2f || bytes[at] === 0x3f);
 }
 
 function readHeaders(
@@ -385,26 +274,4 @@ function hasToken(list: string, token: string): boolean {
   return (
     lower === token || lower.split(',').some((item) => item.replaceAll(/^[ \t]+|[ \t]+$/g, '') === token)
   );
-}
-
-function isDigit(code: number): boolean {
-  return code >= 0x30 && code <= 0x39;
-}
-
-function refused(status: number, reason: string): RefusedHead {
-  return Object.freeze({ kind: 'refused', status, reason });
-}
-
-function characterClasses(): Uint8Array {
-  const classes = new Uint8Array(256);
-  for (let code = 0; code < 256; code++) {
-    const character = String.fromCharCode(code);
-    let bits = 0;
-    if (/[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(character)) bits |= TOKEN;
-    if (code === TAB || (code >= SPACE && code !== 0x7f)) bits |= FIELD;
-    if (code > SPACE && code < 0x7f && character !== '#') bits |= TARGET;
-    if (/[0-9A-Za-z.\-_~:[\]]/.test(character)) bits |= AUTHORITY;
-    classes[code] = bits;
-  }
-  return classes;
 }
