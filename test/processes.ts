@@ -66,3 +66,9 @@ export function cpuMsOf(pid: number): number {
   // utime and stime, fields 14 and 15, in ticks of 10 ms.
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
+
+/** Memory of a process that is no file's: anonymous, in bytes. Source: smaps_rollup, proc(5). */
+export function ownMemoryOf(pid: number): number {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
+  return Number(/^Pss_Anon:\s+(\d+) kB/m.exec(rollup)?.[1]) * 1024;
+}

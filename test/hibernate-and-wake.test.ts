@@ -1,0 +1,53 @@
+import { eventually, RawClient } from '@roost/testing';
+import { describe, expect, it } from 'vitest';
+import { ownMemoryOf } from './processes.ts';
+import { connectRaw, counter, startFarm, SWITCHING, upgradeRequest } from './system.ts';
+
+const CONNECTIONS = 2000;
+const IN_FLIGHT = 100;
+const QUIET_MS = 500;
+
+// "one" and "two", masked with zeros.
+const FIRST_FRAGMENT = '01 83 00000000 6f6e65';
+const LAST_FRAGMENT = '80 83 00000000 74776f';
+const ECHO = '81066f6e6574776f';
+
+async function openMany(port: number): Promise<RawClient[]> {
+  const clients: RawClient[] = [];
+  while (clients.length < CONNECTIONS) {
+    const opening = Array.from({ length: IN_FLIGHT }, async () => {
+      const client = await connectRaw(port);
+      client.writeText(upgradeRequest('/echo'));
+      expect(await client.readHead()).toContain(SWITCHING);
+      return client;
+    });
+    clients.push(...(await Promise.all(opening)));
+  }
+  return clients;
+}
+
+describe('connections that have sent fragmented messages', () => {
+  it('go back to sleep and give back their memory', async () => {
+    const farm = await startFarm(['--quiet-ms', String(QUIET_MS)]);
+    const memory = (): number => farm.workers.reduce((sum, { pid }) => sum + ownMemoryOf(pid), 0);
+    const clients = await openMany(farm.port);
+    const idle = memory();
+
+    for (const client of clients) client.write(FIRST_FRAGMENT);
+    await eventually(async () => expect(await counter(farm, 'wakes')).toBe(CONNECTIONS));
+    const awake = memory();
+    // Less than a whole object each would be no test.
+    expect(awake - idle).toBeGreaterThan(CONNECTIONS * 1000);
+
+    for (const client of clients) client.write(LAST_FRAGMENT);
+    for (const client of clients) expect((await client.read(8)).toString('hex')).toBe(ECHO);
+    await eventually(async () => expect(await counter(farm, 'hibernations')).toBe(CONNECTIONS));
+
+    // What the heap itself needs for having worked is more than nothing: bench/wake.mjs has the exact figures.
+    await eventually(() => expect(memory()).toBeLessThan(idle + (awake - idle) / 3), { deadlineMs: 20_000 });
+    expect(await counter(farm, 'collections')).toBe(2 * farm.workers.length);
+    for (const client of clients.slice(0, 100)) client.write('81 81 00000000 21');
+    for (const client of clients.slice(0, 100)) expect((await client.read(3)).toString('hex')).toBe('810121');
+    expect(await counter(farm, 'wakes')).toBe(CONNECTIONS);
+  });
+});
