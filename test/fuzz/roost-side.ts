@@ -107,7 +107,8 @@ export class RoostSide implements Side {
       },
       channelOnClose: () => undefined,
     });
-    this.#listener = listen({ host: '127.0.0.1', port: 0 });
+    // No TCP_USER_TIMEOUT: on a busy machine a client of this process may not read for half a minute.
+    this.#listener = listen({ host: '127.0.0.1', port: 0, userTimeoutMs: 0 });
     this.port = localAddress(this.#listener).port;
     this.#poller = new Poller({
       columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint16Array(1) },
