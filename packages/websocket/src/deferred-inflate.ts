@@ -63,11 +63,10 @@ export class DeferredInflate implements ReceiverInflate {
       callback(null, EMPTY);
       return;
     }
-    const [first = EMPTY] = this.#fragments;
-    const payload = this.#fragments.length === 1 ? first : Buffer.concat(this.#fragments);
+    const fragments = this.#fragments;
     this.#fragments = [];
     this.#fragmentBytes = 0;
-    const bytes = this.#inflater.inflate(payload, 0, payload.length);
+    const bytes = this.#inflater.inflateFragments(fragments);
     this.#listener.onInflate(bytes);
     if (bytes < 0) {
       callback(this.#listener.inflateError(bytes === InflateFailure.tooLarge));

@@ -31,6 +31,23 @@ describe('MessageInflater', () => {
     expect(inflate(new MessageInflater({ maxMessageBytes: 5 }), bytesOf(hex)).toString()).toBe('Hello');
   });
 
+  it('begins anew in the fragment behind one with a final block, as ws does', () => {
+    const inflater = new MessageInflater({ maxMessageBytes: 100 });
+    const text = (...fragments: string[]): string | number => {
+      const length = inflater.inflateFragments(fragments.map(bytesOf));
+      return length < 0 ? length : inflater.output.toString('latin1', 0, length);
+    };
+    // RFC 7692 §7.2.3.4, cut anywhere: the block, and the byte that the sender adds.
+    expect(text('f3 48 cd c9 c9 07 00 00')).toBe('Hello');
+    expect(text('f3 48 cd c9 c9 07 00', '00')).toBe('Hello');
+    expect(text('f3', '', '48 cd c9 c9', '07 00 00')).toBe('Hello');
+    expect(text('f3 48 cd c9 c9 07 00', 'f3 48 cd c9 c9 07 00 00')).toBe('HelloHello');
+    // What stands behind the final block in its own fragment is ignored; in the next it must be a stream.
+    expect(text('f3 48 cd c9 c9 07 00 ff ff', '00')).toBe('Hello');
+    expect(text('03 74 91 d1', '42 09 10 d5 ca')).toBe(InflateFailure.corrupt);
+    expect(text('f3 48 cd c9 c9 07 00', '')).toBe('Hello');
+  });
+
   it('knows nothing of the message before: the second Hello of RFC 7692 §7.2.3.2 is corrupt', () => {
     const inflater = new MessageInflater({ maxMessageBytes: 100 });
     expect(inflate(inflater, bytesOf('f2 48 cd c9 c9 07 00')).toString()).toBe('Hello');

@@ -37,11 +37,34 @@ export class MessageInflater {
 
   /** Inflates the payload of one message, unmasked. Answers the bytes it came to, or an {@link InflateFailure}. */
   inflate(payload: Buffer, start: number, end: number): number {
+    const state = this.#begin();
+    const length = this.#write(state, payload, start, end, 0);
+    return length < 0 ? length : this.#write(state, TAIL, 0, TAIL.length, length);
+  }
+
+  /** As {@link inflate}, of a message in fragments. As in ws, the fragment behind one with a final block begins anew. */
+  inflateFragments(fragments: readonly Buffer[]): number {
+    const state = this.#begin();
+    let length = 0;
+    for (const fragment of fragments) {
+      if (fragment.length === 0) continue;
+      const offset = length;
+      length = this.#write(state, fragment, 0, fragment.length, offset);
+      // Nothing was taken: the stream had ended.
+      if (length >= 0 && state.leftBytes === fragment.length) {
+        state.reset();
+        length = this.#write(state, fragment, 0, fragment.length, offset);
+      }
+      if (length < 0) return length;
+    }
+    return this.#write(state, TAIL, 0, TAIL.length, length);
+  }
+
+  #begin(): ZlibState {
     this.#state ??= ZlibState.forInflate();
     this.#state.reset();
     if (this.output.length === 0 || this.output.length > KEPT_OUTPUT_BYTES) this.#resize(FIRST_OUTPUT_BYTES);
-    const length = this.#write(this.#state, payload, start, end, 0);
-    return length < 0 ? length : this.#write(this.#state, TAIL, 0, TAIL.length, length);
+    return this.#state;
   }
 
   #write(state: ZlibState, input: Buffer, start: number, end: number, offset: number): number {
