@@ -5,8 +5,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { accept } from '../app.ts';
 import { upgradeHead, WorkerHarness } from './worker-harness.contract.ts';
 
-/** More than two batches of events (maxEvents of the poller). */
-const MANY = 2600;
+/** Many more than two batches of events (maxEvents of the poller): the hand-off comes some turns after the first. */
+const MANY = 6000;
 
 let harness: WorkerHarness;
 afterEach(() => harness.stop());
