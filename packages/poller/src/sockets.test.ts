@@ -90,6 +90,25 @@ describe('listen', () => {
     }
   });
 
+  it('keeps no more than its backlog waiting, and takes the others when there is room', async () => {
+    const listener = listen({ host: '127.0.0.1', port: 0, backlog: 3 });
+    const { port } = localAddress(listener);
+    let connected = 0;
+    const clients = Array.from({ length: 8 }, () =>
+      net.createConnection({ host: '127.0.0.1', port }, () => void connected++),
+    );
+    // The kernel takes one more than it is told (listen(2) on Linux), and lets the SYNs of the others be sent again.
+    await expect.poll(() => connected).toBe(4);
+    const fds = new Int32Array(8);
+    const addresses = new Uint8Array(8 * ADDRESS_BYTES);
+    expect(accept(listener, fds, addresses)).toBe(4);
+    expect(connected).toBe(4);
+    await expect.poll(() => connected, { timeout: 10_000 }).toBe(8);
+    for (const client of clients) client.destroy();
+    for (const fd of fds.subarray(0, 4)) closeDescriptor(fd);
+    closeDescriptor(listener);
+  });
+
   it('gives accepted sockets its keepalive', async () => {
     const listener = listen({ host: '127.0.0.1', port: 0, keepAliveSeconds: 1000 });
     descriptors.push(listener);

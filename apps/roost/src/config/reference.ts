@@ -1,7 +1,9 @@
+import type { LimitName } from '@roost/farm';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { flagOf, variableOf } from './names.ts';
 import { isLimit, OPTION_KEYS, OPTIONS } from './options.ts';
 import type { OptionKey } from './options.ts';
+import { REACHED_BY } from './reached-by.ts';
 
 /** The text of docs/reference/config.md. */
 export function configReference(): string {
@@ -18,7 +20,8 @@ export function configReference(): string {
     '## Settings',
     ...settings.flatMap(section),
     '## Limits',
-    'Nothing is unbounded: each limit says what happens when it is reached.',
+    'Nothing is unbounded: each limit says what happens when it is reached, and has a spec that reaches it.',
+    limitTable(limits),
     ...limits.flatMap(section),
     '## Exit codes',
     exitCodes(),
@@ -37,6 +40,24 @@ function section(key: OptionKey): string[] {
     option.doc,
     `${sentence(grouped(option.allowed))} ${value}.`,
   ];
+}
+
+/** Every limit with its default, and the spec that reaches it. */
+function limitTable(limits: readonly LimitName[]): string {
+  const rows = limits.map((name) => {
+    const { file, title } = REACHED_BY[name];
+    return [`[${name}](#${name.toLowerCase()})`, grouped(OPTIONS[name].default), `[${title}](../../${file})`];
+  });
+  const lines = [['limit', 'default', 'reached by'], ...rows];
+  const widths = [0, 1, 2].map((column) => Math.max(...lines.map((cells) => cells[column]?.length ?? 0)));
+  lines.splice(
+    1,
+    0,
+    widths.map((width) => '-'.repeat(width)),
+  );
+  return lines
+    .map((cells) => `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`)
+    .join('\n');
 }
 
 function sentence(words: string): string {
