@@ -13,6 +13,7 @@ import { compressedEcho } from './rows/compressed-echo.mjs';
 import { echo } from './rows/echo.mjs';
 import { emptyWorker } from './rows/empty-worker.mjs';
 import { handshake } from './rows/handshake.mjs';
+import { hundredThousand } from './rows/hundred-thousand.mjs';
 import { idle } from './rows/idle.mjs';
 
 const ROWS = [
@@ -24,6 +25,7 @@ const ROWS = [
   compressedEcho,
   compressedBroadcast,
   compressedIdle,
+  hundredThousand,
 ];
 
 const { values } = parseArgs({

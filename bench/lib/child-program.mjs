@@ -5,6 +5,9 @@ import { processTree } from './processes.mjs';
 
 const STOP_TIMEOUT_MS = 15_000;
 const KEPT_OUTPUT = 4000;
+const KEPT_COMPLAINTS = 20;
+const COMPLAINT = /"level":"(?:warn|error|fatal)"/;
+const MESSAGE = /"msg":"([^"]*)"/;
 
 const running = new Set();
 
@@ -65,12 +68,25 @@ export class ChildProgram {
     }
   }
 
-  /** Reads on and forgets, so that a program that logs is never stopped by a full pipe. */
+  /**
+   * Reads on and forgets, so that a program that logs is never stopped by a full pipe. Answers a map that gets the
+   * warnings and errors of a log in JSON by their `msg`: how many there were, and the first line.
+   */
   discardOutput() {
+    const complaints = new Map();
     const discard = async () => {
-      while (!(await this.#lines.next()).done);
+      for (;;) {
+        const { value, done } = await this.#lines.next();
+        if (done) return;
+        if (!COMPLAINT.test(value)) continue;
+        const name = MESSAGE.exec(value)?.[1] ?? 'without msg';
+        const complaint = complaints.get(name);
+        if (complaint !== undefined) complaint.count++;
+        else if (complaints.size < KEPT_COMPLAINTS) complaints.set(name, { count: 1, first: value });
+      }
     };
     discard().catch(() => {});
+    return complaints;
   }
 
   /** SIGKILL to its process tree. */

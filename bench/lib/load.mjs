@@ -10,7 +10,7 @@ export async function startLoad(
     connections,
     channels = [],
     inFlight = 256,
-    // Two keep both CPUs busy in the same way for every server.
+    // Two keep both CPUs busy in the same way for every server; null: as many as the descriptors need.
     processes = 2,
     sourceAddresses = '127.0.0.2-127.0.0.9',
   },
@@ -21,7 +21,7 @@ export async function startLoad(
     '--control',
     `--connections=${connections}`,
     `--in-flight=${inFlight}`,
-    `--processes=${processes}`,
+    ...(processes === null ? [] : [`--processes=${processes}`]),
     `--source-addresses=${sourceAddresses}`,
     ...channels.flatMap((channel) => ['--channel', channel]),
   ]);
@@ -36,6 +36,7 @@ export async function startLoad(
     throw error;
   }
   return {
+    pid: program.pid,
     ask,
     /** Opens `count` more, and insists on all of them. */
     async open(count) {

@@ -1,11 +1,15 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const LOAD_WARNING = 0.5;
 /** The row that opens the most opens each connection twice. */
 const OPENED_PER_CONNECTION = 2.1;
+/** Connections that tell whether loopback is tracked. */
+const PROBES = 20;
 
 /** Where the figures were made. */
 export function describeMachine() {
@@ -55,6 +59,53 @@ export async function waitForConntrack(connections) {
     if (tracked + connections * OPENED_PER_CONNECTION <= maxTracked || performance.now() > deadline) return;
     await delay(1000);
   }
+}
+
+/** Memory of the whole machine in bytes: what could be had without swapping, and what the kernel's objects take. */
+export function readMemory() {
+  const text = readFileSync('/proc/meminfo', 'utf8');
+  const bytes = (field) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)[1]) * 1024;
+  return { availableBytes: bytes('MemAvailable'), slabBytes: bytes('Slab') };
+}
+
+/** Ports of one source address (net.ipv4.ip_local_port_range). */
+export function readPorts() {
+  const [low, high] = readNumbers('/proc/sys/net/ipv4/ip_local_port_range') ?? [32_768, 60_999];
+  return high - low + 1;
+}
+
+/** Descriptors of one process: Node has raised the soft limit to the hard one. */
+export function readDescriptorLimit() {
+  const limit = /^Max open files +(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'))[1];
+  return limit === 'unlimited' ? Infinity : Number(limit);
+}
+
+/** Open files that the whole system still takes. */
+export function readFilesLeft() {
+  const [opened, , max] = readNumbers('/proc/sys/fs/file-nr') ?? [0, 0, Infinity];
+  return max - opened;
+}
+
+/** Sockets that may have something unread at a time, a page each (net.ipv4.tcp_mem); Infinity where it cannot be read. */
+export function readSocketsUnread() {
+  return readNumbers('/proc/sys/net/ipv4/tcp_mem')?.[2] ?? Infinity;
+}
+
+/** Entries that connection tracking still takes; Infinity where it does not track loopback. */
+export async function readConntrackLeft() {
+  const before = readConntrack();
+  const server = createServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const sockets = [];
+  for (let i = 0; i < PROBES; i++) {
+    const socket = connect(server.address().port, '127.0.0.1');
+    await once(socket, 'connect');
+    sockets.push(socket);
+  }
+  const { tracked, maxTracked } = readConntrack();
+  for (const socket of sockets) socket.destroy();
+  server.close();
+  return tracked - before.tracked < PROBES ? Infinity : maxTracked - tracked;
 }
 
 function readConntrack() {

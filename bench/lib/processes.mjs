@@ -6,6 +6,7 @@ const MS_PER_TICK = 10;
 const QUIET_WINDOW_MS = 500;
 /** A farm reports every second; a garbage collection takes longer than this. */
 const QUIET_CPU_MS = 20;
+const QUIET_CPU_MS_EACH = 2;
 
 /** Fields of /proc/<pid>/stat from the third on (proc(5)): the second, the name, may contain anything. */
 function readStat(pid) {
@@ -56,16 +57,20 @@ export function memoryOf(pids) {
   return memory;
 }
 
-/** Resolves when the processes have used next to no CPU for two windows of half a second. Throws at the deadline. */
+/**
+ * Resolves when the processes have used next to no CPU for two windows of half a second. Throws at the deadline.
+ * More than a few processes use more than that by their reports alone: 2 ms each are next to nothing for them.
+ */
 export async function waitUntilQuiet(pids, deadlineMs = 60_000) {
   const deadline = performance.now() + deadlineMs;
+  const quietCpuMs = Math.max(QUIET_CPU_MS, pids.length * QUIET_CPU_MS_EACH);
   let quietWindows = 0;
   let before = cpuMs(pids);
   while (quietWindows < 2) {
     if (performance.now() > deadline) throw new Error(`processes ${pids.join(', ')} do not become quiet`);
     await delay(QUIET_WINDOW_MS);
     const now = cpuMs(pids);
-    quietWindows = now - before <= QUIET_CPU_MS ? quietWindows + 1 : 0;
+    quietWindows = now - before <= quietCpuMs ? quietWindows + 1 : 0;
     before = now;
   }
 }

@@ -25,6 +25,7 @@ export async function startRedis() {
   }
   return {
     url: `redis://127.0.0.1:${port}`,
+    pid: program.pid,
     publish: (channel, payload) => client.publish(channel, payload),
     async stop() {
       client.disconnect();

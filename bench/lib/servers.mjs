@@ -44,7 +44,7 @@ export async function startServer(name, options = {}) {
   const program = new ChildProgram(name, SERVERS[name](options), { env });
   try {
     const { port, workers } = await program.nextLine((line) => line.msg === 'farm ready');
-    program.discardOutput();
+    const complaints = program.discardOutput();
     const isPlain = name === 'Roost' && options.app === undefined;
     return {
       name,
@@ -53,6 +53,8 @@ export async function startServer(name, options = {}) {
       pids: processTree(program.pid),
       masterPid: program.pid,
       workerPids: workers.map((worker) => worker.pid),
+      /** Warnings and errors of its log since it is ready; see ChildProgram.discardOutput. */
+      complaints,
       stop: () => program.stop(),
     };
   } catch (error) {

@@ -1,0 +1,248 @@
+import { startLoad } from './load.mjs';
+import { readMemory, readPorts } from './machine.mjs';
+import { cpuMs, memoryOf, processTree } from './processes.mjs';
+import { startRedis } from './redis.mjs';
+import { startServer } from './servers.mjs';
+
+export const HEARTBEAT_MS = 60_000;
+/** Connections that echo, beside those that are subscribed. */
+export const ECHO_CONNECTIONS = 1000;
+/** One message a second from each. */
+const ECHO_PER_SECOND = 1000;
+const ECHO_BYTES = 64;
+const MIN_ECHO_SECONDS = 3;
+/** Of one roost-load, whose processes share them. Below what connection tracking takes by default. */
+const MAX_CONNECTIONS_PER_LOAD = 200_000;
+/** Opened between two looks at how it goes. */
+const OPENED_AT_A_TIME = 10_000;
+/** Of the ports of one source address. The kernel searches for long in a range that is nearly full. */
+const MAX_USE_OF_PORTS = 0.6;
+/** What the machine must keep, for what a broadcast leaves in socket buffers; opening ends before it is gone. */
+const MIN_AVAILABLE_BYTES = 2.5e9;
+const MAX_FAILED = 1000;
+const BROADCAST_TIMEOUT_SECONDS = 120;
+const PAYLOAD = 'broadcast '.repeat(13).slice(0, 128);
+
+/**
+ * One farm with a great many connections, as people start it, on Redis: each connection is subscribed to a channel of its
+ * own and one of all, 1,000 more are there to echo. `open` may be called once; what it has reached is what the rest measures.
+ */
+export class BigFarm {
+  #redis;
+  #server;
+  #loads = [];
+  #echoLoad;
+  #published = 0;
+
+  /** Starts Redis, the farm and the clients' processes; nothing is connected yet but for the clients that echo. */
+  static async start({ connections, workers }) {
+    const farm = new BigFarm();
+    try {
+      farm.#redis = await startRedis();
+      farm.#server = await startServer('Roost', {
+        app: 'echo',
+        workers,
+        connections: connections + ECHO_CONNECTIONS,
+        redisUrl: farm.#redis.url,
+        // Nobody is there any more when it is stopped: no closes to spread.
+        args: [`--heartbeat-ms=${HEARTBEAT_MS}`, '--drain-ms=1000'],
+      });
+      const url = `${farm.#server.url.replace(/\/$/, '')}/plain?channel=all`;
+      const count = Math.ceil(connections / MAX_CONNECTIONS_PER_LOAD);
+      for (let index = 0; index < count; index++) {
+        const share = Math.floor((connections + index) / count);
+        const load = await startLoad(`${url}&channel=u${index}-{i}`, {
+          connections: share,
+          processes: null,
+          sourceAddresses: addressesFor(share, index),
+        });
+        farm.#loads.push({ load, share, connected: 0, failed: {} });
+      }
+      farm.#echoLoad = await startLoad(farm.#server.url, { connections: ECHO_CONNECTIONS, processes: 1 });
+      await farm.#echoLoad.open(ECHO_CONNECTIONS);
+      return farm;
+    } catch (error) {
+      await farm.stop();
+      throw error;
+    }
+  }
+
+  /** Processes of the farm: the master, then the workers. */
+  get pids() {
+    return this.#server.pids;
+  }
+
+  get workers() {
+    return this.#server.workerPids.length;
+  }
+
+  /** Processes that make the clients. */
+  get clientPids() {
+    return [...this.#loads.map(({ load }) => load), this.#echoLoad].flatMap((load) => processTree(load.pid));
+  }
+
+  /** Warnings and errors that the farm has logged; see ChildProgram.discardOutput. */
+  get complaints() {
+    return this.#server.complaints;
+  }
+
+  /** Connections that have opened so far, without those that echo. */
+  get connected() {
+    return this.#loads.reduce((sum, { connected }) => sum + connected, 0);
+  }
+
+  /** Failed handshakes, by reason. */
+  get failed() {
+    const failed = {};
+    for (const load of this.#loads) {
+      for (const [reason, count] of Object.entries(load.failed))
+        failed[reason] = (failed[reason] ?? 0) + count;
+    }
+    return failed;
+  }
+
+  get failedCount() {
+    return Object.values(this.failed).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** CPU that has been used so far, in ms. */
+  cpu() {
+    this.#assertWhole();
+    return {
+      farm: cpuMs(this.pids),
+      master: cpuMs([this.#server.masterPid]),
+      redis: cpuMs([this.#redis.pid]),
+    };
+  }
+
+  /** User memory of the farm and of Redis, and the kernel's of the whole machine, both ends of each connection, in bytes. */
+  memory() {
+    this.#assertWhole();
+    return { farm: memoryOf(this.pids), redis: memoryOf([this.#redis.pid]), ...readMemory() };
+  }
+
+  /**
+   * Opens them all and resolves when each has opened or failed. Ends early when the machine's memory does, or when too many
+   * have failed: `stoppedBy` says so.
+   */
+  async open() {
+    const startedAt = performance.now();
+    /** @type {string | undefined} */
+    let stoppedBy;
+    await Promise.all(
+      this.#loads.map(async (one) => {
+        for (let left = one.share; left > 0 && stoppedBy === undefined; left -= OPENED_AT_A_TIME) {
+          const report = await one.load.ask({ do: 'open', count: Math.min(left, OPENED_AT_A_TIME) });
+          one.connected = report.connected;
+          one.failed = report.failed;
+          stoppedBy ??= this.#whyToStop();
+        }
+      }),
+    );
+    return { seconds: (performance.now() - startedAt) / 1000, stoppedBy };
+  }
+
+  /**
+   * One publication to all. Answers the milliseconds until the last of them had it; throws when one does not get it within
+   * two minutes.
+   */
+  async broadcast() {
+    const messages = ++this.#published;
+    const publishedAt = performance.timeOrigin + performance.now();
+    await this.#redis.publish('roost:channel:all', PAYLOAD);
+    const reports = await Promise.all(
+      this.#loads.map(({ load }) =>
+        load.ask({ do: 'await', messages, timeoutSeconds: BROADCAST_TIMEOUT_SECONDS }),
+      ),
+    );
+    const missed = reports.reduce((sum, { open, satisfied }) => sum + open - satisfied, 0);
+    if (missed > 0) {
+      throw new Error(
+        `${missed} of ${this.connected} connections did not get publication ${messages} within ${BROADCAST_TIMEOUT_SECONDS} s`,
+      );
+    }
+    return Math.max(...reports.map(({ lastMessageAt }) => lastMessageAt)) - publishedAt;
+  }
+
+  /** Echoes at their rate, each latency from when its message was due. Throws when one is wrong or lost. */
+  async echo(seconds = MIN_ECHO_SECONDS) {
+    const result = await this.#echoLoad.ask({
+      do: 'echo',
+      connections: ECHO_CONNECTIONS,
+      seconds,
+      perSecond: ECHO_PER_SECOND,
+      payloadBytes: ECHO_BYTES,
+    });
+    if (result.wrong > 0 || result.unanswered > 0)
+      throw new Error(`${result.wrong} echoes were wrong, ${result.unanswered} messages were not answered`);
+    const { echoes, latencyMs } = result;
+    return { echoes, seconds, latencyMs };
+  }
+
+  /**
+   * Echoes for nine tenths of the time that a broadcast takes, or 3 s, and broadcasts meanwhile: one after the other until
+   * the echoes end, so that none of them is measured on a farm that rests.
+   */
+  async echoDuringBroadcasts(broadcastMs) {
+    const echoing = this.echo(Math.max(MIN_ECHO_SECONDS, (broadcastMs / 1000) * 0.9));
+    const ended = new AbortController();
+    const broadcasting = async () => {
+      const spreads = [];
+      do spreads.push(Math.round(await this.broadcast()));
+      while (!ended.signal.aborted);
+      return spreads;
+    };
+    const [echo, spreads] = await Promise.all([echoing.finally(() => ended.abort()), broadcasting()]);
+    return { ...echo, spreads };
+  }
+
+  /** Throws unless every connection that has opened is open and has had each publication once. */
+  async assertExactlyOnce() {
+    const reports = await Promise.all(this.#loads.map(({ load }) => load.ask({ do: 'report' })));
+    const open = reports.reduce((sum, report) => sum + report.open, 0);
+    const fewest = Math.min(...reports.map((report) => report.fewest));
+    const most = Math.max(...reports.map((report) => report.most));
+    if (open !== this.connected || fewest !== this.#published || most !== this.#published) {
+      const closes = reports.map((report) => JSON.stringify(report.closes)).join(' ');
+      throw new Error(
+        `${open} of ${this.connected} connections are open (closes: ${closes}) and have received from ${fewest} to ${most} of ${this.#published} publications`,
+      );
+    }
+  }
+
+  /** Ends everything. The clients vanish first, without a word: a million closes are nobody's figure. */
+  async stop() {
+    await Promise.all([...this.#loads.map(({ load }) => load), this.#echoLoad].map((load) => load?.kill()));
+    await this.#server?.stop();
+    await this.#redis?.stop();
+  }
+
+  #whyToStop() {
+    const { availableBytes } = readMemory();
+    if (availableBytes < MIN_AVAILABLE_BYTES)
+      return `memory: ${(availableBytes / 1e9).toFixed(1)} GB are left of this machine's`;
+    if (this.failedCount > MAX_FAILED) return `failures: ${JSON.stringify(this.failed)}`;
+    return undefined;
+  }
+
+  /** A worker that was replaced would take its part of every figure with it. */
+  #assertWhole() {
+    const now = new Set(processTree(this.#server.masterPid));
+    const gone = this.pids.filter((pid) => !now.has(pid));
+    if (gone.length > 0) {
+      const log = [...this.complaints.values()].map(({ first }) => first).join('\n');
+      throw new Error(`processes ${gone.join(', ')} of the farm have ended; its log:\n${log}`);
+    }
+  }
+}
+
+/** Source addresses that one roost-load needs. */
+export function addressesNeeded(connections) {
+  return Math.ceil(connections / (readPorts() * MAX_USE_OF_PORTS));
+}
+
+/** Of its own for each roost-load: 127.0.1.x, 127.0.2.x … */
+function addressesFor(connections, index) {
+  const first = 2;
+  return `127.0.${index + 1}.${first}-127.0.${index + 1}.${first + addressesNeeded(connections) - 1}`;
+}
