@@ -10,7 +10,7 @@ export const LIMITS = {
     min: 1,
     max: 100_000_000,
     unit: 'connections',
-    doc: 'Connections of the whole farm. At the limit health checks are still answered and upgrades get 503 with Retry-After.',
+    doc: 'Connections of the whole farm. At the limit health checks are still answered and upgrades get 503 with Retry-After; while connections are ending, whoever comes waits for a place for up to a second before.',
   },
   maxConnectionsPerWorker: {
     default: 250_000,

@@ -11,8 +11,34 @@ import { HandOff, type AcceptedSocket } from './hand-off.ts';
 import { fewestLimited } from './placement.ts';
 import type { SupervisedWorker } from './supervised-worker.ts';
 
+/** What is asked of a worker here. */
+export type EntranceWorker = Pick<
+  SupervisedWorker,
+  | 'capacity'
+  | 'connections'
+  | 'flush'
+  | 'give'
+  | 'index'
+  | 'isLagging'
+  | 'limited'
+  | 'offer'
+  | 'releasedAt'
+  | 'room'
+  | 'unacknowledged'
+  | 'updateLag'
+>;
+
+/** A release so long ago is one of this moment. */
+const RECENT_RELEASE_MS = 100;
+/** A full farm that is losing connections at this moment makes new ones wait for at most so long. */
+const MAX_WAIT_FOR_RELEASES_MS = 1000;
+
 /**
  * Between the listener and the workers: who may come in, and where.
+ *
+ * After a break in the network all clients come back at once, and the ends of their old connections are heard beside the
+ * new ones: a farm that is more than half full seems full for a moment. So while connections are ending, a full farm
+ * accepts nobody, up to a second; only then are those who come refused, out of the reserve.
  *
  *     accepted ─► admitted ─► given to a worker ─► acknowledged
  *         │          └─► waiting, when none has room ◄─┘ (returned: the worker died, or had no descriptor)
@@ -21,7 +47,7 @@ import type { SupervisedWorker } from './supervised-worker.ts';
  */
 export class Entrance implements AcceptorHooks {
   readonly #config: FarmConfig;
-  readonly #workers: readonly SupervisedWorker[];
+  readonly #workers: readonly EntranceWorker[];
   readonly #counters: Counters;
   readonly #isTls: () => boolean;
   readonly #maxUnacknowledged: number;
@@ -31,12 +57,14 @@ export class Entrance implements AcceptorHooks {
   /** Sockets that wait for a worker. Bounded by what workers may leave unacknowledged. */
   #waiting: AcceptedSocket[] = [];
   #lastConnectionNumber = 0;
+  /** Since when there is no place. */
+  #fullSince: number | undefined;
   #isStopped = false;
 
   /** `maxUnacknowledged`: sockets of the whole farm of which we may hold copies. */
   constructor(
     config: FarmConfig,
-    workers: readonly SupervisedWorker[],
+    workers: readonly EntranceWorker[],
     counters: Counters,
     maxUnacknowledged: number,
     isTls: () => boolean,
@@ -56,20 +84,31 @@ export class Entrance implements AcceptorHooks {
 
   room(): number {
     const now = performance.now();
+    const { maxConnections, reservedConnections, workers } = this.#config;
     let unacknowledged = 0;
-    let room = 0;
     let connections = 0;
+    let limited = 0;
+    let free = 0;
+    let reserved = 0;
     for (const worker of this.#workers) {
       worker.updateLag(now);
       unacknowledged += worker.unacknowledged;
-      room += this.#roomOf(worker);
-      connections += worker.connections + worker.limited;
+      connections += worker.connections;
+      limited += worker.limited;
+      free += roomOf(worker, worker.capacity - worker.connections);
+      reserved += roomOf(worker, worker.capacity + reservedConnections - worker.connections - worker.limited);
     }
-    const { maxConnections, reservedConnections, workers } = this.#config;
+    const unasked = this.#maxUnacknowledged - unacknowledged - this.#waiting.length;
+    const places = Math.min(free, maxConnections - connections);
+    if (places > 0) {
+      this.#fullSince = undefined;
+      return Math.min(places, unasked);
+    }
+    if (this.#waitsForReleases(now)) return 0;
     return Math.min(
-      room,
-      this.#maxUnacknowledged - unacknowledged - this.#waiting.length,
-      maxConnections + reservedConnections * workers - connections,
+      reserved,
+      maxConnections + reservedConnections * workers - connections - limited,
+      unasked,
     );
   }
 
@@ -102,7 +141,7 @@ export class Entrance implements AcceptorHooks {
   }
 
   /** Sockets that a worker will not serve, dead or alive. */
-  takeBack(worker: SupervisedWorker, sockets: readonly AcceptedSocket[]): void {
+  takeBack(worker: EntranceWorker, sockets: readonly AcceptedSocket[]): void {
     for (const socket of sockets) {
       if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.returned(worker.index, socket.address, 0);
       if ((socket.flags & FLAG_LIMITED) === 0) this.#waiting.push(socket);
@@ -131,12 +170,12 @@ export class Entrance implements AcceptorHooks {
   }
 
   /** What a worker has noted of the addresses of its sockets. */
-  noted(worker: SupervisedWorker, payload: Buffer): void {
+  noted(worker: EntranceWorker, payload: Buffer): void {
     this.#addressLimits?.noted(worker.index, payload);
   }
 
   /** A worker is gone, and all that it had. */
-  workerEnded(worker: SupervisedWorker): void {
+  workerEnded(worker: EntranceWorker): void {
     this.#addressLimits?.workerEnded(worker.index);
   }
 
@@ -153,13 +192,14 @@ export class Entrance implements AcceptorHooks {
     return admit(this.#workers, this.#config);
   }
 
-  #roomOf(worker: SupervisedWorker): number {
-    if (worker.room <= 0) return 0;
-    const places = worker.capacity + this.#config.reservedConnections;
-    return Math.min(worker.room, places - worker.connections - worker.limited);
+  /** There is no place, but there may be one in a moment. */
+  #waitsForReleases(now: number): boolean {
+    this.#fullSince ??= now;
+    if (now - this.#fullSince >= MAX_WAIT_FOR_RELEASES_MS) return false;
+    return this.#workers.some((worker) => now - worker.releasedAt < RECENT_RELEASE_MS);
   }
 
-  #give(worker: SupervisedWorker, socket: AcceptedSocket, address = socket.address, offset = 0): void {
+  #give(worker: EntranceWorker, socket: AcceptedSocket, address = socket.address, offset = 0): void {
     worker.give(socket, address, offset);
     if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.handed(worker.index, address, offset);
   }
@@ -190,3 +230,8 @@ export class Entrance implements AcceptorHooks {
 }
 
 const NO_ADDRESS = new Uint8Array(ADDRESS_BYTES);
+
+/** How many of so many places of a worker it may be given now. */
+function roomOf(worker: EntranceWorker, places: number): number {
+  return Math.max(0, Math.min(worker.room, places));
+}

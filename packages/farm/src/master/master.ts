@@ -275,6 +275,8 @@ export class Master implements Farm, SupervisionHooks {
       worker.updateLag(now);
       worker.checkLiveness(now);
     }
+    // A full farm has waited for connections that were ending.
+    this.#acceptor.resume();
   }
 
   #stopIfDone(): void {

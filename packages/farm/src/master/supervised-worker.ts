@@ -54,6 +54,8 @@ const SHORTAGE_PAUSE_MS = 100;
 export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessage> {
   readonly index: number;
   readonly cpu: number | null;
+  /** When it last said that connections have ended, by performance.now(). */
+  releasedAt = Number.NEGATIVE_INFINITY;
   readonly #config: FarmConfig;
   readonly #log: Log;
   readonly #counters: Counters;
@@ -301,6 +303,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
         // Last words of a process whose counts have been taken back.
         if (this.#process === undefined) return;
         this.#limitedReleased = message.limited;
+        this.releasedAt = performance.now();
         this.#released = message.total - message.limited;
         this.#hooks.workerHasRoom();
         return;
