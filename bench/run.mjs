@@ -3,6 +3,7 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { killRunningPrograms } from './lib/child-program.mjs';
 import { describeMachine, findWarnings, waitForConntrack } from './lib/machine.mjs';
+import { fetchPeer, isFetched } from './lib/peers.mjs';
 import { SERVER_NAMES } from './lib/servers.mjs';
 import { judge, summarise } from './lib/statistics.mjs';
 import { formatTable } from './lib/table.mjs';
@@ -14,10 +15,11 @@ import { echo } from './rows/echo.mjs';
 import { emptyWorker } from './rows/empty-worker.mjs';
 import { handshake } from './rows/handshake.mjs';
 import { hundredThousand } from './rows/hundred-thousand.mjs';
-import { idle } from './rows/idle.mjs';
+import { idle, idleTwoChannels } from './rows/idle.mjs';
 
 const ROWS = [
   idle,
+  idleTwoChannels,
   emptyWorker,
   handshake,
   echo,
@@ -31,7 +33,7 @@ const ROWS = [
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: ROWS.map((row) => row.name).join(',') },
-    servers: { type: 'string', default: SERVER_NAMES.join(',') },
+    servers: { type: 'string' },
     runs: { type: 'string', default: '5' },
     connections: { type: 'string', default: '30000' },
   },
@@ -41,7 +43,7 @@ const rows = parseNames(
   'only',
   ROWS.map((row) => row.name),
 ).map((name) => ROWS.find((row) => row.name === name));
-const servers = parseNames('servers', SERVER_NAMES);
+const servers = chooseServers();
 
 const machine = describeMachine();
 console.log(
@@ -125,6 +127,23 @@ function parseCount(name) {
   const count = Number(values[name]);
   if (!Number.isInteger(count) || count < 1) throw new RangeError(`--${name} must be a positive integer`);
   return count;
+}
+
+/** Without `--servers` all that can be had: the rest of the bench means something without a peer that must be fetched. */
+function chooseServers() {
+  const isAsked = values.servers !== undefined;
+  const names = isAsked ? parseNames('servers', SERVER_NAMES) : SERVER_NAMES;
+  return names.filter((name) => {
+    if (!isFetched(name) || !rows.some((row) => row.servers.includes(name))) return true;
+    try {
+      fetchPeer(name);
+      return true;
+    } catch (error) {
+      if (isAsked) throw error;
+      console.log(`warning: measured without it: ${error.message}`);
+      return false;
+    }
+  });
 }
 
 function parseNames(option, allowed) {

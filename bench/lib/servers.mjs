@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { ChildProgram } from './child-program.mjs';
+import { fetchPeer, isFetched } from './peers.mjs';
 import { processTree } from './processes.mjs';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
-/** Every server that is measured, by the name that the table shows; each gives Node's arguments. */
+/** Every server that is measured, by the name that the table shows; each gives the arguments of Node, or of its own program. */
 const SERVERS = {
   Roost: ({ app, workers = 2, connections, redisUrl, compression, nodeArgs = [], args = [] }) => [
     ...nodeArgs,
@@ -25,10 +26,20 @@ const SERVERS = {
   ],
   'ws cluster': () => [path('../servers/ws-cluster.mjs')],
   ws: () => [path('../servers/ws.mjs')],
+  Bun: () => [path('../servers/bun.mjs')],
   'bare poller': () => [path('../servers/bare-poller.mjs')],
 };
 
 export const SERVER_NAMES = Object.keys(SERVERS);
+
+/** Servers of one process, and what it can hold with 20,000 descriptors. */
+const SINGLE = ['ws', 'Bun', 'bare poller'];
+const MAX_IN_ONE_PROCESS = 18_000;
+
+/** So many of `connections` as a server can hold. */
+export function connectionsFor(serverName, connections) {
+  return SINGLE.includes(serverName) ? Math.min(connections, MAX_IN_ONE_PROCESS) : connections;
+}
 
 /**
  * Starts a server and waits until it serves. `app` is `echo`, for Roost also `fair`, or left out for the plain dialect;
@@ -41,7 +52,10 @@ export async function startServer(name, options = {}) {
     ...(options.compression === true ? { COMPRESSION: 'on' } : {}),
     ...options.env,
   };
-  const program = new ChildProgram(name, SERVERS[name](options), { env });
+  const program = new ChildProgram(name, SERVERS[name](options), {
+    env,
+    ...(isFetched(name) ? { command: fetchPeer(name) } : {}),
+  });
   try {
     const { port, workers } = await program.nextLine((line) => line.msg === 'farm ready');
     const complaints = program.discardOutput();

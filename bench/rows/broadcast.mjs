@@ -1,19 +1,17 @@
 import { startLoad } from '../lib/load.mjs';
 import { cpuMs, waitUntilQuiet } from '../lib/processes.mjs';
 import { startRedis } from '../lib/redis.mjs';
-import { startServer } from '../lib/servers.mjs';
+import { connectionsFor, startServer } from '../lib/servers.mjs';
 import { summarise } from '../lib/statistics.mjs';
 
 const WARM_UP = 3;
 const PUBLICATIONS = 20;
 const PAYLOAD = 'broadcast '.repeat(13).slice(0, 128);
-/** What one process can hold. */
-const MAX_IN_ONE_PROCESS = 18_000;
 
 /** Server CPU of one delivery: one PUBLISH of 128 bytes in Redis to all subscribers, one publication after the other. */
 export const broadcast = {
   name: 'broadcast',
-  servers: ['Roost', 'ws cluster', 'ws'],
+  servers: ['Roost', 'Bun', 'ws cluster', 'ws', 'bare poller'],
   figures: [
     {
       key: 'cpu',
@@ -23,14 +21,15 @@ export const broadcast = {
       targets: [
         { peer: 'ws cluster', maxRatio: 0.75 },
         { peer: 'ws', maxRatio: 0.75 },
+        { peer: 'Bun', maxRatio: 1 },
+        { peer: 'bare poller', maxRatio: 1.05 },
       ],
     },
     { key: 'spreadMs', title: 'from PUBLISH to the last of them', unit: 'ms', digits: 0, targets: [] },
   ],
 
   async measure(serverName, settings) {
-    const connections =
-      serverName === 'ws' ? Math.min(settings.connections, MAX_IN_ONE_PROCESS) : settings.connections;
+    const connections = connectionsFor(serverName, settings.connections);
     const redis = await startRedis();
     let server;
     let load;

@@ -10,7 +10,7 @@ const SECONDS = 5;
 /** Server CPU of one text message received and sent back, 1,000 connections in a closed loop. */
 export const echo = {
   name: 'echo',
-  servers: ['Roost', 'ws', 'ws cluster', 'bare poller'],
+  servers: ['Roost', 'Bun', 'ws', 'ws cluster', 'bare poller'],
   figures: [
     {
       key: 'cpu',
@@ -18,8 +18,10 @@ export const echo = {
       unit: 'µs',
       digits: 2,
       targets: [
-        { peer: 'ws', maxRatio: 0.55 },
-        { peer: 'ws cluster', maxRatio: 0.55 },
+        { peer: 'ws', maxRatio: 0.45 },
+        { peer: 'ws cluster', maxRatio: 0.45 },
+        { peer: 'Bun', maxRatio: 0.9 },
+        { peer: 'bare poller', maxRatio: 1.15 },
       ],
     },
   ],

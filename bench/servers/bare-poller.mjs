@@ -1,6 +1,6 @@
 /**
  * A floor for orientation: one process, the poller's loop, and as little of WebSocket as the load generator notices.
- * It checks nothing, knows only whole frames of up to 125 bytes, and must not be used for anything else.
+ * It checks nothing, reads only whole frames of up to 125 bytes, and must not be used for anything else.
  */
 import { createHash } from 'node:crypto';
 import {
@@ -29,6 +29,7 @@ const listener = listen({ host: '127.0.0.1', port: 0 });
 const poller = new Poller({ columns, onEvents });
 poller.watchDescriptor(listener, LISTENER, Interest.readable);
 process.on('SIGTERM', () => process.exit());
+if (process.env.REDIS_URL !== undefined) await broadcastFromRedis(process.env.REDIS_URL);
 const { port } = localAddress(listener);
 console.log(
   JSON.stringify({ msg: 'farm ready', port, workers: [{ worker: 0, pid: process.pid, cpu: null }] }),
@@ -68,6 +69,21 @@ function answer(slot, offset, length) {
   slab[payload - 2] = slab[offset];
   slab[payload - 1] = payloadBytes;
   poller.send(slot, slab, payload - 2, payloadBytes + 2);
+}
+
+/** Sends every publication of `roost:channel:news` to all who have shaken hands, as far as their sockets take it. */
+async function broadcastFromRedis(url) {
+  const { Redis } = await import('ioredis');
+  const redis = new Redis(url);
+  redis.on('messageBuffer', (_channel, payload) => {
+    const head =
+      payload.length < 126 ? [0x81, payload.length] : [0x81, 126, payload.length >> 8, payload.length & 255];
+    const frame = Buffer.concat([Buffer.from(head), payload]);
+    for (let slot = 0; slot < SLOTS; slot++) {
+      if (columns.fds[slot] !== -1 && isOpen[slot] === 1) poller.send(slot, frame, 0, frame.length);
+    }
+  });
+  await redis.subscribe('roost:channel:news');
 }
 
 function shakeHands(slot, head) {

@@ -1,0 +1,50 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+const BUN_VERSION = '1.4.5';
+
+/** Peers that are no dependency of this repository: a package of npm with a program in it, in a folder of their own. */
+const PEERS = {
+  Bun: () => ({ package: `@oven/bun-linux-${bunBuild()}`, version: BUN_VERSION, program: 'bin/bun' }),
+};
+
+/**
+ * Where fetched peers are kept; not in the folder for temporary files, into which anybody could put a program.
+ * BENCH_PEERS names another (a farm would refuse a variable that begins with ROOST_).
+ */
+const FOLDER =
+  process.env.BENCH_PEERS ??
+  join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'roost-bench-peers');
+
+export function isFetched(serverName) {
+  return serverName in PEERS;
+}
+
+/** The path of a peer's program, which is fetched when it is not there yet. Throws when it cannot be had. */
+export function fetchPeer(serverName) {
+  const { package: name, version, program } = PEERS[serverName]();
+  const folder = join(FOLDER, `${name.replaceAll('/', '-')}-${version}`);
+  const path = join(folder, 'node_modules', name, program);
+  if (existsSync(path)) return path;
+  console.log(`${serverName}: fetching ${name}@${version} from npm into ${folder}`);
+  mkdirSync(folder, { recursive: true });
+  const args = ['install', '--prefix', folder, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund'];
+  try {
+    execFileSync('npm', [...args, `${name}@${version}`], {
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'inherit'],
+      timeout: 180_000,
+    });
+  } catch (cause) {
+    throw new Error(`${serverName} could not be fetched: npm install ${name}@${version} failed`, { cause });
+  }
+  if (!existsSync(path)) throw new Error(`${serverName} could not be fetched: ${path} is missing`);
+  return path;
+}
+
+function bunBuild() {
+  if (process.arch === 'arm64') return 'aarch64';
+  return / avx2 /.test(readFileSync('/proc/cpuinfo', 'latin1')) ? 'x64' : 'x64-baseline';
+}
