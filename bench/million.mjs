@@ -12,6 +12,7 @@ import {
   readFilesLeft,
   readMemory,
   readSocketsUnread,
+  watchMachine,
 } from './lib/machine.mjs';
 import { memoryOf, waitUntilQuiet } from './lib/processes.mjs';
 import { formatVerdicts } from './lib/verdicts.mjs';
@@ -87,6 +88,7 @@ async function measure() {
     const empty = farm.memory();
     const clientsAtFirst = memoryOf(farm.clientPids);
     findings.emptyFarmBytes = empty.farm;
+    findings.echoHasPriority = farm.hasPriority;
     log(`the empty farm: ${mb(empty.farm.own)} MB of its own; clients ${mb(clientsAtFirst.own)} MB`);
 
     enter('connecting');
@@ -117,7 +119,9 @@ async function measure() {
     findings.idleCpuMsPerSecond = Object.fromEntries(
       Object.entries(idleCpu).map(([who, ms]) => [who, ms / idleFor]),
     );
-    findings.growthWhenIdle = growth(farm.memory(), empty);
+    const idle = farm.memory();
+    findings.idleFarmBytes = idle.farm;
+    findings.growthWhenIdle = growth(idle, empty);
     findings.clientBytes = memoryOf(farm.clientPids);
     log(`CPU a second: farm ${findings.idleCpuMsPerSecond.farm.toFixed(0)} ms`);
 
@@ -125,7 +129,12 @@ async function measure() {
     findings.echoAlone = await farm.echo();
 
     enter('one broadcast to all');
-    findings.broadcastMs = await farm.broadcast();
+    const stopWatching = watchMachine();
+    try {
+      findings.broadcastMs = await farm.broadcast();
+    } finally {
+      findings.worstWhileBroadcasting = stopWatching();
+    }
     log(`the last one had it after ${(findings.broadcastMs / 1000).toFixed(2)} s`);
 
     enter(`echo of ${ECHO_CONNECTIONS} connections during a second broadcast`);
@@ -161,8 +170,9 @@ function report() {
     verdict('CPU of the farm per connection', 'µs', 1, each(connectCpuMs?.farm * 1000)),
     verdict('CPU of Redis per connection', 'µs', 1, each(connectCpuMs?.redis * 1000)),
     verdict('user memory of the empty farm', 'MB', 0, megabytes(findings.emptyFarmBytes?.own)),
+    verdict('user memory of the farm, connected', 'MB', 0, megabytes(findings.idleFarmBytes?.own)),
     verdict('user memory more than empty', 'MB', 0, megabytes(growthWhenIdle?.own), 250),
-    verdict('the same as PSS, files and all', 'MB', 0, megabytes(growthWhenIdle?.pss)),
+    verdict('of these, PSS with files and all', 'MB', 0, megabytes(growthWhenIdle?.pss)),
     verdict('user memory per connection', 'B', 0, each(growthWhenIdle?.own)),
     verdict('Redis: memory more than empty', 'MB', 0, megabytes(growthWhenIdle?.redisOwn)),
     verdict('kernel objects (slab), both ends', 'MB', 0, megabytes(growthWhenIdle?.slab)),
@@ -181,6 +191,10 @@ function report() {
   console.log(formatVerdicts(verdicts));
   if (connections < MILLION)
     console.log('\nThe targets are those of a million: this was a smaller run, to try it out.');
+  if (findings.echoHasPriority === false)
+    console.log(
+      '\nThe echoes were measured by a process without priority (that takes root): it waited for a CPU, too.',
+    );
   if (findings.stoppedBy !== undefined) console.log(`\nStopped early by ${findings.stoppedBy}.`);
   const folder = new URL('./results/', import.meta.url);
   mkdirSync(folder, { recursive: true });

@@ -68,6 +68,23 @@ export function readMemory() {
   return { availableBytes: bytes('MemAvailable'), slabBytes: bytes('Slab') };
 }
 
+/** Looks four times a second at what may run short, until it is told to stop; then it answers the worst that it saw. */
+export function watchMachine() {
+  const worst = { availableBytes: Infinity, tcpPages: 0 };
+  const look = () => {
+    worst.availableBytes = Math.min(worst.availableBytes, readMemory().availableBytes);
+    const pages = /^TCP: .* mem (\d+)/m.exec(readFileSync('/proc/net/sockstat', 'utf8'))?.[1] ?? 0;
+    worst.tcpPages = Math.max(worst.tcpPages, Number(pages));
+  };
+  look();
+  const ticker = setInterval(look, 250);
+  return () => {
+    clearInterval(ticker);
+    look();
+    return worst;
+  };
+}
+
 /** Ports of one source address (net.ipv4.ip_local_port_range). */
 export function readPorts() {
   const [low, high] = readNumbers('/proc/sys/net/ipv4/ip_local_port_range') ?? [32_768, 60_999];
