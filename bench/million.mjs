@@ -144,7 +144,7 @@ async function measure() {
     findings.exactlyOnce = true;
   } finally {
     findings.complaints = Object.fromEntries(farm.complaints);
-    enter('ending everything');
+    log('ending everything');
     await farm.stop();
   }
 }

@@ -60,6 +60,9 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   });
 }
 
+// Also after an exception that nobody caught.
+process.once('exit', killRunningPrograms);
+
 const results = [];
 for (const row of rows) results.push(await runRow(row));
 const lines = results.flatMap(({ row, summaries }) =>

@@ -1,7 +1,7 @@
 import { setPriority } from 'node:os';
 import { startLoad } from './load.mjs';
 import { readMemory, readPorts } from './machine.mjs';
-import { cpuMs, memoryOf, processTree } from './processes.mjs';
+import { cpuMs, isRunning, memoryOf, processTree } from './processes.mjs';
 import { startRedis } from './redis.mjs';
 import { startServer } from './servers.mjs';
 
@@ -233,8 +233,8 @@ export class BigFarm {
 
   /** A worker that was replaced would take its part of every figure with it. */
   #assertWhole() {
-    const now = new Set(processTree(this.#server.masterPid));
-    const gone = this.pids.filter((pid) => !now.has(pid));
+    if (!isRunning(this.#redis.pid)) throw new Error(`Redis has ended (pid ${this.#redis.pid})`);
+    const gone = this.pids.filter((pid) => !isRunning(pid));
     if (gone.length > 0) {
       const log = [...this.complaints.values()].map(({ first }) => first).join('\n');
       throw new Error(`processes ${gone.join(', ')} of the farm have ended; its log:\n${log}`);

@@ -14,6 +14,15 @@ function readStat(pid) {
   return text.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
+/** False for a process that has ended, also before its parent has asked after it. */
+export function isRunning(pid) {
+  try {
+    return !['Z', 'X'].includes(readStat(pid)[0]);
+  } catch {
+    return false;
+  }
+}
+
 /** A process and all its descendants. */
 export function processTree(root) {
   const children = new Map();
