@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { nowMicros } from './clients/crowd.mjs';
 import { API_KEY, askApi } from './lib/api.mjs';
-import { ChildProgram, killRunningPrograms } from './lib/child-program.mjs';
+import { ChildProgram, killProgramsOnInterrupt } from './lib/child-program.mjs';
 import { describeMachine, findWarnings, waitForConntrack } from './lib/machine.mjs';
 import { memoryOf } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
@@ -48,12 +48,7 @@ const only = new Set(values.only.split(','));
 const unknown = [...only].find((name) => !['close', 'drop', 'busy'].includes(name));
 if (unknown !== undefined) throw new RangeError(`--only knows close, drop, busy; got "${unknown}"`);
 
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => {
-    killRunningPrograms();
-    process.exit(1);
-  });
-}
+killProgramsOnInterrupt();
 
 console.log(
   Object.entries(describeMachine())

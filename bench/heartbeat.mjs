@@ -6,7 +6,7 @@ import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { askApi, API_KEY } from './lib/api.mjs';
-import { ChildProgram, killRunningPrograms } from './lib/child-program.mjs';
+import { ChildProgram, killProgramsOnInterrupt } from './lib/child-program.mjs';
 import { startLoad } from './lib/load.mjs';
 import { describeMachine, findWarnings } from './lib/machine.mjs';
 import { cpuMs } from './lib/processes.mjs';
@@ -28,12 +28,7 @@ const DEAD = 1000;
 const LATE_MS = 2200 + 300;
 const DEAF_CLIENTS = fileURLToPath(new URL('../test/clients/deaf_clients.py', import.meta.url));
 
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => {
-    killRunningPrograms();
-    process.exit(1);
-  });
-}
+killProgramsOnInterrupt();
 console.log(
   Object.entries(describeMachine())
     .map(([name, value]) => `${name}: ${String(value)}`)

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { killRunningPrograms } from './lib/child-program.mjs';
+import { killProgramsOnInterrupt, killRunningPrograms } from './lib/child-program.mjs';
 import { describeMachine, findWarnings, waitForConntrack } from './lib/machine.mjs';
 import { fetchPeer, isFetched } from './lib/peers.mjs';
 import { SERVER_NAMES } from './lib/servers.mjs';
@@ -53,12 +53,7 @@ console.log(
 );
 for (const warning of findWarnings(settings.connections)) console.log(`warning: ${warning}`);
 
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => {
-    killRunningPrograms();
-    process.exit(1);
-  });
-}
+killProgramsOnInterrupt();
 
 // Also after an exception that nobody caught.
 process.once('exit', killRunningPrograms);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { killRunningPrograms } from './lib/child-program.mjs';
+import { killProgramsOnInterrupt } from './lib/child-program.mjs';
 import { startLoad } from './lib/load.mjs';
 import { describeMachine, findWarnings, waitForConntrack } from './lib/machine.mjs';
 import { cpuMs, waitUntilQuiet } from './lib/processes.mjs';
@@ -13,6 +13,7 @@ import { startServer } from './lib/servers.mjs';
 /** No worker's loop may stall for longer, or those who are connected would notice. */
 const MAX_STALL_MS = 100;
 const CLIENT_PROCESSES = 4;
+const CLIENT_NICENESS = 10;
 const LOOP_DELAY = fileURLToPath(new URL('./lib/loop-delay.mjs', import.meta.url));
 
 const { values } = parseArgs({
@@ -36,12 +37,7 @@ console.log(
 const warnings = findWarnings(connections);
 for (const warning of warnings) console.log(`warning: ${warning}`);
 const isQuiet = warnings.length === 0;
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => {
-    killRunningPrograms();
-    process.exit(1);
-  });
-}
+killProgramsOnInterrupt();
 
 const folder = mkdtempSync(join(tmpdir(), 'roost-storm-'));
 const failures = [];
@@ -67,7 +63,12 @@ async function storms(args, names) {
     for (const name of names) {
       // Ready before the others die, so that nothing comes between.
       loads.push(
-        await startLoad(server.url, { connections, inFlight: connections, processes: CLIENT_PROCESSES }),
+        await startLoad(server.url, {
+          connections,
+          inFlight: connections,
+          processes: CLIENT_PROCESSES,
+          niceness: CLIENT_NICENESS,
+        }),
       );
       await settle(server);
       await readDelays(server);
@@ -81,8 +82,9 @@ async function storms(args, names) {
       console.log(`  server CPU per connection ${((cpu * 1000) / connections).toFixed(1)} µs`);
       for (const [who, found] of delays) {
         console.log(`  ${describeDelay(who, found)}`);
-        // On a machine that others use, a loop is late because it has no CPU.
-        const stallMs = isQuiet ? found.lateMs : found.busyMs;
+        // On a machine that others use, a loop is late because it has no CPU; and so it is while the kernel ends
+        // the sockets of 20,000 clients, which are on this machine by our choice only.
+        const stallMs = isQuiet && loads.length === 1 ? found.lateMs : found.busyMs;
         if (who !== 'master' && stallMs > MAX_STALL_MS)
           failures.push(`${name}: the loop of ${who} stalled for ${stallMs.toFixed(1)} ms`);
       }

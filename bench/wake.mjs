@@ -1,7 +1,7 @@
 import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { killRunningPrograms } from './lib/child-program.mjs';
+import { killProgramsOnInterrupt } from './lib/child-program.mjs';
 import { describeMachine, findWarnings } from './lib/machine.mjs';
 import { memoryOf } from './lib/processes.mjs';
 import { startRawClients } from './lib/raw-clients.mjs';
@@ -26,12 +26,7 @@ const { values } = parseArgs({
 const connections = Number(values.connections);
 const waves = Number(values.waves);
 
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => {
-    killRunningPrograms();
-    process.exit(1);
-  });
-}
+killProgramsOnInterrupt();
 
 console.log(
   Object.entries(describeMachine())

@@ -1,5 +1,7 @@
+import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { ChildProgram } from './child-program.mjs';
+import { processTree } from './processes.mjs';
 
 const LOAD = fileURLToPath(new URL('../../apps/load/bin/roost-load.js', import.meta.url));
 
@@ -13,6 +15,8 @@ export async function startLoad(
     // Two keep both CPUs busy in the same way for every server; null: as many as the descriptors need.
     processes = 2,
     sourceAddresses = '127.0.0.2-127.0.0.9',
+    // nice(2): above 0 the server comes first, as if its clients were on other machines.
+    niceness = 0,
   },
 ) {
   const program = new ChildProgram('roost-load', [
@@ -35,6 +39,7 @@ export async function startLoad(
     await program.stop();
     throw error;
   }
+  if (niceness > 0) for (const pid of processTree(program.pid)) setPriority(pid, niceness);
   return {
     pid: program.pid,
     ask,
