@@ -16,6 +16,16 @@ export function killRunningPrograms() {
   for (const program of running) for (const pid of processTree(program.pid)) kill(pid);
 }
 
+/** Whatever is running ends with this process, when that is interrupted. */
+export function killProgramsOnInterrupt() {
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => {
+      killRunningPrograms();
+      process.exit(1);
+    });
+  }
+}
+
 /** A program that speaks lines, most of them JSON, on its standard output. */
 export class ChildProgram {
   #child;
