@@ -40,10 +40,12 @@ interface Waiter {
 }
 
 /**
- * A channel:
+ * A channel on its way in or out:
  * - `queued`: stands in `#queued` for a request (or waits for the wire to come up).
  * - `asked`: a request is under way.
- * - `confirmed`: subscribed.
+ * - `confirmed`: subscribed, but no longer wanted: it lingers.
+ *
+ * One that is wanted and confirmed has no entry: its name in `#settled` says everything.
  */
 interface Entry {
   readonly channel: string;
@@ -54,8 +56,10 @@ interface Entry {
   held: boolean;
   /** Counts toward `wireOnRestored`. */
   restoring: boolean;
-  readonly waiters: Set<Waiter>;
+  waiters: Set<Waiter> | undefined;
 }
+
+type EntryState = Entry['state'];
 
 /**
  * Which channels are wanted and which are confirmed, for one broker.
@@ -71,6 +75,8 @@ export class SubscriptionTable {
   readonly #wire: SubscriptionWire;
   readonly #options: SubscriptionTableOptions;
   readonly #entries = new Map<string, Entry>();
+  /** Channels that are wanted and confirmed: nearly all, nearly always. */
+  readonly #settled = new Set<string>();
   readonly #queued = new Set<Entry>();
   readonly #leaving = new Set<string>();
   readonly #lingering: DeadlineQueue<Entry>;
@@ -93,17 +99,16 @@ export class SubscriptionTable {
 
   /** Channels that are wanted, lingering or being asked for. */
   get size(): number {
-    return this.#entries.size;
+    return this.#settled.size + this.#entries.size;
   }
 
   isConfirmed(channel: string): boolean {
-    const entry = this.#entries.get(channel);
-    return entry !== undefined && entry.wanted && entry.state === 'confirmed';
+    return this.#settled.has(channel);
   }
 
   /** Whether a publication of the channel is for somebody here. */
   isWanted(channel: string): boolean {
-    return this.#entries.get(channel)?.wanted === true;
+    return this.#settled.has(channel) || this.#entries.get(channel)?.wanted === true;
   }
 
   /** See Broker.subscribe. */
@@ -111,12 +116,13 @@ export class SubscriptionTable {
     const invalid = invalidChannel(channel);
     if (invalid !== undefined) return Promise.reject(invalid);
     if (this.#isStopped) return Promise.reject(stopped(channel));
+    if (this.#settled.has(channel)) return Promise.resolve('confirmed');
 
     const entry = this.#entries.get(channel) ?? this.#add(channel);
     entry.wanted = true;
     this.#lingering.remove(entry);
     if (entry.state === 'confirmed') {
-      entry.held = true;
+      this.#settle(entry);
       return Promise.resolve('confirmed');
     }
     if (!this.#isUp) {
@@ -125,6 +131,7 @@ export class SubscriptionTable {
     }
     return new Promise((resolve, reject) => {
       const waiter: Waiter = { entry, resolve, reject };
+      entry.waiters ??= new Set();
       entry.waiters.add(waiter);
       this.#waiting.add(waiter);
     });
@@ -132,7 +139,9 @@ export class SubscriptionTable {
 
   /** See Broker.unsubscribe. */
   unsubscribe(channel: string): void {
-    const entry = this.#entries.get(channel);
+    const entry = this.#settled.delete(channel)
+      ? this.#enter(channel, 'confirmed')
+      : this.#entries.get(channel);
     if (entry === undefined || !entry.wanted) return;
     entry.wanted = false;
     entry.held = false;
@@ -165,12 +174,18 @@ export class SubscriptionTable {
         entry.state = 'queued';
         entry.restoring = false;
         this.#queued.add(entry);
-        this.#settle(entry, 'gap');
+        this.#answer(entry, 'gap');
       } else {
-        this.#settle(entry, 'gap');
+        this.#answer(entry, 'gap');
         this.#forget(entry);
       }
     }
+    for (const channel of this.#settled) {
+      const entry = this.#enter(channel, 'queued');
+      entry.held = true;
+      this.#queued.add(entry);
+    }
+    this.#settled.clear();
   }
 
   /** These channels are subscribed. */
@@ -179,9 +194,10 @@ export class SubscriptionTable {
       const entry = this.#entries.get(channel);
       if (entry === undefined || entry.state !== 'asked') continue;
       entry.state = 'confirmed';
+      this.#answer(entry, 'confirmed');
       // Its time may have run out while it was asked for; a confirmed one can leave.
-      if (!entry.wanted) this.#lingering.add(entry);
-      this.#settle(entry, 'confirmed');
+      if (entry.wanted) this.#settle(entry);
+      else this.#lingering.add(entry);
       this.#restore(entry, 1);
     }
   }
@@ -194,7 +210,7 @@ export class SubscriptionTable {
     const entry = this.#entries.get(channel);
     if (entry === undefined || entry.state !== 'asked') return false;
     const wasHeld = entry.held;
-    this.#settle(entry, error);
+    this.#answer(entry, error);
     this.#forget(entry);
     return wasHeld;
   }
@@ -210,8 +226,9 @@ export class SubscriptionTable {
     this.#isStopped = true;
     this.#isUp = false;
     this.#stopFlushing();
-    for (const entry of this.#entries.values()) this.#settle(entry, stopped(entry.channel));
+    for (const entry of this.#entries.values()) this.#answer(entry, stopped(entry.channel));
     this.#entries.clear();
+    this.#settled.clear();
     this.#queued.clear();
     this.#leaving.clear();
     this.#lingering.clear();
@@ -219,18 +236,22 @@ export class SubscriptionTable {
   }
 
   #add(channel: string): Entry {
-    const entry: Entry = {
-      channel,
-      state: 'queued',
-      wanted: true,
-      held: false,
-      restoring: false,
-      waiters: new Set(),
-    };
-    this.#entries.set(channel, entry);
+    const entry = this.#enter(channel, 'queued');
     this.#queued.add(entry);
     if (this.#isUp) this.#flushSoon();
     return entry;
+  }
+
+  #enter(channel: string, state: EntryState): Entry {
+    const entry: Entry = { channel, state, wanted: true, held: false, restoring: false, waiters: undefined };
+    this.#entries.set(channel, entry);
+    return entry;
+  }
+
+  /** It is wanted and confirmed. */
+  #settle({ channel }: Entry): void {
+    this.#entries.delete(channel);
+    this.#settled.add(channel);
   }
 
   #forget(entry: Entry): void {
@@ -240,27 +261,28 @@ export class SubscriptionTable {
     this.#restore(entry, 0);
   }
 
-  #settle(entry: Entry, outcome: SubscribeOutcome | BrokerError): void {
-    if (entry.waiters.size === 0) return;
+  #answer(entry: Entry, outcome: SubscribeOutcome | BrokerError): void {
+    if (entry.waiters === undefined) return;
     for (const waiter of entry.waiters) {
       this.#waiting.remove(waiter);
       if (outcome instanceof BrokerError) waiter.reject(outcome);
       else waiter.resolve(outcome);
     }
-    entry.waiters.clear();
+    entry.waiters = undefined;
     if (entry.wanted && !(outcome instanceof BrokerError)) entry.held = true;
   }
 
   #timeOut(waiter: Waiter): void {
     const { entry } = waiter;
-    entry.waiters.delete(waiter);
+    entry.waiters?.delete(waiter);
+    if (entry.waiters?.size === 0) entry.waiters = undefined;
     waiter.reject(
       new BrokerError(
         'BROKER_SUBSCRIBE_TIMEOUT',
         `Subscribing to channel ${JSON.stringify(entry.channel)} was not confirmed within ${this.#options.subscribeTimeoutMs} ms; the broker is connected but slow, so try again.`,
       ),
     );
-    if (entry.waiters.size === 0 && !entry.held) this.unsubscribe(entry.channel);
+    if (entry.waiters === undefined && !entry.held) this.unsubscribe(entry.channel);
   }
 
   #lingerOver(entry: Entry): void {
@@ -269,7 +291,7 @@ export class SubscriptionTable {
       this.#leaving.add(entry.channel);
       this.#flushSoon();
     }
-    this.#settle(entry, new BrokerError('BROKER_UNAVAILABLE', unsubscribedMeanwhile(entry.channel)));
+    this.#answer(entry, new BrokerError('BROKER_UNAVAILABLE', unsubscribedMeanwhile(entry.channel)));
     this.#forget(entry);
   }
 

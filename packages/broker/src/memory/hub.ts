@@ -6,7 +6,8 @@ const RETRY_MS = 25;
 /** A worker as the hub sees it. While `dropped` is set the worker is behind: it gets nothing before the gap. */
 interface Port {
   readonly send: (message: HubToWorkerMessage) => boolean;
-  readonly channels: Set<string>;
+  /** This port and no other: what all channels of one worker share. */
+  readonly alone: readonly Port[];
   /** Confirmations that the worker could not take yet. Bounded by what a worker asks for at once. */
   readonly confirmations: (readonly string[])[];
   dropped: { readonly channels: Set<string>; droppedCount: number; readonly since: number } | undefined;
@@ -42,7 +43,8 @@ export class MemoryBrokerHub {
     gapCount: 0,
   };
   readonly #ports = new Map<number, Port>();
-  // Arrays are replaced, never changed, so that a publication under way goes on over the one it began with.
+  // Arrays are replaced, never changed, so that a publication under way goes on over the one it began with, and
+  // channels may share theirs: the many that one worker alone wants cost an entry each.
   readonly #subscribers = new Map<string, readonly Port[]>();
   readonly #behind = new Set<Port>();
   #retryTimer: NodeJS.Timeout | undefined;
@@ -59,13 +61,9 @@ export class MemoryBrokerHub {
   attach(workerId: number, send: (message: HubToWorkerMessage) => boolean): HubPort {
     const former = this.#ports.get(workerId);
     if (former !== undefined) this.#detach(workerId, former);
-    const port: Port = {
-      send,
-      channels: new Set(),
-      confirmations: [],
-      dropped: undefined,
-      isAttached: true,
-    };
+    const alone: Port[] = [];
+    const port: Port = { send, alone, confirmations: [], dropped: undefined, isAttached: true };
+    alone.push(port);
     this.#ports.set(workerId, port);
     return {
       receive: (message) => this.#receive(port, message),
@@ -126,22 +124,27 @@ export class MemoryBrokerHub {
   }
 
   #subscribe(port: Port, channel: string): void {
-    if (port.channels.has(channel)) return;
-    port.channels.add(channel);
-    this.#subscribers.set(channel, [...(this.#subscribers.get(channel) ?? []), port]);
+    const ports = this.#subscribers.get(channel);
+    if (ports === undefined) this.#subscribers.set(channel, port.alone);
+    else if (!ports.includes(port)) this.#subscribers.set(channel, [...ports, port]);
   }
 
   #unsubscribe(port: Port, channel: string): void {
-    if (!port.channels.delete(channel)) return;
-    const left = (this.#subscribers.get(channel) ?? []).filter((other) => other !== port);
-    if (left.length === 0) this.#subscribers.delete(channel);
-    else this.#subscribers.set(channel, left);
+    const ports = this.#subscribers.get(channel);
+    if (ports === undefined || !ports.includes(port)) return;
+    const left = ports.filter((other) => other !== port);
+    const [first] = left;
+    if (first === undefined) this.#subscribers.delete(channel);
+    else this.#subscribers.set(channel, left.length === 1 ? first.alone : left);
   }
 
   #detach(workerId: number, port: Port): void {
     if (!port.isAttached) return;
     port.isAttached = false;
-    for (const channel of port.channels) this.#unsubscribe(port, channel);
+    // A look at every channel, once in a worker's life, instead of a set for each worker all the time.
+    for (const [channel, ports] of this.#subscribers) {
+      if (ports.includes(port)) this.#unsubscribe(port, channel);
+    }
     this.#behind.delete(port);
     this.#ports.delete(workerId);
   }

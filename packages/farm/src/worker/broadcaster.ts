@@ -71,6 +71,7 @@ export class Broadcaster {
     const queue = this.#byChannel.get(channel);
     if (queue === undefined) {
       const added = { channel, broadcasts: [broadcast] };
+      hub.pin(channel);
       this.#byChannel.set(channel, added);
       this.#turns.push(added);
     } else {
@@ -102,8 +103,12 @@ export class Broadcaster {
       const queue = this.#turns.shift();
       if (queue === undefined) return;
       this.#runTurn(queue, turnMicros);
-      if (queue.broadcasts.length > 0) this.#turns.push(queue);
-      else this.#byChannel.delete(queue.channel);
+      if (queue.broadcasts.length > 0) {
+        this.#turns.push(queue);
+      } else {
+        this.#byChannel.delete(queue.channel);
+        this.#core.hub.unpin(queue.channel);
+      }
     } while (performance.now() < endsAt);
   }
 
@@ -120,7 +125,7 @@ export class Broadcaster {
     const { frame, compressed } = broadcast;
     const results = this.#results;
     broadcast.next = sockets.broadcast(
-      channel.members,
+      hub.membersOf(channel),
       broadcast.next,
       broadcast.end,
       frame,
@@ -144,12 +149,13 @@ export class Broadcaster {
 
   /** Before the first turn of a publication, whose subscribers are settled then. */
   #compress(broadcast: Broadcast, channel: HubChannel): void {
-    const { config, table, deflater, counters } = this.#core;
+    const { config, table, hub, deflater, counters } = this.#core;
     const { opcode, frame, payloadBytes, end } = broadcast;
     if (!config.compression) return;
     if (payloadBytes < config.minCompressBytes || payloadBytes > config.maxCompressBytes) return;
+    const members = hub.membersOf(channel);
     let index = 0;
-    while (index < end && !table.hasFlag(channel.members[index] ?? -1, RowFlag.deflate)) index++;
+    while (index < end && !table.hasFlag(members[index] ?? -1, RowFlag.deflate)) index++;
     if (index === end) return;
     if (!deflater.deflate(opcode, frame.subarray(frame.length - payloadBytes), payloadBytes)) return;
     broadcast.compressed = copyOf(deflater.output, deflater.frameStart, deflater.frameEnd);

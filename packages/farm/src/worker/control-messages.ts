@@ -42,7 +42,7 @@ export class ControlMessages {
     const channel = hub.get(name);
     if (channel === undefined) return;
     // Copies: closing changes the channel, and the slots may have other owners in a later turn.
-    const slots = channel.members.slice(0, channel.length);
+    const slots = hub.membersOf(channel).slice(0, channel.length);
     const generations = slots.map((slot) => (slot < 0 ? 0 : table.generation(slot)));
     log.info({ channel: name, connections: slots.length, code }, 'disconnecting a channel');
     const closeFrom = (first: number): void => {

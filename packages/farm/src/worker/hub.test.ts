@@ -1,5 +1,7 @@
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Hub } from './hub.ts';
+import { Hub, type HubChannel } from './hub.ts';
 import { seededRandom, testSeed } from './random.contract.ts';
 
 let hub: Hub;
@@ -15,7 +17,22 @@ beforeEach(() => {
 /** The members that count, holes included. */
 function members(channel: string): number[] {
   const found = hub.get(channel);
-  return found === undefined ? [] : [...found.members.subarray(0, found.length)];
+  return found === undefined ? [] : [...hub.membersOf(found).subarray(0, found.length)];
+}
+
+function channelOf(name: string): HubChannel {
+  const channel = hub.get(name);
+  if (channel === undefined) expect.unreachable();
+  return channel;
+}
+
+/** After a collection of everything. */
+function liveBytes(): number {
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+  collect();
+  const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
+  return heap + external;
 }
 
 describe('subscribe', () => {
@@ -150,6 +167,111 @@ describe('a channel that is walked', () => {
   });
 });
 
+describe('a channel of one', () => {
+  it('becomes two, one and none', () => {
+    hub.subscribe(1, 'a');
+    expect(members('a')).toEqual([1]);
+    hub.subscribe(2, 'a');
+    expect(members('a')).toEqual([1, 2]);
+    hub.unsubscribe(1, 'a');
+    expect(members('a')).toEqual([2]);
+    expect(hub.isSubscribed(2, 'a')).toBe(true);
+    hub.subscribe(3, 'a');
+    expect(members('a')).toEqual([2, 3]);
+    hub.unsubscribe(3, 'a');
+    expect(hub.unsubscribe(3, 'a')).toBe(false);
+    hub.unsubscribe(2, 'a');
+    expect(vacant).toEqual(['a']);
+    expect(hub.has('a')).toBe(false);
+    expect(hub.subscriptionsOf(2)).toEqual([]);
+  });
+
+  it('becomes two, one and none while it is walked, each in its place', () => {
+    hub.subscribe(1, 'a');
+    const channel = channelOf('a');
+    hub.beginWalk(channel);
+    expect(members('a')).toEqual([1]);
+    hub.subscribe(2, 'a');
+    expect(members('a')).toEqual([1, 2]);
+    hub.unsubscribe(1, 'a');
+    expect(members('a')).toEqual([-1, 2]);
+    hub.unsubscribe(2, 'a');
+    expect(members('a')).toEqual([-1, -1]);
+    expect(hub.get('a')).toBe(channel);
+    expect([...hub.subscriberCounts()]).toEqual([]);
+    hub.endWalk(channel);
+    expect(vacant).toEqual(['a']);
+    expect(hub.channelCount).toBe(0);
+  });
+
+  it('whose subscriber leaves in a walk and comes back stands at the end, then first', () => {
+    hub.subscribe(1, 'a');
+    const channel = channelOf('a');
+    hub.beginWalk(channel);
+    hub.unsubscribe(1, 'a');
+    expect(members('a')).toEqual([-1]);
+    hub.subscribe(1, 'a');
+    expect(members('a')).toEqual([-1, 1]);
+    hub.endWalk(channel);
+    expect(members('a')).toEqual([1]);
+    hub.subscribe(2, 'a');
+    expect(hub.unsubscribe(1, 'a')).toBe(true);
+    expect(members('a')).toEqual([2]);
+  });
+
+  it('is the same object for as long as it is pinned, and a vacant one stays empty', () => {
+    hub.subscribe(1, 'a');
+    const channel = channelOf('a');
+    hub.pin(channel);
+    hub.subscribe(2, 'a');
+    hub.unsubscribe(1, 'a');
+    expect(hub.get('a')).toBe(channel);
+    hub.beginWalk(channel);
+    hub.endWalk(channel);
+    expect(hub.get('a')).toBe(channel);
+    hub.unsubscribe(2, 'a');
+    expect(vacant).toEqual(['a']);
+    hub.subscribe(3, 'b');
+    hub.subscribe(4, 'a');
+    expect(channel.length).toBe(0);
+    hub.beginWalk(channel);
+    hub.endWalk(channel);
+    hub.unpin(channel);
+    expect(vacant).toEqual(['a']);
+    expect(members('a')).toEqual([4]);
+    expect(members('b')).toEqual([3]);
+  });
+
+  it('is counted, held or not', () => {
+    hub.subscribe(1, 'a');
+    hub.hold('b');
+    hub.hold('c');
+    for (const slot of [1, 2]) hub.subscribe(slot, 'c');
+    expect([...hub.subscriberCounts()]).toEqual([
+      ['a', 1],
+      ['c', 2],
+    ]);
+    hub.unhold('c');
+    hub.unhold('b');
+    hub.unhold('a');
+    expect(vacant).toEqual(['b']);
+  });
+
+  it('costs less than 150 bytes, its name not included', () => {
+    const count = 100_000;
+    const names = Array.from({ length: count }, (_, index) => `user:${index}`);
+    const many = new Hub(new Int32Array(count), () => undefined);
+    const before = liveBytes();
+    for (const [slot, name] of names.entries()) {
+      many.hold(name);
+      many.subscribe(slot, name);
+      many.unhold(name);
+    }
+    expect((liveBytes() - before) / count).toBeLessThan(150);
+    expect(many.channelCount).toBe(count);
+  });
+});
+
 describe('memory', () => {
   it('of subscriptions is used again', () => {
     for (let round = 0; round < 20; round++) {
@@ -168,15 +290,20 @@ describe('the hub', () => {
   it('agrees with plain sets, whatever happens to it', () => {
     const seed = testSeed();
     const random = seededRandom(seed);
-    const model = new Map<string, Set<number>>();
-    const walked = new Set<string>();
+    /** How many connections may want each channel: most channels have few subscribers. */
+    const sizes = [1, 2, 3, 8, 30];
+    const model = new Map<string, Set<number>>(sizes.map((size) => [`channel ${size}`, new Set()]));
+    const walked = new Map<string, HubChannel>();
+    const pinned: HubChannel[] = [];
+    const held = new Map<string, number>();
+    let vacancies = 0;
     for (let step = 0; step < 20_000; step++) {
-      const slot = random(30);
-      const name = `channel ${random(5)}`;
+      const size = sizes[random(sizes.length)] ?? 1;
+      const name = `channel ${size}`;
+      const slot = random(size);
       const subscribers = model.get(name) ?? new Set();
-      model.set(name, subscribers);
-      const choice = random(10);
-      const channel = hub.get(name);
+      const wasThere = hub.has(name);
+      const choice = random(15);
       if (choice < 4) {
         expect(hub.subscribe(slot, name), `seed ${seed}`).toBe(!subscribers.has(slot));
         subscribers.add(slot);
@@ -184,22 +311,51 @@ describe('the hub', () => {
         expect(hub.unsubscribe(slot, name), `seed ${seed}`).toBe(subscribers.delete(slot));
       } else if (choice === 7) {
         hub.unsubscribeAll(slot);
-        for (const others of model.values()) others.delete(slot);
-      } else if (channel !== undefined && !walked.has(name)) {
-        hub.beginWalk(channel);
-        walked.add(name);
-      } else if (channel !== undefined) {
-        hub.endWalk(channel);
-        walked.delete(name);
+        for (const each of model.values()) each.delete(slot);
+      } else if (choice < 10) {
+        const channel = hub.get(name);
+        const walking = walked.get(name);
+        if (walking !== undefined) {
+          expect(channel, `seed ${seed}: a walked channel stays`).toBe(walking);
+          hub.endWalk(walking);
+          walked.delete(name);
+        } else if (channel !== undefined) {
+          hub.beginWalk(channel);
+          walked.set(name, channel);
+        }
+      } else if (choice === 10) {
+        const count = held.get(name) ?? 0;
+        if (count === 2) continue;
+        hub.hold(name);
+        held.set(name, count + 1);
+      } else if (choice < 13) {
+        const count = held.get(name) ?? 0;
+        if (count === 0) continue;
+        hub.unhold(name);
+        held.set(name, count - 1);
+      } else if (choice === 13) {
+        const channel = hub.get(name);
+        if (channel === undefined) continue;
+        pinned.push(channel);
+        hub.pin(channel);
+      } else {
+        const channel = pinned.shift();
+        if (channel !== undefined) hub.unpin(channel);
       }
-      if (step % 50 !== 0) continue;
+      const isThere = subscribers.size > 0 || walked.has(name) || (held.get(name) ?? 0) > 0;
+      expect(hub.has(name), `seed ${seed}, step ${step}: ${name}`).toBe(isThere);
+      if (choice !== 7 && wasThere && !isThere) expect(vacant[vacant.length - 1]).toBe(name);
+      if (wasThere && !isThere) vacancies++;
+      if (step % 25 !== 0) continue;
       for (const [each, expected] of model) {
         const actual = members(each).filter((member) => member !== -1);
         expect(actual.length, `seed ${seed}: no slot twice`).toBe(new Set(actual).size);
         expect(new Set(actual), `seed ${seed}`).toEqual(expected);
       }
-      const total = [...model.values()].reduce((sum, { size }) => sum + size, 0);
+      for (const [each, count] of hub.subscriberCounts()) expect(model.get(each)?.size).toBe(count);
+      const total = [...model.values()].reduce((sum, { size: count }) => sum + count, 0);
       expect(hub.subscriptionCount).toBe(total);
     }
+    expect(vacancies).toBeGreaterThan(100);
   });
 });

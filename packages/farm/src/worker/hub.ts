@@ -1,28 +1,45 @@
-/** A channel that has subscribers in this worker, or whose subscription is awaited. */
+/** A channel that has several subscribers in this worker, is held, or has publications under way. */
 export interface HubChannel {
+  readonly id: number;
   readonly name: string;
-  /** Slots of the subscribers; −1 where one left while a broadcast was in flight. The first {@link length} count. */
-  members: Int32Array;
-  /** For each member the subscription node that it is. */
-  nodes: Int32Array;
+  /** Undefined: there is room for one member, in the hub's columns. */
+  crowd: Crowd | undefined;
+  /** Members, holes included. */
   length: number;
-  /** Members that are −1. */
+  /** Members that are −1: they left while a broadcast was in flight. */
   holes: number;
   /** A broadcast walks the members: they keep their places. */
   isWalked: boolean;
   /** Upgrades that wait for this channel: it must stay subscribed for them. */
   holds: number;
+  /** Who relies on this object being the channel's, see {@link Hub.pin}. */
+  pins: number;
 }
 
-const INITIAL_MEMBERS = 1;
+interface Crowd {
+  /** Slots of the subscribers. */
+  readonly members: Int32Array;
+  /** For each member the subscription node that it is. */
+  readonly nodes: Int32Array;
+}
+
+const INITIAL_CROWD = 4;
+const INITIAL_CHANNELS = 64;
+/** Columns of a channel: slot and node of its first member, while it has no crowd. */
+const CHANNEL_FIELDS = 2;
 const INITIAL_NODES = 64;
 /** Fields of a subscription node: channel id, index among the members, next node of the connection + 1. */
 const NODE_FIELDS = 3;
 
 /**
- * Who is subscribed to what, in this worker. A channel holds a dense array of slots, which the poller walks natively; a
- * subscription is a node of three integers in a pool, linked to the connection's other ones. No object exists per
- * subscription.
+ * Who is subscribed to what, in this worker. A subscription is a node of three integers in a pool, linked to the
+ * connection's other ones. No object exists per subscription, and none for a channel with one subscriber, of which there
+ * may be as many as connections.
+ *
+ * A channel is, by its id:
+ * - lone: its name in `#channels`, one member in `#lone`. No holds, no walk.
+ * - an object: while it is held, pinned or has not one member. The members are a dense array of slots, which the poller
+ *   walks natively; a first one stays in `#lone` until the second comes.
  *
  * While a broadcast walks a channel, removal leaves a hole (−1) and additions append beyond the length that the walk
  * has recorded; the end of the walk compacts. Swap-removal would make a walk skip or repeat receivers.
@@ -31,8 +48,11 @@ export class Hub {
   readonly #onVacant: (channel: string) => void;
   readonly #firstSubscriptions: Int32Array;
   readonly #byName = new Map<string, number>();
-  readonly #channels: (HubChannel | undefined)[] = [];
+  readonly #channels: (HubChannel | string | undefined)[] = [];
   readonly #freeChannels: number[] = [];
+  #lone = new Int32Array(INITIAL_CHANNELS * CHANNEL_FIELDS);
+  /** The only member of a channel, lent by {@link membersOf}. */
+  readonly #onlyMember = new Int32Array(1);
   #nodes = new Int32Array(INITIAL_NODES * NODE_FIELDS);
   #nodeCount = 0;
   /** First free node + 1, linked through the `next` field. */
@@ -53,44 +73,66 @@ export class Hub {
     return this.#byName.size;
   }
 
-  get(name: string): HubChannel | undefined {
-    const id = this.#byName.get(name);
-    return id === undefined ? undefined : this.#channels[id];
+  has(name: string): boolean {
+    return this.#byName.has(name);
   }
 
-  *channels(): IterableIterator<HubChannel> {
-    for (const id of this.#byName.values()) {
+  /** Whoever keeps it beyond the call must {@link pin} it. */
+  get(name: string): HubChannel | undefined {
+    const id = this.#byName.get(name);
+    return id === undefined ? undefined : this.#objectOf(id);
+  }
+
+  /** Each channel that has subscribers, and how many. */
+  *subscriberCounts(): IterableIterator<[name: string, count: number]> {
+    for (const [name, id] of this.#byName) {
       const channel = this.#channels[id];
-      if (channel !== undefined) yield channel;
+      if (channel === undefined) continue;
+      const count = typeof channel === 'string' ? 1 : channel.length - channel.holes;
+      if (count > 0) yield [name, count];
     }
+  }
+
+  /** Slots of the subscribers, holes included. Lent until the next call; the first `length` count. */
+  membersOf(channel: HubChannel): Int32Array {
+    if (channel.crowd !== undefined) return channel.crowd.members;
+    this.#onlyMember[0] = this.#lone[channel.id * CHANNEL_FIELDS] ?? -1;
+    return this.#onlyMember;
+  }
+
+  /** The object stays the channel's until {@link unpin}, or until the channel is vacant. */
+  pin(channel: HubChannel): void {
+    channel.pins++;
+  }
+
+  unpin(channel: HubChannel): void {
+    channel.pins--;
+    this.#settle(channel);
   }
 
   /** Keeps a channel alive without a subscriber. */
   hold(name: string): void {
-    const channel = this.#channels[this.#idOf(name)];
+    const id = this.#byName.get(name);
+    const channel = id === undefined ? this.#addEmpty(name) : this.#objectOf(id);
     if (channel !== undefined) channel.holds++;
   }
 
   unhold(name: string): void {
     const id = this.#byName.get(name);
     const channel = id === undefined ? undefined : this.#channels[id];
-    if (channel === undefined) return;
+    if (channel === undefined || typeof channel === 'string' || channel.holds === 0) return;
     channel.holds--;
-    this.#vacateIfEmpty(channel);
+    this.#settle(channel);
   }
 
   /** False when the connection is subscribed already. */
   subscribe(slot: number, name: string): boolean {
     if (this.isSubscribed(slot, name)) return false;
-    const id = this.#idOf(name);
-    const channel = this.#channels[id];
-    if (channel === undefined) return false;
     const node = this.#allocateNode();
-    const index = channel.length;
-    if (index === channel.members.length) grow(channel);
-    channel.members[index] = slot;
-    channel.nodes[index] = node;
-    channel.length++;
+    const known = this.#byName.get(name);
+    const id = known ?? this.#addLone(name);
+    const index = known === undefined ? 0 : this.#append(known);
+    this.#setMember(id, index, slot, node);
     const at = node * NODE_FIELDS;
     this.#nodes[at] = id;
     this.#nodes[at + 1] = index;
@@ -141,7 +183,7 @@ export class Hub {
     const names: string[] = [];
     for (let node = this.#first(slot); node !== -1; node = this.#nextOf(node)) {
       const channel = this.#channels[this.#nodes[node * NODE_FIELDS] ?? -1];
-      if (channel !== undefined) names.push(channel.name);
+      if (channel !== undefined) names.push(typeof channel === 'string' ? channel : channel.name);
     }
     return names.toReversed();
   }
@@ -161,7 +203,7 @@ export class Hub {
   endWalk(channel: HubChannel): void {
     channel.isWalked = false;
     if (channel.holes > 0) this.#compact(channel);
-    this.#vacateIfEmpty(channel);
+    this.#settle(channel);
   }
 
   #first(slot: number): number {
@@ -172,21 +214,61 @@ export class Hub {
     return (this.#nodes[node * NODE_FIELDS + 2] ?? 0) - 1;
   }
 
-  #idOf(name: string): number {
-    const known = this.#byName.get(name);
-    if (known !== undefined) return known;
+  /** The object of a channel, made when it is lone. */
+  #objectOf(id: number): HubChannel | undefined {
+    const channel = this.#channels[id];
+    if (typeof channel !== 'string') return channel;
+    return this.#makeObject(id, channel, 1);
+  }
+
+  #makeObject(id: number, name: string, length: 0 | 1): HubChannel {
+    const channel = { id, name, crowd: undefined, length, holes: 0, isWalked: false, holds: 0, pins: 0 };
+    this.#channels[id] = channel;
+    return channel;
+  }
+
+  #addEmpty(name: string): HubChannel {
+    return this.#makeObject(this.#addLone(name), name, 0);
+  }
+
+  /** The caller sets its member. */
+  #addLone(name: string): number {
     const id = this.#freeChannels.pop() ?? this.#channels.length;
-    this.#channels[id] = {
-      name,
-      members: new Int32Array(INITIAL_MEMBERS),
-      nodes: new Int32Array(INITIAL_MEMBERS),
-      length: 0,
-      holes: 0,
-      isWalked: false,
-      holds: 0,
-    };
+    if (id * CHANNEL_FIELDS === this.#lone.length) this.#lone = enlarged(this.#lone, this.#lone.length * 2);
+    this.#channels[id] = name;
     this.#byName.set(name, id);
     return id;
+  }
+
+  /** Makes room for one more member of a known channel. Returns its index. */
+  #append(id: number): number {
+    const channel = this.#objectOf(id);
+    if (channel === undefined) return 0;
+    const index = channel.length++;
+    const { crowd } = channel;
+    if (crowd === undefined) {
+      if (index === 0) return 0;
+      const members = new Int32Array(INITIAL_CROWD);
+      const nodes = new Int32Array(INITIAL_CROWD);
+      members[0] = this.#lone[id * CHANNEL_FIELDS] ?? -1;
+      nodes[0] = this.#lone[id * CHANNEL_FIELDS + 1] ?? 0;
+      channel.crowd = { members, nodes };
+    } else if (index === crowd.members.length) {
+      const size = index * 2;
+      channel.crowd = { members: enlarged(crowd.members, size), nodes: enlarged(crowd.nodes, size) };
+    }
+    return index;
+  }
+
+  #setMember(id: number, index: number, slot: number, node: number): void {
+    const channel = this.#channels[id];
+    if (typeof channel === 'object' && channel.crowd !== undefined) {
+      channel.crowd.members[index] = slot;
+      channel.crowd.nodes[index] = node;
+    } else {
+      this.#lone[id * CHANNEL_FIELDS] = slot;
+      this.#lone[id * CHANNEL_FIELDS + 1] = node;
+    }
   }
 
   #allocateNode(): number {
@@ -200,9 +282,7 @@ export class Hub {
   #freeNodeGuard(): void {
     if (this.#freeNode !== 0) return;
     if (this.#nodeCount * NODE_FIELDS === this.#nodes.length) {
-      const larger = new Int32Array(this.#nodes.length * 2);
-      larger.set(this.#nodes);
-      this.#nodes = larger;
+      this.#nodes = enlarged(this.#nodes, this.#nodes.length * 2);
     }
     this.#freeNode = ++this.#nodeCount;
     this.#nodes[(this.#freeNode - 1) * NODE_FIELDS + 2] = 0;
@@ -211,58 +291,70 @@ export class Hub {
   /** Takes a node, already unlinked from its connection, out of its channel. */
   #remove(node: number): void {
     const at = node * NODE_FIELDS;
-    const channel = this.#channels[this.#nodes[at] ?? -1];
+    const id = this.#nodes[at] ?? -1;
     const index = this.#nodes[at + 1] ?? 0;
     this.#nodes[at + 2] = this.#freeNode;
     this.#freeNode = node + 1;
     this.#subscriptionCount--;
+    const channel = this.#channels[id];
     if (channel === undefined) return;
+    if (typeof channel === 'string') {
+      this.#vacate(id, channel);
+      return;
+    }
     if (channel.isWalked) {
-      channel.members[index] = -1;
+      this.#setMember(id, index, -1, 0);
       channel.holes++;
       return;
     }
     const last = --channel.length;
-    if (index !== last) this.#place(channel, index, last);
-    this.#vacateIfEmpty(channel);
+    if (index !== last && channel.crowd !== undefined) this.#move(channel.crowd, last, index);
+    this.#settle(channel);
   }
 
-  /** Moves the member at `from` to `to`. */
-  #place(channel: HubChannel, to: number, from: number): void {
-    const node = channel.nodes[from] ?? 0;
-    channel.members[to] = channel.members[from] ?? -1;
-    channel.nodes[to] = node;
+  #move({ members, nodes }: Crowd, from: number, to: number): void {
+    const node = nodes[from] ?? 0;
+    members[to] = members[from] ?? -1;
+    nodes[to] = node;
     this.#nodes[node * NODE_FIELDS + 1] = to;
   }
 
   #compact(channel: HubChannel): void {
-    let kept = 0;
-    for (let index = 0; index < channel.length; index++) {
-      if (channel.members[index] === -1) continue;
-      if (kept !== index) this.#place(channel, kept, index);
-      kept++;
-    }
-    channel.length = kept;
+    const { crowd, length } = channel;
+    channel.length = 0;
     channel.holes = 0;
+    // Without a crowd the hole was the only member.
+    if (crowd === undefined) return;
+    for (let index = 0; index < length; index++) {
+      if (crowd.members[index] === -1) continue;
+      if (channel.length !== index) this.#move(crowd, index, channel.length);
+      channel.length++;
+    }
   }
 
-  #vacateIfEmpty(channel: HubChannel): void {
-    if (channel.length > 0 || channel.isWalked || channel.holds > 0) return;
-    const id = this.#byName.get(channel.name);
-    if (id === undefined || this.#channels[id] !== channel) return;
-    this.#byName.delete(channel.name);
+  /** An object that nobody needs any more goes: the channel is vacant, or lone. */
+  #settle(channel: HubChannel): void {
+    const { id, name, length, crowd } = channel;
+    if (length > 1 || channel.isWalked || channel.holds > 0 || this.#channels[id] !== channel) return;
+    if (length === 0) {
+      this.#vacate(id, name);
+      return;
+    }
+    if (channel.pins > 0) return;
+    this.#channels[id] = name;
+    if (crowd !== undefined) this.#setMember(id, 0, crowd.members[0] ?? -1, crowd.nodes[0] ?? 0);
+  }
+
+  #vacate(id: number, name: string): void {
+    this.#byName.delete(name);
     this.#channels[id] = undefined;
     this.#freeChannels.push(id);
-    this.#onVacant(channel.name);
+    this.#onVacant(name);
   }
 }
 
-function grow(channel: HubChannel): void {
-  const size = Math.max(4, channel.members.length * 2);
-  const members = new Int32Array(size);
-  members.set(channel.members);
-  channel.members = members;
-  const nodes = new Int32Array(size);
-  nodes.set(channel.nodes);
-  channel.nodes = nodes;
+function enlarged(column: Int32Array, length: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(length);
+  larger.set(column);
+  return larger;
 }

@@ -28,7 +28,7 @@ export class Subscriptions {
 
   /** Whether all of them arrive already, so that nobody has to wait. */
   areConfirmed(channels: readonly string[]): boolean {
-    return channels.every((channel) => this.#core.broker.isConfirmed(channel) && this.#core.hub.get(channel));
+    return channels.every((channel) => this.#core.broker.isConfirmed(channel) && this.#core.hub.has(channel));
   }
 
   /**

@@ -176,8 +176,8 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     if (ask.question === 'report') return { kind: 'report', report: this.#reportNow() };
     const matches = globMatcher(ask.pattern);
     const channels: ChannelInfo[] = [];
-    for (const { name, length, holes } of this.#core.hub.channels()) {
-      if (length > holes && matches(name)) channels.push({ channel: name, subscribers: length - holes });
+    for (const [channel, subscribers] of this.#core.hub.subscriberCounts()) {
+      if (matches(channel)) channels.push({ channel, subscribers });
     }
     return { kind: 'channels', channels };
   }
