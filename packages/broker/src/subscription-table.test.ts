@@ -1,4 +1,4 @@
-import { eventually } from '@roost/testing';
+import { eventually, liveBytes } from '@roost/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BrokerError } from './errors.ts';
 import { SubscriptionTable } from './subscription-table.ts';
@@ -175,5 +175,54 @@ describe('SubscriptionTable', () => {
     }
     expect(table.isWanted('owned')).toBe(true);
     expect(table.isWanted('new')).toBe(false);
+  });
+
+  it('takes a lingering channel back without asking, and asks again when the wire has been down', async () => {
+    table.up();
+    const subscribed = table.subscribe('a');
+    await answer(1);
+    expect(await subscribed).toBe('confirmed');
+    for (let round = 0; round < 3; round += 1) {
+      table.unsubscribe('a');
+      expect([table.isWanted('a'), table.isConfirmed('a'), table.size]).toEqual([false, false, 1]);
+      expect(await table.subscribe('a')).toBe('confirmed');
+      expect([table.isWanted('a'), table.isConfirmed('a'), table.size]).toEqual([true, true, 1]);
+    }
+    table.down();
+    expect([table.isWanted('a'), table.isConfirmed('a'), table.size]).toEqual([true, false, 1]);
+    table.up();
+    await answer(2);
+    expect(wire.subscribes).toEqual([['a'], ['a']]);
+    expect(wire.restored).toEqual([0, 1]);
+    table.unsubscribe('a');
+    await eventually(() => table.size === 0, { what: 'the linger is over' });
+    await eventually(() => wire.unsubscribes.length === 1);
+    expect(wire.unsubscribes).toEqual([['a']]);
+  });
+
+  it('keeps less than 60 bytes of a channel that is confirmed, its name not included', async () => {
+    const names = Array.from({ length: 50_000 }, (_, index) => `user:${index}`);
+    table.stop();
+    const many = new SubscriptionTable(
+      {
+        maxNames: 500,
+        requestSubscribe: (channels) => {
+          setImmediate(() => {
+            many.confirm(channels);
+            many.answered();
+          });
+          return true;
+        },
+        requestUnsubscribe: () => true,
+        wireOnRestored: () => {},
+      },
+      { subscribeTimeoutMs: 5_000, unsubscribeLingerMs: 20 },
+    );
+    many.up();
+    const before = liveBytes();
+    await Promise.all(names.map((name) => many.subscribe(name)));
+    expect((liveBytes() - before) / names.length).toBeLessThan(60);
+    expect(many.size).toBe(names.length);
+    many.stop();
   });
 });

@@ -10,6 +10,7 @@ export { registerFixture } from './fixtures.ts';
 export type { Fixture } from './fixtures.ts';
 export { freePort, listenLocally } from './free-port.ts';
 export { assertNoLeaks, installLeakChecks } from './leak-checks.ts';
+export { liveBytes } from './live-bytes.ts';
 export { livingMembers, spawnGroup } from './process-group.ts';
 export type { CapturedProcess, ExitStatus, SpawnGroupOptions } from './process-group.ts';
 export { RawClient } from './raw-client.ts';

@@ -1,4 +1,4 @@
-import { eventually } from '@roost/testing';
+import { eventually, liveBytes } from '@roost/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeBrokerContract, Recorder } from '../broker.contract.ts';
 import { MemoryBrokerHub } from './hub.ts';
@@ -177,6 +177,44 @@ describe('MemoryBrokerHub', () => {
     expect(hub.counters.deliveryCount).toBe(1);
     other.link.close();
     expect(hub.channelCount).toBe(0);
+  });
+
+  it('gives a channel to the workers that want it, whoever comes and goes on others', () => {
+    const got: string[] = [];
+    const ports = ['a', 'b', 'c'].map((worker, index) =>
+      hub.attach(index, (message) => {
+        if (message.type === 'publication') got.push(`${worker} ${message.channel}`);
+        return true;
+      }),
+    );
+    const [a, b, c] = ports;
+    const receivers = (): string[] => {
+      got.length = 0;
+      for (const channel of ['1', '2', '3']) hub.publish(channel, Buffer.from('x'));
+      return got.toSorted();
+    };
+    a?.receive({ type: 'subscribe', channels: ['1', '2', '3', '3'] });
+    expect(receivers()).toEqual(['a 1', 'a 2', 'a 3']);
+    b?.receive({ type: 'subscribe', channels: ['2'] });
+    c?.receive({ type: 'subscribe', channels: ['2', '3'] });
+    expect(receivers()).toEqual(['a 1', 'a 2', 'a 3', 'b 2', 'c 2', 'c 3']);
+    a?.receive({ type: 'unsubscribe', channels: ['2', '3', '3'] });
+    expect(receivers()).toEqual(['a 1', 'b 2', 'c 2', 'c 3']);
+    a?.receive({ type: 'subscribe', channels: ['3'] });
+    c?.detach();
+    expect(receivers()).toEqual(['a 1', 'a 3', 'b 2']);
+    b?.receive({ type: 'unsubscribe', channels: ['1', '2'] });
+    expect(receivers()).toEqual(['a 1', 'a 3']);
+    expect(hub.channelCount).toBe(2);
+  });
+
+  it('keeps less than 80 bytes of a channel that one worker wants, its name not included', () => {
+    const port = hub.attach(0, () => true);
+    const channels = Array.from({ length: 50_000 }, (_, index) => `user:${index}`);
+    const before = liveBytes();
+    port.receive({ type: 'subscribe', channels });
+    expect((liveBytes() - before) / channels.length).toBeLessThan(80);
+    expect(hub.channelCount).toBe(channels.length);
   });
 
   it('detaches the former worker when its id is attached again', async () => {

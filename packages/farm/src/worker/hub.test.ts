@@ -1,5 +1,4 @@
-import { getHeapStatistics, setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { liveBytes } from '@roost/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Hub, type HubChannel } from './hub.ts';
 import { seededRandom, testSeed } from './random.contract.ts';
@@ -24,15 +23,6 @@ function channelOf(name: string): HubChannel {
   const channel = hub.get(name);
   if (channel === undefined) expect.unreachable();
   return channel;
-}
-
-/** After a collection of everything. */
-function liveBytes(): number {
-  setFlagsFromString('--expose-gc');
-  const collect: () => void = runInNewContext('gc');
-  collect();
-  const { used_heap_size: heap, external_memory: external } = getHeapStatistics();
-  return heap + external;
 }
 
 describe('subscribe', () => {
