@@ -63,11 +63,12 @@ describe('echo at a rate', () => {
       }),
     );
     const { result } = await run(server.url, '--scenario echo --connections 10 --rate 200/s --hold 1s');
-    // 80 of 200 were due in the stall and waited 200 ms on average: a closed loop would have met it ten times.
+    // 80 of 200 were due in the stall, evenly, so that a tenth of all waited 200 ms or more and some nearly 400. In a
+    // closed loop each of the ten connections would have met it once.
     const { latencyMs, unanswered } = result.echo!;
     expect(unanswered).toBe(0);
     expect(latencyMs.p90).toBeGreaterThan(200);
-    expect(latencyMs.p50).toBeLessThan(200);
+    expect(latencyMs.max).toBeGreaterThan(300);
   });
 });
 
