@@ -219,7 +219,7 @@ describe('storm', () => {
 describe('wss://', () => {
   it('is spoken, when the certificate is trusted', async () => {
     const { url, caFile } = await serveTls(echo);
-    const flags = `--scenario echo --connections 20 --processes 2 --hold 200ms`;
+    const flags = `--scenario echo --connections 20 --processes 2 --hold 1s`;
     const trusted = await run(url, `${flags} --ca ${caFile}`);
     expect(trusted.result).toMatchObject({ connected: 20, failed: {}, echo: { wrong: 0, unanswered: 0 } });
     expect(trusted.result.echo!.echoes).toBeGreaterThan(20);
