@@ -1,31 +1,16 @@
 import { MemoryBrokerHub } from '@roost/broker';
-import {
-  ADDRESS_BYTES,
-  accept as acceptSockets,
-  closeDescriptor,
-  descriptorPair,
-  EVENT_FIELDS,
-  Interest,
-  listen,
-  localAddress,
-  Poller,
-} from '@roost/poller';
 import { eventually } from '@roost/testing';
 import { accept, type App } from '../../packages/farm/src/app.ts';
 import { memoryChannelPair } from '../../packages/farm/src/channel/memory-channel.ts';
 import type { MasterMessage, WorkerMessage } from '../../packages/farm/src/channel/messages.ts';
 import type { Channel } from '../../packages/farm/src/channel/channel.ts';
-import { HandOff } from '../../packages/farm/src/master/hand-off.ts';
 import { resolveOptions } from '../../packages/farm/src/options.ts';
+import { HandingListener } from '../../packages/farm/src/worker/handing-listener.contract.ts';
 import { Worker } from '../../packages/farm/src/worker/worker.ts';
 import { open, receive, Runs } from './app.ts';
 import { afterTurns } from './clients.ts';
 import type { Side } from './side.ts';
 import { LONG_MS, MIN_COMPRESS_BYTES, type Profile } from './stream.ts';
-
-const LISTENER_ID = 0;
-const WORKER_ID = 1;
-const MAX_ACCEPTS = 64;
 
 /** On a busy machine a stream may be slow; none of these must end it. */
 const TIMEOUTS = {
@@ -50,14 +35,7 @@ export class RoostSide implements Side {
   readonly #hub = new MemoryBrokerHub();
   readonly #worker: Worker;
   readonly #channel: Channel<WorkerMessage, MasterMessage>;
-  readonly #poller: Poller;
-  readonly #listener: number;
-  readonly #handOff: HandOff;
-  readonly #masterEnd: number;
-  readonly #workerEnd: number;
-  readonly #fds = new Int32Array(MAX_ACCEPTS);
-  readonly #addresses = new Uint8Array(MAX_ACCEPTS * ADDRESS_BYTES);
-  #lastNumber = 0;
+  readonly #listener: HandingListener;
   #hasStopped = false;
 
   private constructor(profile: Profile, capacity: number) {
@@ -74,19 +52,15 @@ export class RoostSide implements Side {
     };
     const [ours, theirs] = memoryChannelPair<MasterMessage, WorkerMessage>(config.maxChannelBufferBytes);
     this.#channel = ours;
-    [this.#masterEnd, this.#workerEnd] = descriptorPair();
-    this.#handOff = new HandOff(
-      this.#masterEnd,
-      capacity,
-      () => undefined,
-      (sockets) => HandOff.drop(sockets),
-    );
+    // No TCP_USER_TIMEOUT: on a busy machine a client of this process may not read for half a minute.
+    this.#listener = new HandingListener({ maxUnacknowledged: capacity, userTimeoutMs: 0 });
+    this.port = this.#listener.port;
     this.#worker = new Worker(
       {
         worker: 0,
         config,
         channel: theirs,
-        descriptors: this.#workerEnd,
+        descriptors: this.#listener.workerEnd,
         capacity,
         cpu: null,
         loadApps: () => Promise.resolve([this.#app(borrowMessages)]),
@@ -107,15 +81,6 @@ export class RoostSide implements Side {
       },
       channelOnClose: () => undefined,
     });
-    // No TCP_USER_TIMEOUT: on a busy machine a client of this process may not read for half a minute.
-    this.#listener = listen({ host: '127.0.0.1', port: 0, userTimeoutMs: 0 });
-    this.port = localAddress(this.#listener).port;
-    this.#poller = new Poller({
-      columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint16Array(1) },
-      onEvents: (count) => this.#handle(count),
-    });
-    this.#poller.watchDescriptor(this.#listener, LISTENER_ID, Interest.readable);
-    this.#poller.watchDescriptor(this.#masterEnd, WORKER_ID, Interest.readable);
   }
 
   static async start(profile: Profile, capacity: number): Promise<RoostSide> {
@@ -133,10 +98,7 @@ export class RoostSide implements Side {
     this.#hub.stop();
     this.#channel.close();
     await eventually(() => this.#hasStopped, { what: 'the worker has stopped' });
-    this.#poller.destroy();
-    closeDescriptor(this.#listener);
-    HandOff.drop(this.#handOff.end());
-    closeDescriptor(this.#workerEnd);
+    this.#listener.close();
   }
 
   #app(isBorrowed: boolean): App {
@@ -160,25 +122,5 @@ export class RoostSide implements Side {
       close: (connection, code, reason) => runs.closed(String(connection.attachment), code, reason),
       http: (_request, response) => void response.writeHead(204).end(),
     };
-  }
-
-  #handle(count: number): void {
-    for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
-      if (this.#poller.events[at] === LISTENER_ID) this.#accept();
-      else this.#handOff.readAcknowledgements();
-    }
-  }
-
-  #accept(): void {
-    const count = acceptSockets(this.#listener, this.#fds, this.#addresses);
-    for (let index = 0; index < count; index++) {
-      this.#handOff.add({
-        fd: this.#fds[index] ?? -1,
-        number: ++this.#lastNumber,
-        address: this.#addresses.slice(index * ADDRESS_BYTES, (index + 1) * ADDRESS_BYTES),
-        flags: 0,
-      });
-    }
-    this.#handOff.flush();
   }
 }

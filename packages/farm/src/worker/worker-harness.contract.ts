@@ -1,15 +1,4 @@
 import { MemoryBrokerHub } from '@roost/broker';
-import {
-  ADDRESS_BYTES,
-  accept as acceptSockets,
-  closeDescriptor,
-  descriptorPair,
-  EVENT_FIELDS,
-  Interest,
-  listen,
-  localAddress,
-  Poller,
-} from '@roost/poller';
 import { DEADLINE_MS, eventually, RawClient, TestClient, within } from '@roost/testing';
 import { expect } from 'vitest';
 import type { App, WorkerContext } from '../app.ts';
@@ -19,9 +8,9 @@ import { memoryChannelPair } from '../channel/memory-channel.ts';
 import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
 import type { CounterName } from '../counters.ts';
 import type { Log, LogFields, LogLevel } from '../log.ts';
-import { HandOff } from '../master/hand-off.ts';
 import { TlsKeeper } from '../master/tls-keeper.ts';
 import { resolveOptions, type FarmConfig, type FarmOptions } from '../options.ts';
+import { HandingListener } from './handing-listener.contract.ts';
 import { TlsConnections } from './tls-connections.ts';
 import { Worker } from './worker.ts';
 
@@ -37,10 +26,6 @@ interface LogLine {
   readonly fields: LogFields;
   readonly message: string;
 }
-
-const LISTENER_ID = 0;
-const WORKER_ID = 1;
-const MAX_ACCEPTS = 64;
 
 function nothing(): void {
   // What the master would log has specs of its own.
@@ -118,18 +103,11 @@ export class WorkerHarness {
   context: WorkerContext | undefined;
   readonly #worker: Worker;
   readonly #channel: Channel<WorkerMessage, MasterMessage>;
-  readonly #poller: Poller;
-  readonly #listener: number;
-  readonly #handOff: HandOff;
-  readonly #workerEnd: number;
-  readonly #masterEnd: number;
-  readonly #fds = new Int32Array(MAX_ACCEPTS);
-  readonly #addresses = new Uint8Array(MAX_ACCEPTS * ADDRESS_BYTES);
+  readonly #listener: HandingListener;
   readonly #asks = new Map<number, (answer: AskAnswer) => void>();
   /** What its clients trust. */
   readonly #tls: { readonly ca: Buffer } | undefined;
   #lastAsk = 0;
-  #lastNumber = 0;
   #isStopped = false;
 
   private constructor(apps: App | readonly App[], options: HarnessOptions) {
@@ -139,20 +117,19 @@ export class WorkerHarness {
     this.config = { ...resolveOptions({ app: '/none', ...farmOptions }, 1, 'test'), ...beyondLimits };
     const [ours, theirs] = memoryChannelPair<MasterMessage, WorkerMessage>(this.config.maxChannelBufferBytes);
     this.#channel = ours;
-    [this.#masterEnd, this.#workerEnd] = descriptorPair();
-    this.#handOff = new HandOff(
-      this.#masterEnd,
-      1024,
-      (count) => this.onAcknowledged(count),
-      (sockets) => HandOff.drop(sockets),
-    );
+    this.#listener = new HandingListener({
+      maxUnacknowledged: 1024,
+      flags: () => (this.isReserved ? FLAG_RESERVED : 0) | (this.isLimited ? FLAG_LIMITED : 0),
+      onAcknowledged: (count) => this.onAcknowledged(count),
+    });
+    this.port = this.#listener.port;
     this.#worker = new Worker(
       {
         worker: 0,
         config: this.config,
         tls: tls === undefined ? null : new TlsKeeper(tls, NO_LOG).credentials,
         channel: theirs,
-        descriptors: this.#workerEnd,
+        descriptors: this.#listener.workerEnd,
         capacity,
         cpu: null,
         loadApps: (context) => {
@@ -175,14 +152,6 @@ export class WorkerHarness {
       },
       channelOnClose: () => undefined,
     });
-    this.#listener = listen({ host: '127.0.0.1', port: 0 });
-    this.port = localAddress(this.#listener).port;
-    this.#poller = new Poller({
-      columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint16Array(1) },
-      onEvents: (count) => this.#handle(count),
-    });
-    this.#poller.watchDescriptor(this.#listener, LISTENER_ID, Interest.readable);
-    this.#poller.watchDescriptor(this.#masterEnd, WORKER_ID, Interest.readable);
   }
 
   static async start(apps: App | readonly App[], options: HarnessOptions = {}): Promise<WorkerHarness> {
@@ -262,29 +231,6 @@ export class WorkerHarness {
     this.hub.stop();
     this.#channel.close();
     await eventually(() => this.exits.length === 1, { what: 'the worker has stopped' });
-    this.#poller.destroy();
-    closeDescriptor(this.#listener);
-    HandOff.drop(this.#handOff.end());
-    closeDescriptor(this.#workerEnd);
-  }
-
-  #handle(count: number): void {
-    for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
-      if (this.#poller.events[at] === LISTENER_ID) this.#accept();
-      else this.#handOff.readAcknowledgements();
-    }
-  }
-
-  #accept(): void {
-    const count = acceptSockets(this.#listener, this.#fds, this.#addresses);
-    for (let index = 0; index < count; index++) {
-      this.#handOff.add({
-        fd: this.#fds[index] ?? -1,
-        number: ++this.#lastNumber,
-        address: this.#addresses.slice(index * ADDRESS_BYTES, (index + 1) * ADDRESS_BYTES),
-        flags: (this.isReserved ? FLAG_RESERVED : 0) | (this.isLimited ? FLAG_LIMITED : 0),
-      });
-    }
-    this.#handOff.flush();
+    this.#listener.close();
   }
 }
