@@ -21,7 +21,7 @@ export { MessageDeflater } from './message-deflater.ts';
 export { InboundBuffer } from './inbound-buffer.ts';
 export type { InboundBufferOptions } from './inbound-buffer.ts';
 export { refusalResponse } from './refusal-response.ts';
-export { findHeadEnd, parseRequestHead } from './request-head.ts';
+export { copyHeaders, findHeadEnd, parseRequestHead } from './request-head.ts';
 export type { RefusedHead } from './refused-head.ts';
 export type { RequestHead, RequestHeadOptions, RequestHeadResult } from './request-head.ts';
 export { looksLikeHandshake, Upgrader } from './upgrader.ts';

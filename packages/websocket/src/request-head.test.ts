@@ -4,7 +4,13 @@ import { connect } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { findHeadEnd, parseRequestHead, type RequestHead, type RequestHeadResult } from './request-head.ts';
+import {
+  findHeadEnd,
+  copyHeaders,
+  parseRequestHead,
+  type RequestHead,
+  type RequestHeadResult,
+} from './request-head.ts';
 
 const HANDSHAKE = [
   'GET /chat?room=1 HTTP/1.1',
@@ -210,6 +216,18 @@ describe('parseRequestHead', () => {
     ['101 headers', get(...Array.from({ length: 100 }, (_, index) => `a${index}: b`)), 431],
   ])('refuses %s', (_name, text, status) => {
     expect(statusOf(parse(text))).toBe(status);
+  });
+
+  it('knows common headers in any capitals', () => {
+    const { headers } = headOf(get('UPGRADE: b', 'Origin: c', 'origiN: d', 'Upgrada: e'));
+    expect(headers).toEqual({ host: 'a', upgrade: 'b', origin: 'c, d', upgrada: 'e' });
+  });
+
+  it('gives copies that are the same, also without a prototype', () => {
+    const { headers } = headOf(get('Cookie: a=1', 'G: \xe9', 'E:'));
+    const copies = copyHeaders(headers);
+    expect(copies).toEqual(headers);
+    expect(Object.getPrototypeOf(copies)).toBe(null);
   });
 
   it('takes 100 headers', () => {

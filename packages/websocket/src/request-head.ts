@@ -1,14 +1,18 @@
 import { AUTHORITY, CLASSES, COLON, CR, FIELD, isDigit, LF, SPACE, TAB, TOKEN } from './character-classes.ts';
+import { commonName } from './common-names.ts';
 import { INCOMPLETE, refused, type RefusedHead } from './refused-head.ts';
 import { line, scanRequestLine } from './request-line.ts';
 
-/** A parsed request head. It holds copies only: nothing of the bytes is kept alive by it. */
+/** A parsed request head. Nothing of the bytes is kept alive by it. */
 export interface RequestHead {
   /** Upper-case, one of Node's `http.METHODS` without CONNECT. */
   readonly method: string;
   /** As the client sent it; printable ASCII. Of an upgrade always in origin-form: it begins with `/`. */
   readonly target: string;
-  /** Without prototype; names in lower case, repeated ones joined as Node joins them. Values are latin1. */
+  /**
+   * Without prototype; names in lower case, repeated ones joined as Node joins them. Values are latin1. They are parts of
+   * one string, the whole head, which each of them keeps alive: see {@link copyHeaders}.
+   */
   readonly headers: Readonly<Record<string, string>>;
   /** Bytes of the head with the empty line at its end. What follows in the buffer is not part of it. */
   readonly headBytes: number;
@@ -147,7 +151,9 @@ export function parseRequestHead(
   const lineFault = scanRequestLine(bytes, start, headEnd);
   if (lineFault !== undefined) return lineFault;
   const headers: Record<string, string> = Object.create(null);
-  const headerFault = readHeaders(bytes, line.end, headEnd - 2, headers);
+  // One string of which the others are parts: each call for one of its own would cost as much.
+  const text = bytes.latin1Slice(start, headEnd);
+  const headerFault = readHeaders(bytes, line.end, headEnd - 2, text, start, headers);
   if (headerFault !== undefined) return headerFault;
   const framingFault = checkFraming(headers);
   if (framingFault !== undefined) return framingFault;
@@ -169,10 +175,22 @@ export function parseRequestHead(
   };
 }
 
+/** The headers as strings of their own, for somebody who may keep one of them for as long as a connection lives. */
+export function copyHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const copies: Record<string, string> = Object.create(null);
+  for (const name in headers) {
+    const value = headers[name] ?? '';
+    copies[name] = Buffer.from(value, 'latin1').latin1Slice(0, value.length);
+  }
+  return copies;
+}
+
 function readHeaders(
   bytes: Buffer,
   start: number,
   end: number,
+  text: string,
+  textStart: number,
   headers: Record<string, string>,
 ): RefusedHead | undefined {
   let at = start;
@@ -185,7 +203,8 @@ function readHeaders(
       return first === SPACE || first === TAB ? FOLD_FAULT : NAME_FAULT;
     }
     if (++count > MAX_HEADERS) return TOO_MANY;
-    const name = bytes.latin1Slice(nameStart, at).toLowerCase();
+    const name =
+      commonName(bytes, nameStart, at) ?? text.slice(nameStart - textStart, at - textStart).toLowerCase();
 
     at++;
     while (bytes[at] === SPACE || bytes[at] === TAB) at++;
@@ -201,7 +220,7 @@ function readHeaders(
     if (hasTabBehind && NO_TAB_BEHIND.has(name)) return TAB_FAULT;
     at += 2;
 
-    const value = bytes.latin1Slice(valueStart, valueEnd);
+    const value = text.slice(valueStart - textStart, valueEnd - textStart);
     const earlier = headers[name];
     if (earlier !== undefined) {
       if (UNREPEATABLE.has(name)) return REPEATED;

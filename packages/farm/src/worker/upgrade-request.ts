@@ -1,4 +1,4 @@
-import type { RequestHead } from '@roost/websocket';
+import { copyHeaders, type RequestHead } from '@roost/websocket';
 import { formatAddress } from '../address.ts';
 import type { UpgradeRequest } from '../app.ts';
 import type { Core } from './core.ts';
@@ -8,15 +8,22 @@ export class HeadUpgradeRequest implements UpgradeRequest {
   /** The engine verifies no tokens. */
   readonly claims = undefined;
   readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly #head: RequestHead;
   readonly #address: Uint8Array;
+  #headers: Readonly<Record<string, string>> | undefined;
   #query: URLSearchParams | undefined;
   #abort: AbortController | undefined;
 
   constructor(core: Core, slot: number, head: RequestHead) {
     this.url = head.target;
-    this.headers = head.headers;
+    this.#head = head;
     this.#address = core.table.addressBytes(slot);
+  }
+
+  /** Copies: an attachment with one of them must not keep the whole head. */
+  get headers(): Readonly<Record<string, string>> {
+    this.#headers ??= copyHeaders(this.#head.headers);
+    return this.#headers;
   }
 
   get remoteAddress(): string {
