@@ -3,6 +3,7 @@
 // received or answered is the caller's, close-on-exec. Calls answer 0 or a value, or -errno, except descriptorPair,
 // which throws. Nothing is kept, so there is nothing to do at teardown.
 #include "check.h"
+#include "syscalls.h"
 
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -148,7 +149,7 @@ napi_value OfDescriptor(napi_env env, napi_callback_info info) {
 
 int CloseDescriptor(int fd) {
   // Not repeated on EINTR: on Linux the descriptor is gone by then (close(2)).
-  return close(fd) == 0 ? 0 : -errno;
+  return SysClose(fd) == 0 ? 0 : -errno;
 }
 
 int TerminateDescriptor(int fd) {

@@ -179,7 +179,8 @@ bool Allocate(napi_env env, Poller* p) {
 bool DefineInstance(napi_env env, Poller* p, napi_value instance) {
   static constexpr Method kMethods[] = {
       {"watch", Watch},
-      {"watchAll", WatchAll},
+      {"receiveNew", ReceiveNew},
+      {"watchNew", WatchNew},
       {"setInterest", SetInterest},
       {"unwatch", Unwatch},
       {"send", Send},

@@ -35,6 +35,9 @@ constexpr RowState kRowSilent = 8;
 constexpr RowState kRowBusy = 16;
 // Busy, but its last recv(2) emptied it: the end of a burst, after which another may come. Twice makes it quiet.
 constexpr RowState kRowCooling = 32;
+// In the poller's care but not in the epoll set yet: see ReceiveNew.
+constexpr RowState kRowNew = 64;
+constexpr RowState kRowOutOfSet = kRowSilent | kRowNew;
 
 struct Poller {
   napi_env env;
@@ -84,6 +87,8 @@ inline uint64_t EpollData(uint32_t low, int32_t high) {
 
 // Serves ready rows into the slab and the events; p.entries says how many (wake.cc).
 void CollectEvents(Poller& p);
+// The same for rows that are not in the epoll set yet, as far as the slab goes (wake.cc).
+void CollectNew(Poller& p, const int32_t* slots, int32_t count);
 // After a wake-up whose callback took so long (wake.cc).
 void AdjustWake(Poller& p, int64_t micros);
 // CLOCK_MONOTONIC (rows.cc).
@@ -99,7 +104,8 @@ Poller* OpenPoller(napi_env env, void* data);
 
 // Methods of the instance.
 napi_value Watch(napi_env env, napi_callback_info info);
-napi_value WatchAll(napi_env env, napi_callback_info info);
+napi_value ReceiveNew(napi_env env, napi_callback_info info);
+napi_value WatchNew(napi_env env, napi_callback_info info);
 napi_value SetInterest(napi_env env, napi_callback_info info);
 napi_value Unwatch(napi_env env, napi_callback_info info);
 napi_value Send(napi_env env, napi_callback_info info);

@@ -2,6 +2,7 @@
 // thread. The caller owns the descriptor in fds[slot]; only Close closes it. All but Close answer 0 or a count, or
 // -errno; a wrong argument, or a poller that was destroyed, throws.
 #include "poller.h"
+#include "syscalls.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -55,7 +56,7 @@ bool ReadInterest(napi_env env, napi_value value, int32_t* interest) {
 ssize_t SendBytes(int fd, const uint8_t* bytes, size_t length) {
   if (fd < 0) return -EBADF;
   for (;;) {
-    ssize_t sent = send(fd, bytes, length, kSendFlags);
+    ssize_t sent = SysSend(fd, bytes, length, kSendFlags);
     if (sent >= 0) return sent;
     if (errno == EINTR) continue;
     return errno == EAGAIN ? 0 : -errno;
@@ -68,6 +69,24 @@ Poller* ReadRow(napi_env env, napi_callback_info info, Arguments<N>& arguments, 
   if (!arguments.Read(env, info)) return nullptr;
   Poller* p = OpenPoller(env, arguments.data);
   return p != nullptr && ReadSlot(env, *p, arguments.values[0], slot) ? p : nullptr;
+}
+
+// The decoded slots of a method whose arguments are an array and how many of its elements are meant.
+Poller* ReadSlots(napi_env env, napi_callback_info info, Arguments<2>& arguments, Span<int32_t>* slots) {
+  if (!arguments.Read(env, info)) return nullptr;
+  Poller* p = OpenPoller(env, arguments.data);
+  int32_t count;
+  if (p == nullptr || !ReadInt32Array(env, arguments.values[0], "slots", slots) ||
+      !ReadInteger(env, arguments.values[1], "count", 0, static_cast<int32_t>(slots->length), &count)) {
+    return nullptr;
+  }
+  slots->length = static_cast<size_t>(count);
+  for (int32_t i = 0; i < count; i++) {
+    if (slots->data[i] >= 0 && slots->data[i] < p->slot_count) continue;
+    ThrowTypeError(env, "slots[%d] must be from 0 to %d, got %d", i, p->slot_count - 1, slots->data[i]);
+    return nullptr;
+  }
+  return p;
 }
 
 }  // namespace
@@ -100,27 +119,39 @@ napi_value Watch(napi_env env, napi_callback_info info) {
   return Number(env, Add(*p, slot, interest));
 }
 
-napi_value WatchAll(napi_env env, napi_callback_info info) {
+napi_value ReceiveNew(napi_env env, napi_callback_info info) {
   Arguments<2> arguments;
-  if (!arguments.Read(env, info)) return nullptr;
-  Poller* p = OpenPoller(env, arguments.data);
   Span<int32_t> slots;
-  int32_t count;
-  if (p == nullptr || !ReadInt32Array(env, arguments.values[0], "slots", &slots) ||
-      !ReadInteger(env, arguments.values[1], "count", 0, static_cast<int32_t>(slots.length), &count)) {
-    return nullptr;
+  Poller* p = ReadSlots(env, info, arguments, &slots);
+  if (p == nullptr) return nullptr;
+  for (size_t i = 0; i < slots.length; i++) {
+    // A row kept under an earlier generation of the slot is nobody's now.
+    p->kept.Remove(slots.data[i]);
+    p->states[slots.data[i]] = kRowWatched | kRowNew | kInterestReadable;
   }
-  for (int32_t i = 0; i < count; i++) {
-    if (slots.data[i] < 0 || slots.data[i] >= p->slot_count) {
-      ThrowTypeError(env, "slots[%d] must be from 0 to %d, got %d", i, p->slot_count - 1, slots.data[i]);
-      return nullptr;
+  CollectNew(*p, slots.data, static_cast<int32_t>(slots.length));
+  return Number(env, p->entries);
+}
+
+napi_value WatchNew(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments;
+  Span<int32_t> slots;
+  Poller* p = ReadSlots(env, info, arguments, &slots);
+  if (p == nullptr) return nullptr;
+  int32_t failed = 0;
+  for (size_t i = 0; i < slots.length; i++) {
+    int32_t slot = slots.data[i];
+    RowState state = p->states[slot];
+    // Closed, taken out or told another interest since: it is as it should be.
+    if ((state & kRowNew) == 0) continue;
+    int interest = state & kRowInterest;
+    if (Control(*p, EPOLL_CTL_ADD, slot, interest) == 0) {
+      p->states[slot] = static_cast<RowState>(state & ~kRowNew);
+    } else {
+      failed++;
     }
   }
-  int32_t added = 0;
-  for (int32_t i = 0; i < count; i++) {
-    if (Add(*p, slots.data[i], kInterestReadable) == 0) added++;
-  }
-  return Number(env, added);
+  return Number(env, failed);
 }
 
 napi_value SetInterest(napi_env env, napi_callback_info info) {
@@ -129,7 +160,7 @@ napi_value SetInterest(napi_env env, napi_callback_info info) {
   Poller* p = ReadRow(env, info, arguments, &slot);
   if (p == nullptr || !ReadInterest(env, arguments.values[1], &interest)) return nullptr;
   RowState state = p->states[slot];
-  int operation = (state & kRowSilent) != 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  int operation = (state & kRowOutOfSet) != 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
   int result = Control(*p, operation, slot, interest);
   if (result == 0) {
     if ((interest & kInterestReadable) == 0) p->kept.Remove(slot);
@@ -144,7 +175,7 @@ napi_value Unwatch(napi_env env, napi_callback_info info) {
   Poller* p = ReadRow(env, info, arguments, &slot);
   if (p == nullptr) return nullptr;
   int result = 0;
-  if ((p->states[slot] & kRowSilent) == 0 && epoll_ctl(p->epoll, EPOLL_CTL_DEL, p->fds[slot], nullptr) < 0) {
+  if ((p->states[slot] & kRowOutOfSet) == 0 && epoll_ctl(p->epoll, EPOLL_CTL_DEL, p->fds[slot], nullptr) < 0) {
     result = -errno;
   }
   p->kept.Remove(slot);
@@ -238,9 +269,9 @@ napi_value Close(napi_env env, napi_callback_info info) {
   if (fd >= 0) {
     // In this order because another process may hold a copy: close(2) alone would leave the epoll entry firing with
     // no descriptor left to remove it by, and the client without a FIN. Failures mean that it was so already.
-    if ((p->states[slot] & kRowSilent) == 0) epoll_ctl(p->epoll, EPOLL_CTL_DEL, fd, nullptr);
+    if ((p->states[slot] & kRowOutOfSet) == 0) epoll_ctl(p->epoll, EPOLL_CTL_DEL, fd, nullptr);
     shutdown(fd, SHUT_RDWR);
-    close(fd);
+    SysClose(fd);
     p->fds[slot] = -1;
   }
   p->states[slot] = 0;

@@ -3,6 +3,7 @@
 // localAddress throw system errors; accept answers a count, connect a descriptor, both -errno on failure. Nothing is
 // kept, so there is nothing to do at teardown.
 #include "check.h"
+#include "syscalls.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -198,7 +199,7 @@ napi_value Accept(napi_env env, napi_callback_info info) {
   for (size_t tries = 0; tries < 2 * fds.length && accepted < fds.length; tries++) {
     Address address;
     socklen_t size = sizeof address;
-    int fd = accept4(listener, &address.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = SysAccept(listener, &address.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       WriteAddress(address, addresses.data + accepted * kAddressBytes);
       fds.data[accepted++] = fd;

@@ -1,5 +1,5 @@
-// One wake-up: epoll_wait(2) once, recv(2) at most once for each row, on the environment's thread. Descriptors are
-// only read from, never closed. Results are entries in p.events and bytes in p.slab.
+// One wake-up: epoll_wait(2) once, recv(2) at most once for each row, on the environment's thread; or one look at rows
+// that are new. Descriptors are only read from, never closed. Results are entries in p.events and bytes in p.slab.
 //
 // Bounded in bytes: no more than the slab in all, and a row gets row_bytes, or an equal share when few are ready.
 // Rows that did not fit are kept, in order, because epoll alone would start with the same rows every time.
@@ -9,6 +9,7 @@
 // each answered. So kept rows get what can be handled in about 2 ms, by what the wake-ups before have taken: while 200
 // clients pour 7-byte frames, an echo of somebody else waits for one such wake-up, not for a round of all of them.
 #include "poller.h"
+#include "syscalls.h"
 
 #include <sys/socket.h>
 
@@ -39,7 +40,7 @@ void Receive(Poller& p, int32_t slot, int32_t generation, int flags, int32_t sha
   int32_t offered = std::min(share, p.slab_bytes - p.slab_used);
   ssize_t received;
   do {
-    received = recv(p.fds[slot], p.slab + p.slab_used, static_cast<size_t>(offered), MSG_DONTWAIT);
+    received = SysReceive(p.fds[slot], p.slab + p.slab_used, static_cast<size_t>(offered), MSG_DONTWAIT);
   } while (received < 0 && errno == EINTR);
 
   RowState& state = p.states[slot];
@@ -111,7 +112,7 @@ void CollectEvents(Poller& p) {
   // Every reported event makes at most one entry; the rest of the room is for kept rows.
   int asked = p.max_entries - std::min(p.kept.count(), p.max_entries / 2);
   // -1 is EINTR, since the arguments are ours: the descriptor stays readable and we are called again.
-  int reported = epoll_wait(p.epoll, p.ready, asked, 0);
+  int reported = SysEpollReady(p.epoll, p.ready, asked);
 
   int fresh = 0;
   for (int i = 0; i < reported; i++) {
@@ -149,6 +150,14 @@ void CollectEvents(Poller& p) {
     int32_t generation;
     int32_t slot = p.kept.Pop(&generation);
     if (IsCurrent(p, slot, generation)) Receive(p, slot, generation, 0, share);
+  }
+}
+
+void CollectNew(Poller& p, const int32_t* slots, int32_t count) {
+  p.entries = 0;
+  p.slab_used = 0;
+  for (int32_t i = 0; i < count && p.entries < p.max_entries && p.slab_bytes - p.slab_used >= p.row_bytes; i++) {
+    Receive(p, slots[i], p.generations[slots[i]], 0, p.row_bytes);
   }
 }
 

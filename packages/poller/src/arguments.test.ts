@@ -17,13 +17,15 @@ describe('wrong arguments', () => {
     expect(() => rig.poller.close(slot)).toThrow(TypeError);
     expect(() => rig.poller.unwatch(slot)).toThrow(TypeError);
     expect(() => rig.poller.setInterest(slot, 1)).toThrow(TypeError);
-    expect(() => rig.poller.watchAll(Int32Array.of(0, slot), 3)).toThrow(TypeError);
   });
 
   it('are named with what was received and what is allowed', () => {
     expect(() => rig.poller.watch(8, 1)).toThrow('slot must be an integer from 0 to 7, got 8');
     expect(() => rig.poller.watch(0, 4)).toThrow('interest must be an integer from 0 to 3, got 4');
-    expect(() => rig.poller.watchAll(Int32Array.of(0, 9), 2)).toThrow('slots[1] must be from 0 to 7, got 9');
+    expect(() => rig.poller.watchNew(Int32Array.of(0, 9), 2)).toThrow('slots[1] must be from 0 to 7, got 9');
+    expect(() => rig.poller.receiveNew(Int32Array.of(0), 2)).toThrow(
+      'count must be an integer from 0 to 1, got 2',
+    );
   });
 
   it.each([-1, 0x1_00_00, 0.5])('are refused: the mask %d of an alternate frame', (mask) => {

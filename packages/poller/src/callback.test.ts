@@ -32,10 +32,7 @@ describe('the call into JavaScript', () => {
     const rows = await rig.connectSeveral(3);
     for (const { client } of rows) client.write('x');
     rig.onBatch = () => rows.forEach(({ slot }) => rig.poller.close(slot));
-    rig.poller.watchAll(
-      Int32Array.from(rows, ({ slot }) => slot),
-      3,
-    );
+    rig.watchAll(rows);
     await rig.until(() => rig.fds.every((fd) => fd === -1), 'all rows closed');
     await rig.settle();
     expect(rows.flatMap(({ slot }) => rig.of(slot))).toHaveLength(3);

@@ -35,10 +35,7 @@ describe('the bound of a wake-up', () => {
     rig.onBatch = (batch) => {
       total += sum(batch);
     };
-    rig.poller.watchAll(
-      Int32Array.from(rows, ({ slot }) => slot),
-      BUSY_ROWS,
-    );
+    rig.watchAll(rows);
     await rig.until(() => total === BUSY_ROWS * BYTES_PER_ROW, 'all bytes');
     for (const batch of rig.batches) {
       expect(sum(batch)).toBeLessThanOrEqual(SLAB_BYTES);
@@ -63,10 +60,7 @@ describe('the bound of a wake-up', () => {
         writtenAt.push(rig.batches.length);
       }
     };
-    rig.poller.watchAll(
-      Int32Array.from(rows, ({ slot }) => slot),
-      BUSY_ROWS,
-    );
+    rig.watchAll(rows);
     const total = () => rows.reduce((bytes, { slot }) => bytes + rig.received(slot).length, 0);
     await rig.until(() => rig.batches.length >= 90, 'ninety batches');
     // Some batches are smaller, on a machine that is busy.
@@ -102,10 +96,7 @@ describe('the bound of a wake-up', () => {
       const until = performance.now() + sum(batch) / ROW_BYTES;
       while (performance.now() < until);
     };
-    rig.poller.watchAll(
-      Int32Array.from(rows, ({ slot }) => slot),
-      BUSY_ROWS,
-    );
+    rig.watchAll(rows);
     await rig.until(() => rig.batches.length >= 100, 'a hundred batches');
     expect(
       rig.batches
@@ -127,10 +118,7 @@ describe('the bound of a wake-up', () => {
       if (rig.batches.length < 300) for (const { client } of quiet) client.write('?');
     };
     const all = [...busy, ...quiet];
-    rig.poller.watchAll(
-      Int32Array.from(all, ({ slot }) => slot),
-      all.length,
-    );
+    rig.watchAll(all);
     await rig.until(() => busy.every(({ slot }) => rig.received(slot).length === BYTES_PER_ROW), 'busy rows');
     await rig.until(() => quiet.every(({ slot }) => rig.received(slot).length > 0), 'quiet rows');
     expect(rig.batches.length).toBeLessThan(200);
@@ -159,10 +147,7 @@ describe('the bound of a wake-up', () => {
       served = batch.map(({ slot }) => slot);
       for (const { slot } of rows) leave(slot);
     };
-    rig.poller.watchAll(
-      Int32Array.from(rows, ({ slot }) => slot),
-      rows.length,
-    );
+    rig.watchAll(rows);
     await rig.settle();
     expect(served.length).toBe(1);
     const data = rig.batches.flat().filter(({ slot, flags }) => slot < 20 && (flags & PollFlag.data) !== 0);

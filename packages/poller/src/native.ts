@@ -4,7 +4,8 @@ import type { ReceivedRecord } from './poller.ts';
 /** The addon's own instance; see Poller for what the calls mean. */
 export interface NativePoller {
   watch(slot: number, interest: number): number;
-  watchAll(slots: Int32Array, count: number): number;
+  receiveNew(slots: Int32Array, count: number): number;
+  watchNew(slots: Int32Array, count: number): number;
   setInterest(slot: number, interest: number): number;
   unwatch(slot: number): number;
   send(slot: number, bytes: Uint8Array, offset: number, length: number): number;

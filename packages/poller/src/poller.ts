@@ -86,9 +86,22 @@ export class Poller {
     return this.#native.watch(slot, interest);
   }
 
-  /** Adds `count` rows, the first elements of `slots`, for reading. Answers how many; the rest failed: ask `watch`. */
-  watchAll(slots: Int32Array, count: number): number {
-    return this.#native.watchAll(slots, count);
+  /**
+   * Takes over `count` rows, the first elements of `slots`, whose first bytes may have come already, and calls recv(2)
+   * once for each, as far as the slab goes: a connection whose request is here needs no turn of the epoll set for it.
+   * Answers the number of entries in {@link events}, as `onEvents` does, and overwrites those of the batch: call it behind
+   * the last of them. The rows are not in the set until {@link watchNew}, or setInterest.
+   */
+  receiveNew(slots: Int32Array, count: number): number {
+    return this.#native.receiveNew(slots, count);
+  }
+
+  /**
+   * Adds those of the rows to the set, for reading, that {@link receiveNew} took over and that were not closed, unwatched
+   * or told another interest since. Answers how many could not be added (0 when all is well): `watch` tells why.
+   */
+  watchNew(slots: Int32Array, count: number): number {
+    return this.#native.watchNew(slots, count);
   }
 
   /**

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Rig } from './fixtures/rig.ts';
 import { Interest, PollFlag } from './index.ts';
 
-const { EBADF, EEXIST, ENOENT, ECONNRESET, EPIPE } = constants.errno;
+const { EBADF, ENOENT, ECONNRESET, EPIPE } = constants.errno;
 
 const BYTE = Buffer.alloc(1);
 
@@ -21,25 +21,13 @@ describe('a row of the poller', () => {
       client.write(`from ${slot}`);
       rig.generations[slot] = -5 - slot;
     }
-    expect(
-      rig.poller.watchAll(
-        Int32Array.from(rows, ({ slot }) => slot),
-        3,
-      ),
-    ).toBe(3);
+    rig.watchAll(rows);
     await rig.until(() => rig.batches.length > 0, 'a batch');
     expect(
       rig.batches
         .at(0)!
         .map(({ slot, generation, flags, bytes }) => [slot, generation, flags, String(bytes)]),
     ).toEqual(rows.map(({ slot }) => [slot, -5 - slot, PollFlag.data, `from ${slot}`]));
-  });
-
-  it('counts in watchAll only the rows that could be added', async () => {
-    const { slot } = await rig.connect();
-    expect(rig.poller.watchAll(Int32Array.of(slot, 7), 2)).toBe(1);
-    expect(rig.poller.watch(7, Interest.readable)).toBe(-EBADF);
-    expect(rig.poller.watch(slot, Interest.readable)).toBe(-EEXIST);
   });
 
   it('sends from an offset and answers the bytes taken', async () => {

@@ -36,7 +36,7 @@ describe('a hand-off', () => {
     harness.onAcknowledged = () => (closedBefore ??= closed);
     for (const fd of fds) resetDescriptor(fd);
     const late = ask();
-    await eventually(() => opened === MANY + 1);
+    await eventually(() => opened === MANY + 1 && closedBefore !== undefined);
     expect(closedBefore).toBeLessThan(MANY);
     await eventually(() => closed === MANY);
     resetDescriptor(late);

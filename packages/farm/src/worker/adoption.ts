@@ -20,8 +20,8 @@ import type { Core } from './core.ts';
 import { CloseCode } from '../close-codes.ts';
 import { TimeoutKind } from './timeouts.ts';
 
-/** Records taken in one turn: bounded, so that a storm of hand-offs does not starve those that are connected. */
-const MAX_RECORDS_PER_TURN = 4;
+/** For records taken in one turn: a storm of hand-offs must not starve those that are connected. */
+const MAX_TURN_MS = 1;
 const NO_DESCRIPTORS = new Int32Array(0);
 
 /**
@@ -32,6 +32,7 @@ export class Adoption {
   readonly #core: Core;
   readonly #channel: number;
   readonly #id: number;
+  readonly #handle: (count: number) => void;
   readonly #record = new HandOffRecord();
   readonly #fds = new Int32Array(MAX_DESCRIPTORS_PER_MESSAGE);
   readonly #slots = new Int32Array(MAX_DESCRIPTORS_PER_MESSAGE);
@@ -39,18 +40,26 @@ export class Adoption {
   readonly #acknowledgement = Buffer.alloc(ACKNOWLEDGEMENT_BYTES);
   #isWaiting = false;
 
-  /** `channel` is the worker's end of the descriptor pair; `id` names it in the poller's events. */
-  constructor(core: Core, channel: number, id: number) {
+  /**
+   * `channel` is the worker's end of the descriptor pair; `id` names it in the poller's events. `handle` is given the
+   * number of entries that the poller has of new rows.
+   */
+  constructor(core: Core, channel: number, id: number, handle: (count: number) => void) {
     this.#core = core;
     this.#channel = channel;
     this.#id = id;
+    this.#handle = handle;
     core.poller.watchDescriptor(channel, id, Interest.readable);
   }
 
-  /** The channel is readable, or writable when an acknowledgement waits. */
+  /**
+   * The channel is readable, or writable when an acknowledgement waits. Overwrites the poller's entries, and is therefore
+   * called behind the last of them.
+   */
   run(): void {
     if (this.#isWaiting && !this.#acknowledge()) return;
-    for (let turn = 0; turn < MAX_RECORDS_PER_TURN; turn++) {
+    const deadline = performance.now() + MAX_TURN_MS;
+    do {
       const received = receiveDescriptors(this.#channel, this.#fds, this.#record.buffer, this.#received);
       if (received.bytes <= 0) {
         // The master is gone: the control channel says so too, and ends this process.
@@ -58,7 +67,7 @@ export class Adoption {
         return;
       }
       if (!this.#acknowledge()) return;
-    }
+    } while (performance.now() < deadline);
   }
 
   /** Sends the acknowledgement of the batch in hand, then adopts it. False when it must wait. */
@@ -108,9 +117,12 @@ export class Adoption {
       timeouts.set(slot, TimeoutKind.handshake);
       this.#slots[count++] = slot;
     }
-    if (poller.watchAll(this.#slots, count) === count) return;
+    // The request mostly came with the socket: it is answered before the row is in the epoll set.
+    this.#handle(poller.receiveNew(this.#slots, count));
+    if (poller.watchNew(this.#slots, count) === 0) return;
     // Some could not be watched (ENOSPC: fs.epoll.max_user_watches). Asked again, the others say that they are.
     for (const slot of this.#slots.subarray(0, count)) {
+      if (table.fds[slot] === -1) continue;
       const outcome = poller.watch(slot, Interest.readable);
       if (outcome === 0 || outcome === -constants.errno.EEXIST) continue;
       log.error({ errno: -outcome }, 'socket could not be watched');

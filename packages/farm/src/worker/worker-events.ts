@@ -38,22 +38,31 @@ export class WorkerEvents {
 
   /** From here on sockets are received. */
   adopt(descriptors: number): void {
-    this.#adoption = new Adoption(this.#core(), descriptors, ADOPTION_ID);
+    this.#adoption = new Adoption(this.#core(), descriptors, ADOPTION_ID, (count) => this.#read(count));
   }
 
   #handle(count: number): void {
-    const core = this.#core();
-    const { table, clock } = core;
-    const poller = core.poller;
-    const { events } = poller;
+    const { table, clock } = this.#core();
     // Slots freed before this batch may be given out again; those freed in it must wait for the next.
     table.settle();
     clock.refresh();
+    const hasAdoptions = this.#read(count);
+    // epoll takes turns: behind all the rows of a proxy that died, a hand-off would wait for its turn, and again after
+    // every few records, until the master took this worker for dead.
+    if (hasAdoptions || count >= MANY_EVENTS) this.#adoption?.run();
+  }
+
+  /** Reads entries of the poller. True when sockets wait to be adopted. */
+  #read(count: number): boolean {
+    const core = this.#core();
+    const { table, poller } = core;
+    const { events } = poller;
+    let hasAdoptions = false;
     for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
       const slot = events[at] ?? 0;
       const flags = events[at + 2] ?? 0;
       if ((flags & PollFlag.descriptor) !== 0) {
-        this.#adoption?.run();
+        hasAdoptions = true;
         continue;
       }
       const generation = events[at + 1] ?? 0;
@@ -71,9 +80,7 @@ export class WorkerEvents {
       if ((flags & GONE) !== 0) core.lifecycle.ended(slot);
       else if ((flags & PollFlag.end) !== 0) core.lifecycle.peerEnded(slot);
     }
-    // epoll takes turns: behind all the rows of a proxy that died, a hand-off would wait for its turn, and again after
-    // every few records, until the master took this worker for dead.
-    if (count >= MANY_EVENTS) this.#adoption?.run();
     if (this.#poisonSlab) poller.slab.fill(POISON);
+    return hasAdoptions;
   }
 }
