@@ -14,13 +14,13 @@ import {
   readSocketsUnread,
   watchMachine,
 } from './lib/machine.mjs';
-import { memoryOf, waitUntilQuiet } from './lib/processes.mjs';
+import { memoryOf, waitUntilSettled } from './lib/processes.mjs';
 import { formatVerdicts } from './lib/verdicts.mjs';
 
 const MILLION = 1_000_000;
 const PROGRESS_MS = 5000;
 /** After the last handshake, before anything is measured. */
-const SETTLE_MS = 5000;
+const SETTLE_MS = 12_000;
 /** Descriptors that a worker needs for other things than connections, and room for an uneven share. */
 const DESCRIPTORS_SPARED = 0.1;
 const MAX_PER_WORKER = 250_000;
@@ -84,7 +84,7 @@ async function measure() {
   enter(`starting Redis, a farm of ${workers} workers, and the clients`);
   const farm = await BigFarm.start({ connections, workers });
   try {
-    await waitUntilQuiet(farm.pids).catch((error) => log(`warning: ${error.message}`));
+    await waitUntilSettled(farm.pids).catch((error) => log(`warning: ${error.message}`));
     const empty = farm.memory();
     const clientsAtFirst = memoryOf(farm.clientPids);
     findings.emptyFarmBytes = empty.farm;

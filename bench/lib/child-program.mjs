@@ -37,7 +37,9 @@ export class ChildProgram {
   /** `args` are Node's, unless `command` is another program. */
   constructor(name, args, { env = {}, command = process.execPath } = {}) {
     this.#name = name;
-    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+    // Node would parse all of its own certificates as well at each start: 1.1 MB of every process, for nobody.
+    const { NODE_EXTRA_CA_CERTS: _, ...ours } = process.env;
+    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...ours, ...env } });
     this.#child.stderr.on('data', (chunk) => (this.#errors = (this.#errors + chunk).slice(-KEPT_OUTPUT)));
     running.add(this);
     this.#exited = once(this.#child, 'exit').finally(() => running.delete(this));

@@ -7,6 +7,8 @@ const QUIET_WINDOW_MS = 500;
 /** A farm reports every second; a garbage collection takes longer than this. */
 const QUIET_CPU_MS = 20;
 const QUIET_CPU_MS_EACH = 2;
+/** A worker of Roost has given back what a wave left after 8 s, its master what the start left after 10. */
+const SETTLE_MS = 12_000;
 
 /** Fields of /proc/<pid>/stat from the third on (proc(5)): the second, the name, may contain anything. */
 function readStat(pid) {
@@ -82,4 +84,11 @@ export async function waitUntilQuiet(pids, deadlineMs = 60_000) {
     quietWindows = now - before <= quietCpuMs ? quietWindows + 1 : 0;
     before = now;
   }
+}
+
+/** Resolves when the processes are quiet and have had the time to give back what they do not need, for memory. */
+export async function waitUntilSettled(pids) {
+  await waitUntilQuiet(pids);
+  await delay(SETTLE_MS);
+  await waitUntilQuiet(pids);
 }

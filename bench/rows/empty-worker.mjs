@@ -1,4 +1,4 @@
-import { memoryOf, waitUntilQuiet } from '../lib/processes.mjs';
+import { memoryOf, waitUntilSettled } from '../lib/processes.mjs';
 import { startRedis } from '../lib/redis.mjs';
 import { startServer } from '../lib/servers.mjs';
 
@@ -29,7 +29,7 @@ export const emptyWorker = {
 async function measureWorkers(serverName, options) {
   const server = await startServer(serverName, options);
   try {
-    await waitUntilQuiet(server.pids);
+    await waitUntilSettled(server.pids);
     const memories = server.workerPids.map((pid) => memoryOf([pid]));
     return {
       pss: Math.max(...memories.map(({ pss }) => pss)) / 1e6,

@@ -1,6 +1,6 @@
 import { BigFarm } from '../lib/big-farm.mjs';
 import { waitForConntrack } from '../lib/machine.mjs';
-import { waitUntilQuiet } from '../lib/processes.mjs';
+import { waitUntilSettled } from '../lib/processes.mjs';
 
 const CONNECTIONS = 100_000;
 const WORKERS = 6;
@@ -42,12 +42,12 @@ export const hundredThousand = {
     await waitForConntrack(connections / 2);
     const farm = await BigFarm.start({ connections, workers: WORKERS });
     try {
-      await waitUntilQuiet(farm.pids);
+      await waitUntilSettled(farm.pids);
       const empty = farm.memory();
       const { seconds, stoppedBy } = await farm.open();
       if (farm.failedCount > 0) throw new Error(`connections failed to open: ${JSON.stringify(farm.failed)}`);
       if (stoppedBy !== undefined) throw new Error(`stopped by ${stoppedBy}`);
-      await waitUntilQuiet(farm.pids);
+      await waitUntilSettled(farm.pids);
       const full = farm.memory();
       const alone = await farm.echo();
       const broadcastMs = await farm.broadcast();

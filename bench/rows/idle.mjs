@@ -1,5 +1,5 @@
 import { startLoad } from '../lib/load.mjs';
-import { memoryOf, waitUntilQuiet } from '../lib/processes.mjs';
+import { memoryOf, waitUntilQuiet, waitUntilSettled } from '../lib/processes.mjs';
 import { connectionsFor, startServer } from '../lib/servers.mjs';
 
 const FEW = 2000;
@@ -50,18 +50,18 @@ async function measureIdle(serverName, { app, channels, connections }) {
   let load;
   try {
     load = await startLoad(server.url, { connections, channels });
-    await waitUntilQuiet(server.pids);
+    await waitUntilSettled(server.pids);
     const empty = memoryOf(server.pids);
     await load.open(connections);
-    await waitUntilQuiet(server.pids);
+    await waitUntilSettled(server.pids);
     const first = memoryOf(server.pids);
     await load.ask({ do: 'close' });
     await waitUntilQuiet(server.pids);
     await load.open(FEW);
-    await waitUntilQuiet(server.pids);
+    await waitUntilSettled(server.pids);
     const few = memoryOf(server.pids);
     await load.open(connections - FEW);
-    await waitUntilQuiet(server.pids);
+    await waitUntilSettled(server.pids);
     await load.assertAllOpen(connections);
     const many = memoryOf(server.pids);
     return {

@@ -78,7 +78,8 @@ export const COUNTERS = {
   app_errors: 'Hooks that threw or rejected; the connection was closed with 1011.',
   wakes: 'Connections woken for ws to read them: fragments, close frames, protocol errors.',
   hibernations: 'Awake connections that went back to sleep.',
-  collections: 'Garbage collections asked for after many connections went back to sleep.',
+  collections:
+    'Garbage collections asked for after the start, and after many connections opened or went back to sleep.',
   wakes_refused: 'Connections closed with 1013 because maxAwakeConnections were awake.',
   closed: 'Connections that ended, however.',
   closed_abnormally: 'Connections that ended without a closing handshake (1006).',

@@ -7,6 +7,7 @@ import { ownedCopy } from '../owned-copy.ts';
 import { SubscriptionTable } from '../subscription-table.ts';
 import { RedisConnection } from './connection.ts';
 import { explainFailure, isReplyError } from './failure.ts';
+import { forgetSubscriptions } from './forget-subscriptions.ts';
 import { resolveOptions } from './options.ts';
 import type { RedisBrokerConfig, RedisBrokerOptions } from './options.ts';
 import { Publisher } from './publisher.ts';
@@ -199,7 +200,9 @@ export class RedisBroker implements Broker {
       }
       return;
     }
-    if (this.#isCurrent(client)) this.#table.up();
+    if (!this.#isCurrent(client)) return;
+    forgetSubscriptions(client);
+    this.#table.up();
   }
 
   #onLost(connection: RedisConnection, wasReady: boolean): void {
