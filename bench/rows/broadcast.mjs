@@ -26,6 +26,7 @@ export const broadcast = {
       ],
     },
     { key: 'spreadMs', title: 'from PUBLISH to the last of them', unit: 'ms', digits: 0, targets: [] },
+    { key: 'perSecond', title: 'deliveries a second', unit: '1/s', digits: 0, targets: [] },
   ],
 
   async measure(serverName, settings) {
@@ -45,9 +46,11 @@ export const broadcast = {
       await waitUntilQuiet(server.pids);
       const cpu = cpuMs(server.pids) - before;
       await assertExactlyOnce(load, connections);
+      const spreadMs = summarise(spreads).median;
       return {
         cpu: (cpu * 1000) / (PUBLICATIONS * connections),
-        spreadMs: summarise(spreads).median,
+        spreadMs,
+        perSecond: (connections * 1000) / spreadMs,
         details: { connections, deliveries: PUBLICATIONS * connections },
       };
     } finally {

@@ -24,6 +24,9 @@ export const echo = {
         { peer: 'bare poller', maxRatio: 1.15 },
       ],
     },
+    { key: 'perSecond', title: 'echoes a second', unit: '1/s', digits: 0, targets: [] },
+    { key: 'p50Ms', title: 'their p50, in a closed loop of 1,000', unit: 'ms', digits: 1, targets: [] },
+    { key: 'p99Ms', title: 'their p99', unit: 'ms', digits: 1, targets: [] },
   ],
 
   async measure(serverName) {
@@ -42,7 +45,13 @@ export const echo = {
         throw new Error(`${result.wrong} echoes were wrong, ${result.unanswered} messages were not answered`);
       }
       const { echoes, echoesPerSecond, latencyMs } = result;
-      return { cpu: (cpu * 1000) / echoes, details: { echoes, echoesPerSecond, latencyMs } };
+      return {
+        cpu: (cpu * 1000) / echoes,
+        perSecond: echoesPerSecond,
+        p50Ms: latencyMs.p50,
+        p99Ms: latencyMs.p99,
+        details: { echoes, latencyMs },
+      };
     } finally {
       await load?.stop();
       await server.stop();
