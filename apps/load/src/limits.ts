@@ -82,7 +82,7 @@ export function findObstacles(wish: Wish, limits: MachineLimits): string[] {
 
 export function readLimits(): MachineLimits {
   const openFiles = /^Max open files +(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
-  const [low = 32_768, high = 60_999] = readNumbers('/proc/sys/net/ipv4/ip_local_port_range') ?? [];
+  const { low, high } = readPortRange();
   const [tracked] = readNumbers('/proc/sys/net/netfilter/nf_conntrack_count') ?? [];
   const [maxTracked] = readNumbers('/proc/sys/net/netfilter/nf_conntrack_max') ?? [];
   const [openedFiles = 0, , maxFiles = Number.MAX_SAFE_INTEGER] = readNumbers('/proc/sys/fs/file-nr') ?? [];
@@ -94,6 +94,12 @@ export function readLimits(): MachineLimits {
     filesLeft: maxFiles - openedFiles,
     availableBytes: Number(available) * 1024,
   };
+}
+
+/** net.ipv4.ip_local_port_range: from which the kernel chooses ports for clients. */
+export function readPortRange(): { readonly low: number; readonly high: number } {
+  const [low = 32_768, high = 60_999] = readNumbers('/proc/sys/net/ipv4/ip_local_port_range') ?? [];
+  return { low, high };
 }
 
 function toGigabytes(bytes: number): string {

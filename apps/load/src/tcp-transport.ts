@@ -10,6 +10,7 @@ import {
   socketError,
 } from '@roost/poller';
 import type { ClientTable } from './client-table.ts';
+import { SourcePorts } from './source-ports.ts';
 import type { Target } from './target.ts';
 import type { Transport, TransportEvents } from './transport.ts';
 
@@ -20,7 +21,8 @@ export class TcpTransport implements Transport {
   readonly #table: ClientTable;
   readonly #events: TransportEvents;
   readonly #poller: Poller;
-  readonly #routes: readonly ConnectOptions[];
+  readonly #route: ConnectOptions;
+  readonly #sources: SourcePorts | undefined;
   /** Requests of those whose connect(2) is not finished. */
   readonly #requests = new Map<number, Buffer>();
 
@@ -32,16 +34,13 @@ export class TcpTransport implements Transport {
   ) {
     this.#table = table;
     this.#events = events;
-    const route = { host: target.address, port: target.port };
-    this.#routes =
-      sourceAddresses.length === 0
-        ? [route]
-        : sourceAddresses.map((sourceAddress) => Object.assign({ sourceAddress }, route));
+    this.#route = { host: target.address, port: target.port };
+    this.#sources = sourceAddresses.length === 0 ? undefined : new SourcePorts(this.#route, sourceAddresses);
     this.#poller = new Poller({ columns: table, onEvents: (count) => this.#onEvents(count) });
   }
 
   open(slot: number, number: number, request: Buffer): string | undefined {
-    const fd = connect(this.#routes[number % this.#routes.length] ?? { host: '', port: 0 });
+    const fd = this.#sources?.connect(number) ?? connect(this.#route);
     if (fd < 0) return getSystemErrorName(fd);
     this.#table.fds[slot] = fd;
     // On loopback connect(2) is done by now, which saves a wake-up.

@@ -211,12 +211,21 @@ napi_value Accept(napi_env env, napi_callback_info info) {
   return Number(env, static_cast<int32_t>(accepted));
 }
 
+// The kernel looks for a port when it connects, which may share one between destinations (ip(7)), unless it is given one:
+// then bind(2) takes that, also where an earlier connection waits for its end (SO_REUSEADDR).
+bool Bind(int fd, const Address& source, int32_t port) {
+  bool chosen = port == 0 ? Set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) == 0
+                          : Set(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0;
+  return chosen && bind(fd, &source.any, source.size()) == 0;
+}
+
 napi_value Connect(napi_env env, napi_callback_info info) {
-  Arguments<3> arguments;
-  int32_t port;
+  Arguments<4> arguments;
+  int32_t port, source_port;
   Address address, source;
   size_t source_length;
   if (!arguments.Read(env, info) || !ReadInteger(env, arguments.values[1], "port", 1, UINT16_MAX, &port) ||
+      !ReadInteger(env, arguments.values[3], "sourcePort", 0, UINT16_MAX, &source_port) ||
       !ReadAddress(env, arguments.values[0], "host", port, &address)) {
     return nullptr;
   }
@@ -225,17 +234,14 @@ napi_value Connect(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   bool has_source = source_length > 0;
-  if (has_source && !ReadAddress(env, arguments.values[2], "sourceAddress", 0, &source)) return nullptr;
+  if (has_source && !ReadAddress(env, arguments.values[2], "sourceAddress", source_port, &source)) return nullptr;
   if (has_source && source.any.sa_family != address.any.sa_family) {
     ThrowTypeError(env, "sourceAddress must be of the same family as host");
     return nullptr;
   }
   int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return Number(env, -errno);
-  // The port is chosen by connect(2) then, which may share one between destinations (ip(7)).
-  if (Set(fd, IPPROTO_TCP, TCP_NODELAY, 1) == 0 &&
-      (!has_source || (Set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) == 0 &&
-                       bind(fd, &source.any, source.size()) == 0)) &&
+  if (Set(fd, IPPROTO_TCP, TCP_NODELAY, 1) == 0 && (!has_source || Bind(fd, source, source_port)) &&
       // After EINTR it goes on in the background (connect(2)).
       (connect(fd, &address.any, address.size()) == 0 || errno == EINPROGRESS || errno == EINTR)) {
     return Number(env, fd);

@@ -51,7 +51,7 @@ interface Native {
   ): number;
   localAddress(fd: number): { readonly address: string; readonly port: number };
   accept(listener: number, fds: Int32Array, addresses: Uint8Array): number;
-  connect(host: string, port: number, sourceAddress: string): number;
+  connect(host: string, port: number, sourceAddress: string, sourcePort: number): number;
   socketError(fd: number): number;
   descriptorPair(): [number, number];
   sendDescriptors(channel: number, fds: Int32Array, count: number, record: Uint8Array): number;

@@ -23,7 +23,7 @@ import {
 /** The largest that the kernel makes for loopback. */
 const SEGMENT_BYTES = 65_536;
 
-const { EBADF, ECONNREFUSED, EMFILE, ENOTSOCK } = constants.errno;
+const { EADDRINUSE, EADDRNOTAVAIL, EBADF, ECONNREFUSED, EMFILE, ENOTSOCK } = constants.errno;
 
 function hex(value: number): string {
   return value.toString(16).toUpperCase().padStart(4, '0');
@@ -41,7 +41,7 @@ describe('listen', () => {
       expect.objectContaining({
         message: `listen EADDRINUSE 127.0.0.1:${port}`,
         code: 'EADDRINUSE',
-        errno: -constants.errno.EADDRINUSE,
+        errno: -EADDRINUSE,
         syscall: 'listen',
       }),
     );
@@ -220,6 +220,17 @@ describe('connect', () => {
     expect(addresses.toString('hex', 0, 16)).toBe('00000000000000000000ffff7f000009');
     expect(localAddress(fd)).toEqual({ address: '127.0.0.9', port: addresses.readUInt16BE(16) });
     terminateDescriptor(fds.at(0)!);
+  });
+
+  it('comes from the source port that was asked for, which it does not share', () => {
+    const fd = connect({ host: '127.0.0.1', port: rig.port, sourceAddress: '127.0.0.9' });
+    const { port: taken } = localAddress(fd);
+    const again = { host: '127.0.0.1', port: rig.port, sourceAddress: '127.0.0.9', sourcePort: taken };
+    expect([-EADDRINUSE, -EADDRNOTAVAIL]).toContain(connect(again));
+    const other = connect({ ...again, sourceAddress: '127.0.0.10' });
+    expect(localAddress(other)).toEqual({ address: '127.0.0.10', port: taken });
+    terminateDescriptor(fd);
+    terminateDescriptor(other);
   });
 
   it('reports a refused connection as an error of the row', async () => {
