@@ -14,6 +14,11 @@ const ECHO_BYTES = 64;
 const MIN_ECHO_SECONDS = 3;
 /** nice(2) of the process that measures echoes: what it waits for a CPU is not the farm's. Takes root. */
 const ECHO_PRIORITY = -10;
+/**
+ * Handshakes under way in all. Each of many processes that share few CPUs should find more than one to do when its turn
+ * comes; and the listen queue (somaxconn, 4,096) must hold those that the master has not accepted.
+ */
+const IN_FLIGHT = 3000;
 /** Of one roost-load, whose processes share them. Below what connection tracking takes by default. */
 const MAX_CONNECTIONS_PER_LOAD = 200_000;
 /** Opened between two looks at how it goes. */
@@ -50,7 +55,11 @@ export class BigFarm {
         connections: connections + ECHO_CONNECTIONS,
         redisUrl: farm.#redis.url,
         // Nobody is there any more when it is stopped: no closes to spread.
-        args: [`--heartbeat-ms=${HEARTBEAT_MS}`, '--drain-ms=1000'],
+        args: [
+          `--heartbeat-ms=${HEARTBEAT_MS}`,
+          '--drain-ms=1000',
+          `--max-connections=${connections + ECHO_CONNECTIONS}`,
+        ],
       });
       const url = `${farm.#server.url.replace(/\/$/, '')}/plain?channel=all`;
       const count = Math.ceil(connections / MAX_CONNECTIONS_PER_LOAD);
@@ -59,6 +68,7 @@ export class BigFarm {
         const load = await startLoad(`${url}&channel=u${index}-{i}`, {
           connections: share,
           processes: null,
+          inFlight: Math.floor(IN_FLIGHT / count),
           sourceAddresses: addressesFor(share, index),
         });
         farm.#loads.push({ load, share, connected: 0, failed: {} });

@@ -122,6 +122,17 @@ describe('a collection', () => {
       rig.open(1000);
       expect(rig.after(1)).toBe(0);
     }
+    expect(rig.after(2)).toBe(0);
+    expect(rig.after(1)).toBe(1);
+  });
+
+  it('waits while connections open in bursts, with a second or two between', () => {
+    const rig = makeRig();
+    for (let burst = 1; burst <= 10; burst++) {
+      rig.open(1000);
+      rig.heap.total_heap_size += WAVE;
+      expect(rig.after(3)).toBe(0);
+    }
     expect(rig.after(1)).toBe(1);
   });
 

@@ -17,8 +17,10 @@ const INTERVAL_MS = 5000;
 const STILL_GROWING = 1.1;
 /** Fewer are no wave of handshakes. */
 const MIN_OPENED = 1000;
-/** While this share of a wave comes within a second, it is not over. A steady stream is no wave before 100 s of it. */
-const STILL_OPENING = 1 / 100;
+/** While more than this share of a wave comes within a second, it is not over; a steady stream is no wave. */
+const STILL_OPENING = 1 / 1000;
+/** One of many workers on few CPUs, or one that waits for the broker, opens in bursts. */
+const QUIET_AFTER_OPENING_MS = 3000;
 
 /** CPU of a second from which on V8 would keep the young generation as it is: the second collection waits. */
 const BUSY_CPU_US = 100_000;
@@ -54,6 +56,8 @@ export class Collection {
   /** Connections that had opened by the last collection, and by the last step. */
   #settledOpened = 0;
   #lastOpened = 0;
+  /** When it last opened many. */
+  #openingAt = Number.NEGATIVE_INFINITY;
   #lastCpuUs = 0;
   /** Of the heap after the last collection; undefined until it is known. */
   #settledHeapBytes: number | undefined;
@@ -84,7 +88,9 @@ export class Collection {
     this.#lastDiscardedBytes = discarded;
     const opened = counters.get('upgrades');
     const openedSince = opened - this.#settledOpened;
-    const isOpening = opened - this.#lastOpened > Math.max(openedSince, MIN_OPENED) * STILL_OPENING;
+    const now = performance.now();
+    if (opened - this.#lastOpened > Math.max(openedSince, MIN_OPENED) * STILL_OPENING) this.#openingAt = now;
+    const isOpening = now - this.#openingAt < QUIET_AFTER_OPENING_MS;
     this.#lastOpened = opened;
     const { user, system } = process.cpuUsage();
     const isBusy = user + system - this.#lastCpuUs > BUSY_CPU_US;
@@ -92,7 +98,7 @@ export class Collection {
     // Before the first connections, after the start's own collection.
     this.#settledHeapBytes ??= this.#measure().total_heap_size;
 
-    if (performance.now() - this.#lastAt < INTERVAL_MS || awake.count > MAX_AWAKE) return;
+    if (now - this.#lastAt < INTERVAL_MS || awake.count > MAX_AWAKE) return;
     const heap = this.#measure();
     const left = Math.max(
       isGrowing ? 0 : discarded,
@@ -106,7 +112,7 @@ export class Collection {
     counters.add('collections');
     this.#isTrimDue = true;
     this.#isSecondDue = isWaveOver;
-    this.#lastAt = performance.now();
+    this.#lastAt = now;
     this.#freedBytes = total;
     this.#lastDiscardedBytes = 0;
     this.#settledOpened = opened;
