@@ -14,13 +14,12 @@ import {
   readSocketsUnread,
   watchMachine,
 } from './lib/machine.mjs';
-import { memoryOf, waitUntilSettled } from './lib/processes.mjs';
+import { memoryOf, SETTLE_MS, waitUntilSettled } from './lib/processes.mjs';
 import { formatVerdicts } from './lib/verdicts.mjs';
 
 const MILLION = 1_000_000;
 const PROGRESS_MS = 5000;
 /** After the last handshake, before anything is measured. */
-const SETTLE_MS = 12_000;
 /** Descriptors that a worker needs for other things than connections, and room for an uneven share. */
 const DESCRIPTORS_SPARED = 0.1;
 const MAX_PER_WORKER = 250_000;

@@ -8,7 +8,7 @@ const QUIET_WINDOW_MS = 500;
 const QUIET_CPU_MS = 20;
 const QUIET_CPU_MS_EACH = 2;
 /** A worker of Roost has given back what a wave left after 8 s, its master what the start left after 10. */
-const SETTLE_MS = 12_000;
+export const SETTLE_MS = 12_000;
 
 /** Fields of /proc/<pid>/stat from the third on (proc(5)): the second, the name, may contain anything. */
 function readStat(pid) {

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { connect, type ConnectOptions } from '@roost/poller';
 import { readPortRange } from './limits.ts';
+import { sourceOf } from './transport.ts';
 
 const { EADDRINUSE, EADDRNOTAVAIL } = constants.errno;
 /** Ports tried before the kernel is asked to find one. */
@@ -28,7 +29,7 @@ export class SourcePorts {
   /** A descriptor, or -errno; see the poller's connect(). */
   connect(number: number): number {
     const { host, port } = this.#route;
-    const sourceAddress = this.#addresses[number % this.#addresses.length] ?? '';
+    const sourceAddress = sourceOf(this.#addresses, number) ?? '';
     const first = Math.floor(number / this.#addresses.length);
     for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
       const sourcePort = this.#low + ((first + attempt) % this.#count);

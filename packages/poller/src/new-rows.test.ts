@@ -127,12 +127,25 @@ describe('a row that is new', () => {
 
   it('is counted when it cannot be watched, and watch tells why', async () => {
     const row = await rig.connect();
+    receive(row);
+    expect(watch(row)).toBe(0);
+    // A descriptor can be in the set only once.
+    const again = 7;
+    rig.fds[again] = rig.fds.at(row.slot)!;
+    const slots = Int32Array.of(again);
+    expect(rig.poller.receiveNew(slots, 1)).toBe(0);
+    expect(rig.poller.watchNew(slots, 1)).toBe(1);
+    expect(rig.poller.watch(again, Interest.readable)).toBe(-EEXIST);
+    rig.fds[again] = -1;
+  });
+
+  it('reports a descriptor that is none, and is not watched', async () => {
+    const row = await rig.connect();
     const unused = 7;
     const slots = Int32Array.of(row.slot, unused);
     expect(rig.entries(rig.poller.receiveNew(slots, 2))).toMatchObject([
       { slot: unused, flags: PollFlag.error, length: EBADF },
     ]);
-    rig.generations[unused] = 1;
     expect(rig.poller.watchNew(slots, 2)).toBe(0);
     expect(rig.poller.watch(unused, Interest.readable)).toBe(-EBADF);
   });

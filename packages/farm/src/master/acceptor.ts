@@ -10,7 +10,7 @@ const MAX_ACCEPTS = 64;
 const ERROR_PAUSE_MS = 100;
 /**
  * When sockets come faster than that, those of so long are let in together: waking for each, handing it off alone and
- * having it acknowledged costs master and worker about a third of the handshake.
+ * having it acknowledged costs master and worker a sixth of the handshake.
  */
 const GATHER_MS = 1;
 /** What acceptRate lets in is let in together, instead of waking for each socket. */
