@@ -19,7 +19,6 @@ import { formatVerdicts } from './lib/verdicts.mjs';
 
 const MILLION = 1_000_000;
 const PROGRESS_MS = 5000;
-/** After the last handshake, before anything is measured. */
 /** Descriptors that a worker needs for other things than connections, and room for an uneven share. */
 const DESCRIPTORS_SPARED = 0.1;
 const MAX_PER_WORKER = 250_000;
