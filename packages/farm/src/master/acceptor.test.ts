@@ -30,11 +30,11 @@ describe('the acceptor', () => {
     });
     const hooks = {
       room: () => MANY,
-      accepted: (fd: number) => {
-        fds.push(fd);
-        return true;
+      accepted: (accepted: Int32Array, count: number) => {
+        fds.push(...accepted.subarray(0, count));
+        batches.push({ accepted: fds.length, at: performance.now() });
+        return count;
       },
-      acceptedAll: () => void batches.push({ accepted: fds.length, at: performance.now() }),
     };
     acceptor = new Acceptor(poller, listener, 0, 0, hooks, new Counters(), silent);
     acceptor.resume();

@@ -19,10 +19,11 @@ const RATE_PAUSE_MS = 20;
 export interface AcceptorHooks {
   /** How many sockets could be handed off now. */
   room(): number;
-  /** Takes over a socket; its peer address stands in `addresses` from `offset` on. False: it is refused. */
-  accepted(fd: number, addresses: Uint8Array, offset: number): boolean;
-  /** The sockets of one wake-up have all been given. */
-  acceptedAll(): void;
+  /**
+   * Takes over the sockets of one wake-up, the first `count` of `fds`; their peer addresses stand in `addresses`,
+   * ADDRESS_BYTES each. Answers how many it lets in: the others are refused.
+   */
+  accepted(fds: Int32Array, count: number, addresses: Uint8Array): number;
 }
 
 /**
@@ -94,13 +95,9 @@ export class Acceptor {
       return;
     }
     this.#counters.add('accepted', count);
-    let admitted = 0;
-    for (let index = 0; index < count; index++) {
-      if (this.#hooks.accepted(this.#fds[index] ?? -1, this.#addresses, index * ADDRESS_BYTES)) admitted++;
-    }
+    const admitted = this.#hooks.accepted(this.#fds, count, this.#addresses);
     const now = performance.now();
     if (isPaced) this.#rate.take(now, admitted);
-    this.#hooks.acceptedAll();
     // A full batch means that more are waiting.
     if (count < room && now - this.#acceptedAt < GATHER_MS) this.#pauseFor(GATHER_MS);
     this.#acceptedAt = now;

@@ -7,6 +7,7 @@ import { Entrance, type EntranceWorker } from './entrance.ts';
 
 const CAPACITY = 10;
 const RESERVED = 4;
+const LIMITS = { maxUnacknowledged: 1000, cpus: 1 };
 
 /** A worker that only counts; nothing is sent to a process. */
 class CountedWorker implements EntranceWorker {
@@ -40,11 +41,11 @@ class CountedWorker implements EntranceWorker {
 
 function entranceOf(worker: CountedWorker): Entrance {
   const options = { app: '/none', maxConnections: 1000, reservedConnections: RESERVED };
-  return new Entrance(resolveOptions(options, 1, 'test'), [worker], new Counters(), 1000, () => false);
+  return new Entrance(resolveOptions(options, 1, 'test'), [worker], new Counters(), LIMITS, () => false);
 }
 
 function accept(entrance: Entrance, count: number): void {
-  for (let index = 0; index < count; index++) entrance.accepted(index, new Uint8Array(ADDRESS_BYTES), 0);
+  entrance.accepted(new Int32Array(count), count, new Uint8Array(count * ADDRESS_BYTES));
 }
 
 describe('a full farm', () => {

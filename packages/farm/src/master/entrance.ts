@@ -6,9 +6,9 @@ import { Rate } from '../rate.ts';
 import { TrustedProxies } from '../trusted-proxies.ts';
 import type { AcceptorHooks } from './acceptor.ts';
 import { AddressLimits } from './address-limits.ts';
-import { admit, type Admitted } from './admission.ts';
 import { HandOff, type AcceptedSocket } from './hand-off.ts';
 import { fewestLimited } from './placement.ts';
+import { Placer } from './placer.ts';
 import type { SupervisedWorker } from './supervised-worker.ts';
 
 /** What is asked of a worker here. */
@@ -51,6 +51,7 @@ export class Entrance implements AcceptorHooks {
   readonly #counters: Counters;
   readonly #isTls: () => boolean;
   readonly #maxUnacknowledged: number;
+  readonly #placer: Placer;
   /** Undefined when no address has a limit. */
   readonly #addressLimits: AddressLimits | undefined;
   readonly #refusals: Rate;
@@ -61,18 +62,19 @@ export class Entrance implements AcceptorHooks {
   #fullSince: number | undefined;
   #isStopped = false;
 
-  /** `maxUnacknowledged`: sockets of the whole farm of which we may hold copies. */
+  /** `maxUnacknowledged`: sockets of the whole farm of which we may hold copies. `cpus`: how many its workers run on. */
   constructor(
     config: FarmConfig,
     workers: readonly EntranceWorker[],
     counters: Counters,
-    maxUnacknowledged: number,
+    { maxUnacknowledged, cpus }: { readonly maxUnacknowledged: number; readonly cpus: number },
     isTls: () => boolean,
   ) {
     this.#config = config;
     this.#workers = workers;
     this.#counters = counters;
     this.#maxUnacknowledged = maxUnacknowledged;
+    this.#placer = new Placer(workers, config, cpus);
     this.#isTls = isTls;
     this.#refusals = new Rate(config.maxRefusalsPerSecond);
     const proxies = new TrustedProxies(config.trustedProxies);
@@ -112,27 +114,14 @@ export class Entrance implements AcceptorHooks {
     );
   }
 
-  accepted(fd: number, addresses: Uint8Array, offset: number): boolean {
-    const verdict = this.#addressLimits?.judge(addresses, offset, performance.now()) ?? 'uncounted';
-    if (verdict === 'connections' || verdict === 'rate') {
-      this.#refuse(fd, addresses, offset);
-      return false;
+  accepted(fds: Int32Array, count: number, addresses: Uint8Array): number {
+    this.#placer.begin(count);
+    let admitted = 0;
+    for (let index = 0; index < count; index++) {
+      if (this.#enters(fds[index] ?? -1, addresses, index * ADDRESS_BYTES)) admitted++;
     }
-    const admitted = this.#admit();
-    const flags =
-      (admitted?.isReserved === true ? FLAG_RESERVED : 0) | (verdict === 'counted' ? FLAG_COUNTED : 0);
-    const socket = { fd, number: ++this.#lastConnectionNumber, address: NO_ADDRESS, flags };
-    const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
-    if (worker === undefined) {
-      this.#waiting.push({ ...socket, address: addresses.slice(offset, offset + ADDRESS_BYTES) });
-    } else {
-      this.#give(worker, socket, addresses, offset);
-    }
-    return true;
-  }
-
-  acceptedAll(): void {
-    for (const worker of this.#workers) worker.flush();
+    this.#flush();
+    return admitted;
   }
 
   /** A worker takes hand-offs now. */
@@ -156,8 +145,9 @@ export class Entrance implements AcceptorHooks {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#placer.begin(waiting.length);
     for (const socket of waiting) {
-      const admitted = this.#admit();
+      const admitted = this.#placer.place();
       const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
       if (worker === undefined) {
         this.#waiting.push(socket);
@@ -166,7 +156,7 @@ export class Entrance implements AcceptorHooks {
         this.#give(worker, socket);
       }
     }
-    this.acceptedAll();
+    this.#flush();
   }
 
   /** What a worker has noted of the addresses of its sockets. */
@@ -188,8 +178,28 @@ export class Entrance implements AcceptorHooks {
     this.#waiting = [];
   }
 
-  #admit(): Admitted | undefined {
-    return admit(this.#workers, this.#config);
+  /** Takes over one socket; false: it is refused. */
+  #enters(fd: number, addresses: Uint8Array, offset: number): boolean {
+    const verdict = this.#addressLimits?.judge(addresses, offset, performance.now()) ?? 'uncounted';
+    if (verdict === 'connections' || verdict === 'rate') {
+      this.#refuse(fd, addresses, offset);
+      return false;
+    }
+    const admitted = this.#placer.place();
+    const flags =
+      (admitted?.isReserved === true ? FLAG_RESERVED : 0) | (verdict === 'counted' ? FLAG_COUNTED : 0);
+    const socket = { fd, number: ++this.#lastConnectionNumber, address: NO_ADDRESS, flags };
+    const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
+    if (worker === undefined) {
+      this.#waiting.push({ ...socket, address: addresses.slice(offset, offset + ADDRESS_BYTES) });
+    } else {
+      this.#give(worker, socket, addresses, offset);
+    }
+    return true;
+  }
+
+  #flush(): void {
+    for (const worker of this.#workers) worker.flush();
   }
 
   /** There is no place, but there may be one in a moment. */

@@ -75,7 +75,13 @@ export class Master implements Farm, SupervisionHooks {
     // Copies of sockets that are not acknowledged are descriptors of ours.
     const maxUnacknowledged = Math.floor(descriptorLimit / 4);
     const isTls = (): boolean => tls.credentials !== null;
-    this.#entrance = new Entrance(config, this.#workers, this.#counters, maxUnacknowledged, isTls);
+    this.#entrance = new Entrance(
+      config,
+      this.#workers,
+      this.#counters,
+      { maxUnacknowledged, cpus: cpus.length },
+      isTls,
+    );
     const { acceptRate } = config;
     this.#acceptor = new Acceptor(
       this.#poller,
