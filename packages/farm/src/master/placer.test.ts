@@ -51,9 +51,10 @@ describe('sockets that come together', () => {
   });
 
   it('fill no worker beyond its capacity or its room', () => {
-    const workers = [new Counted(1000), new Counted(1001), new Counted(1002)];
-    workers[0]!.capacity = 1002;
-    workers[1]!.room = 3;
+    const [full, busy, free] = [new Counted(1000), new Counted(1001), new Counted(1002)];
+    full.capacity = 1002;
+    busy.room = 3;
+    const workers = [full, busy, free];
     expect(place(new Placer(workers, LIMITS, 1), workers, 8)).toEqual([0, 0, 1, 1, 1, 2, 2, 2]);
   });
 
@@ -63,7 +64,7 @@ describe('sockets that come together', () => {
     placer.begin(4);
     const isReserved = Array.from({ length: 4 }, () => {
       const admitted = placer.place();
-      workers[admitted!.worker]!.connections++;
+      workers[admitted!.worker].connections++;
       return admitted?.isReserved;
     });
     expect(isReserved).toEqual([false, false, true, true]);
