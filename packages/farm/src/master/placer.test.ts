@@ -63,9 +63,9 @@ describe('sockets that come together', () => {
     const placer = new Placer(workers, { ...LIMITS, maxConnections: 3002 }, 1);
     placer.begin(4);
     const isReserved = Array.from({ length: 4 }, () => {
-      const admitted = placer.place();
-      workers[admitted!.worker].connections++;
-      return admitted?.isReserved;
+      const admitted = placer.place()!;
+      workers.at(admitted.worker)!.connections++;
+      return admitted.isReserved;
     });
     expect(isReserved).toEqual([false, false, true, true]);
   });
