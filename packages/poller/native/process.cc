@@ -1,9 +1,10 @@
-// The calling thread and its process: sched_setaffinity(2), prctl(2), malloc_trim(3). Touches no descriptor; what the
+// The calling thread and its process: sched_setaffinity(2), prctl(2), malloc_trim(3), madvise(2). Touches no descriptor; what the
 // first two set outlives the environment, and they answer 0 or -errno.
 #include "check.h"
 
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -11,6 +12,8 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstring>
 
 namespace roost {
 namespace {
@@ -54,6 +57,49 @@ napi_value TrimMemory(napi_env env, napi_callback_info info) {
 #endif
 }
 
+// One mapping of /proc/self/smaps (proc(5)).
+struct Mapping {
+  unsigned long start = 0;
+  unsigned long end = 0;
+  unsigned long resident_kb = 0;
+  // A file's, and nobody may write to it.
+  bool is_constant = false;
+  // Has pages that are not the file's: relocated ones, or a debugger's breakpoints. These exist nowhere else.
+  bool is_changed = true;
+};
+
+// Takes a mapping out if all that it holds can be had from its file again. Answers kilobytes.
+unsigned long Release(const Mapping& mapping) {
+  if (!mapping.is_constant || mapping.is_changed || mapping.resident_kb == 0) return 0;
+  void* start = reinterpret_cast<void*>(mapping.start);
+  return madvise(start, mapping.end - mapping.start, MADV_DONTNEED) == 0 ? mapping.resident_kb : 0;
+}
+
+napi_value ReleaseFilePages(napi_env env, napi_callback_info info) {
+  Arguments<0> arguments;
+  if (!arguments.Read(env, info)) return nullptr;
+  FILE* smaps = fopen("/proc/self/smaps", "re");
+  if (smaps == nullptr) return Number(env, -errno);
+  unsigned long released_kb = 0;
+  Mapping mapping;
+  char line[512];
+  while (fgets(line, sizeof line, smaps) != nullptr) {
+    unsigned long start, end, inode, kb;
+    char access[5];
+    if (sscanf(line, "%lx-%lx %4s %*x %*x:%*x %lu", &start, &end, access, &inode) == 4) {
+      released_kb += Release(mapping);
+      mapping = {start, end, 0, inode != 0 && access[1] == '-' && access[3] == 'p', true};
+    } else if (sscanf(line, "Rss: %lu", &kb) == 1) {
+      mapping.resident_kb = kb;
+    } else if (sscanf(line, "Anonymous: %lu", &kb) == 1) {
+      mapping.is_changed = kb != 0;
+    }
+  }
+  released_kb += Release(mapping);
+  fclose(smaps);
+  return Number(env, static_cast<int32_t>(released_kb));
+}
+
 }  // namespace
 
 bool DefineProcess(napi_env env, napi_value exports) {
@@ -61,6 +107,7 @@ bool DefineProcess(napi_env env, napi_value exports) {
       {"pinThread", PinThread},
       {"signalOnParentDeath", SignalOnParentDeath},
       {"trimMemory", TrimMemory},
+      {"releaseFilePages", ReleaseFilePages},
   };
   return DefineMethods(env, exports, kMethods);
 }

@@ -25,6 +25,7 @@ export {
   signalOnParentDeath,
   socketError,
   terminateDescriptor,
+  releaseFilePages,
   trimMemory,
   unreadBytes,
 } from './poller.ts';

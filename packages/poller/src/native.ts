@@ -68,6 +68,7 @@ interface Native {
   setCloseOnExec(fd: number): number;
   pinThread(cpu: number): number;
   trimMemory(): number;
+  releaseFilePages(): number;
   signalOnParentDeath(signal: number): number;
   outstandingBytes(fd: number): number;
   unreadBytes(fd: number): number;

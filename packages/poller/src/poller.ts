@@ -341,6 +341,15 @@ export function trimMemory(): boolean {
 }
 
 /**
+ * Takes the pages of programs and libraries out of this process (madvise(2), MADV_DONTNEED): those of files whose mappings
+ * are read-only and unchanged. Most of what Node maps only its start needs. The kernel keeps them in its page cache as
+ * long as it has the memory; touching one again costs a minor fault. Answers how many kilobytes, or -errno. Takes 1 to 3 ms.
+ */
+export function releaseFilePages(): number {
+  return native().releaseFilePages();
+}
+
+/**
  * PR_SET_PDEATHSIG: the kernel sends `signal` to this process when its parent dies, even while its loop is blocked; 0
  * turns it off. The parent is the thread that started us. One that is dead already sends nothing: compare
  * `process.ppid` afterwards. 0 or -errno.

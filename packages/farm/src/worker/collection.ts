@@ -1,7 +1,7 @@
 import { getHeapStatistics } from 'node:v8';
-import { trimMemory } from '@roost/poller';
 import { collectGarbage } from './collect-garbage.ts';
 import type { Core } from './core.ts';
+import { giveBackPages } from './give-back-pages.ts';
 
 /** Less is left to the collector's own judgement. About 50 B for each of 20,000 connections. */
 const MIN_DISCARDED_BYTES = 1024 * 1024;
@@ -37,7 +37,7 @@ type HeapMeasures = Pick<
  * what a handshake keeps while it waits for the broker. V8 collects the old one when the heap has grown, which on an idle
  * worker may be never. So when much was discarded and no more is, a major collection is asked for, and another one 5 s
  * later, for what has ended since, and because V8 makes the young generation smaller when it finds the heap idle. A
- * second after each, when the buffers that it found have been freed in the background, malloc gives its pages back, too.
+ * second after each, when the buffers that it found have been freed in the background, malloc gives its pages back, too, and Node those of its file.
  * Each takes 15 to 25 ms with 18,000 connections. None is asked for where the application's own heap is so large that it
  * would take long and free little.
  *
@@ -79,7 +79,7 @@ export class Collection {
   step(): void {
     if (this.#isTrimDue) {
       this.#isTrimDue = false;
-      trimMemory();
+      giveBackPages();
     }
     const { awake, inboundBuffer, counters } = this.#core;
     const total = awake.discardedBytes + inboundBuffer.freedBytes;

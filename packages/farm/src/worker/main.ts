@@ -1,12 +1,13 @@
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
-import { pinThread, setCloseOnExec, signalOnParentDeath, trimMemory } from '@roost/poller';
+import { pinThread, setCloseOnExec, signalOnParentDeath } from '@roost/poller';
 import type { MasterMessage, WorkerMessage } from '../channel/messages.ts';
 import { StreamChannel } from '../channel/stream-channel.ts';
 import { descriptorLimit } from '../descriptor-limit.ts';
 import type { FarmConfig } from '../options.ts';
 import { describeError } from './app-host.ts';
 import { collectGarbage } from './collect-garbage.ts';
+import { giveBackPages } from './give-back-pages.ts';
 import { loadApps } from './load-app.ts';
 import { Worker } from './worker.ts';
 
@@ -81,7 +82,7 @@ async function begin({
     await worker.start();
     // Half of what a worker has allocated by now was needed for its start only.
     collectGarbage();
-    trimMemory();
+    giveBackPages();
   } catch (error) {
     channel.send({ type: 'failed', reason: describeError(error) }, true);
     channel.close();
