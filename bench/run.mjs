@@ -3,7 +3,7 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { killProgramsOnInterrupt, killRunningPrograms } from './lib/child-program.mjs';
 import { describeMachine, findWarnings, waitForConntrack } from './lib/machine.mjs';
-import { fetchPeer, isFetched } from './lib/peers.mjs';
+import { fetchPeer, isFetched, peerVersions } from './lib/peers.mjs';
 import { SERVER_NAMES } from './lib/servers.mjs';
 import { judge, summarise } from './lib/statistics.mjs';
 import { formatTable } from './lib/table.mjs';
@@ -46,11 +46,14 @@ const rows = parseNames(
 const servers = chooseServers();
 
 const machine = describeMachine();
-console.log(
-  Object.entries(machine)
-    .map(([name, value]) => `${name}: ${String(value)}`)
-    .join(', '),
-);
+const versions = peerVersions();
+for (const facts of [machine, versions]) {
+  console.log(
+    Object.entries(facts)
+      .map(([name, value]) => `${name}: ${String(value)}`)
+      .join(', '),
+  );
+}
 for (const warning of findWarnings(settings.connections)) console.log(`warning: ${warning}`);
 
 killProgramsOnInterrupt();
@@ -117,7 +120,7 @@ function writeResults() {
     summaries,
   }));
   const verdicts = lines.map(({ figure, ...line }) => ({ figure: figure.title, unit: figure.unit, ...line }));
-  writeFileSync(url, `${JSON.stringify({ machine, settings, verdicts, measured }, null, 2)}\n`);
+  writeFileSync(url, `${JSON.stringify({ machine, versions, settings, verdicts, measured }, null, 2)}\n`);
   return url.pathname;
 }
 

@@ -17,6 +17,10 @@ export async function startLoad(
     sourceAddresses = '127.0.0.2-127.0.0.9',
     // nice(2): above 0 the server comes first, as if its clients were on other machines.
     niceness = 0,
+    // The protocol that the server speaks inside WebSocket, as the guide on load testing has it.
+    says = [],
+    awaits,
+    messageTemplate,
   },
 ) {
   const program = new ChildProgram('roost-load', [
@@ -28,6 +32,9 @@ export async function startLoad(
     ...(processes === null ? [] : [`--processes=${processes}`]),
     `--source-addresses=${sourceAddresses}`,
     ...channels.flatMap((channel) => ['--channel', channel]),
+    ...says.map((text) => `--say=${text}`),
+    ...(awaits === undefined ? [] : [`--await=${awaits}`]),
+    ...(messageTemplate === undefined ? [] : [`--message-template=${messageTemplate}`]),
   ]);
   const ask = async (command) => {
     program.write(JSON.stringify(command));

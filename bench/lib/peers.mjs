@@ -1,13 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 const BUN_VERSION = '1.4.5';
+const SOCKET_IO_VERSION = '4.8.4';
 
-/** Peers that are no dependency of this repository: a package of npm with a program in it, in a folder of their own. */
+/** Peers that are no dependency of this repository: a package of npm, in a folder of its own, and the file of it that is run. */
 const PEERS = {
-  Bun: () => ({ package: `@oven/bun-linux-${bunBuild()}`, version: BUN_VERSION, program: 'bin/bun' }),
+  Bun: () => ({ package: `@oven/bun-linux-${bunBuild()}`, version: BUN_VERSION, file: 'bin/bun' }),
+  'socket.io': () => ({ package: 'socket.io', version: SOCKET_IO_VERSION, file: 'wrapper.mjs' }),
 };
 
 /**
@@ -22,11 +25,11 @@ export function isFetched(serverName) {
   return serverName in PEERS;
 }
 
-/** The path of a peer's program, which is fetched when it is not there yet. Throws when it cannot be had. */
+/** The path of a peer's file, which is fetched when it is not there yet. Throws when it cannot be had. */
 export function fetchPeer(serverName) {
-  const { package: name, version, program } = PEERS[serverName]();
+  const { package: name, version, file } = PEERS[serverName]();
   const folder = join(FOLDER, `${name.replaceAll('/', '-')}-${version}`);
-  const path = join(folder, 'node_modules', name, program);
+  const path = join(folder, 'node_modules', name, file);
   if (existsSync(path)) return path;
   console.log(`${serverName}: fetching ${name}@${version} from npm into ${folder}`);
   mkdirSync(folder, { recursive: true });
@@ -42,6 +45,17 @@ export function fetchPeer(serverName) {
   }
   if (!existsSync(path)) throw new Error(`${serverName} could not be fetched: ${path} is missing`);
   return path;
+}
+
+/** Versions of the peers, and of the client of Redis that those of Node have. */
+export function peerVersions() {
+  const require = createRequire(import.meta.url);
+  return {
+    ws: require('ws/package.json').version,
+    Bun: BUN_VERSION,
+    'socket.io': SOCKET_IO_VERSION,
+    ioredis: require('ioredis/package.json').version,
+  };
 }
 
 function bunBuild() {

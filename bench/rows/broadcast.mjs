@@ -11,7 +11,7 @@ const PAYLOAD = 'broadcast '.repeat(13).slice(0, 128);
 /** Server CPU of one delivery: one PUBLISH of 128 bytes in Redis to all subscribers, one publication after the other. */
 export const broadcast = {
   name: 'broadcast',
-  servers: ['Roost', 'Bun', 'ws cluster', 'ws', 'bare poller'],
+  servers: ['Roost', 'Bun', 'ws cluster', 'ws', 'socket.io', 'bare poller'],
   figures: [
     {
       key: 'cpu',
@@ -36,7 +36,7 @@ export const broadcast = {
     let load;
     try {
       server = await startServer(serverName, { connections, redisUrl: redis.url });
-      load = await startLoad(server.url, { connections, channels: ['news'] });
+      load = await startLoad(server.url, { connections, channels: ['news'], ...server.client });
       await load.open(connections);
       await publishAll(redis, load, WARM_UP);
       await load.ask({ do: 'reset' });

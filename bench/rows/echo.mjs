@@ -10,7 +10,7 @@ const SECONDS = 5;
 /** Server CPU of one text message received and sent back, 1,000 connections in a closed loop. */
 export const echo = {
   name: 'echo',
-  servers: ['Roost', 'Bun', 'ws', 'ws cluster', 'bare poller'],
+  servers: ['Roost', 'Bun', 'ws', 'ws cluster', 'socket.io', 'bare poller'],
   figures: [
     {
       key: 'cpu',
@@ -33,7 +33,7 @@ export const echo = {
     const server = await startServer(serverName, { app: 'echo', connections: CONNECTIONS });
     let load;
     try {
-      load = await startLoad(server.url, { connections: CONNECTIONS });
+      load = await startLoad(server.url, { connections: CONNECTIONS, ...server.client });
       await load.open(CONNECTIONS);
       const command = { do: 'echo', connections: CONNECTIONS, payloadBytes: PAYLOAD_BYTES };
       await load.ask({ ...command, seconds: WARM_UP_SECONDS });

@@ -12,7 +12,7 @@ const HANDSHAKES = 10_000;
  */
 export const handshake = {
   name: 'handshake',
-  servers: ['Roost', 'Bun', 'ws cluster', 'ws', 'bare poller'],
+  servers: ['Roost', 'Bun', 'ws cluster', 'ws', 'socket.io', 'bare poller'],
   figures: [
     {
       key: 'cpu',
@@ -32,7 +32,7 @@ export const handshake = {
     const server = await startServer(serverName, { app: 'echo', connections: handshakes });
     let load;
     try {
-      load = await startLoad(server.url, { connections: handshakes });
+      load = await startLoad(server.url, { connections: handshakes, ...server.client });
       let cpu = 0;
       let seconds = 0;
       for (let round = 1; round <= WARM_UP_ROUNDS + ROUNDS; round++) {

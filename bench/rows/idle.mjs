@@ -5,7 +5,12 @@ import { connectionsFor, startServer } from '../lib/servers.mjs';
 const FEW = 2000;
 
 /** User memory of an idle connection, all processes of the server together. No garbage collection is forced. */
-export const idle = idleRow({ name: 'idle', servers: ['Roost', 'Bun', 'ws cluster'], app: 'echo', max: 100 });
+export const idle = idleRow({
+  name: 'idle',
+  servers: ['Roost', 'Bun', 'ws cluster', 'socket.io'],
+  app: 'echo',
+  max: 100,
+});
 
 /** The same, each in a channel of its own and one of all. */
 export const idleTwoChannels = idleRow({
@@ -49,7 +54,7 @@ async function measureIdle(serverName, { app, channels, connections }) {
   const server = await startServer(serverName, { app, connections });
   let load;
   try {
-    load = await startLoad(server.url, { connections, channels });
+    load = await startLoad(server.url, { connections, channels, ...server.client });
     await waitUntilSettled(server.pids);
     const empty = memoryOf(server.pids);
     await load.open(connections);

@@ -49,4 +49,10 @@ describe('clientFrame', () => {
     expect(frame.subarray(0, 8).toString('hex')).toBe('82fe012c00000000');
     expect(frame.length).toBe(308);
   });
+
+  it('writes lengths from 65,536 on in eight bytes', () => {
+    const frame = clientFrame(Opcode.text, Buffer.alloc(65_536), Buffer.from('00000000', 'hex'));
+    expect(frame.subarray(0, 14).toString('hex')).toBe('81ff000000000001000000000000');
+    expect(frame.length).toBe(14 + 65_536);
+  });
 });

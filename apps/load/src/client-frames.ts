@@ -48,15 +48,16 @@ export function readFrameHeader(bytes: Uint8Array, at: number, end: number, head
 }
 
 /**
- * One whole frame as a client must send it: final and masked. Payloads up to 65,535 bytes. The four bytes of the mask
- * stand right before the payload.
+ * One whole frame as a client must send it: final and masked. Payloads below 4 GB. The four bytes of the mask stand right
+ * before the payload.
  */
 export function clientFrame(opcode: number, payload: Uint8Array, mask: Uint8Array = randomBytes(4)): Buffer {
-  const lengthBytes = payload.length > 125 ? 2 : 0;
+  const lengthBytes = payload.length > 0xffff ? 8 : payload.length > 125 ? 2 : 0;
   const frame = Buffer.allocUnsafeSlow(6 + lengthBytes + payload.length);
   frame[0] = 0x80 | opcode;
-  frame[1] = 0x80 | (lengthBytes === 0 ? payload.length : 126);
-  if (lengthBytes > 0) frame.writeUInt16BE(payload.length, 2);
+  frame[1] = 0x80 | (lengthBytes === 0 ? payload.length : lengthBytes === 2 ? 126 : 127);
+  if (lengthBytes === 2) frame.writeUInt16BE(payload.length, 2);
+  if (lengthBytes === 8) frame.writeBigUInt64BE(BigInt(payload.length), 2);
   frame.set(mask, 2 + lengthBytes);
   const start = 6 + lengthBytes;
   for (let i = 0; i < payload.length; i++) frame[start + i] = (payload[i] ?? 0) ^ (mask[i & 3] ?? 0);

@@ -1,10 +1,11 @@
 /**
  * Where a client stands:
  *
- * `free` → `opening` (connecting, or its request is sent) → `open` → `closing` (a close frame was sent; the server's end
- * is awaited) → `free`. Every state may fall back to `free`.
+ * `free` → `opening` (connecting, or its request is sent) → `greeting` (the 101 has come, and not yet the message that is
+ * awaited; left at once when none is) → `open` → `closing` (a close frame was sent; the server's end is awaited) →
+ * `free`. Every state may fall back to `free`.
  */
-export const ClientState = { free: 0, opening: 1, open: 2, closing: 3 } as const;
+export const ClientState = { free: 0, opening: 1, greeting: 2, open: 3, closing: 4 } as const;
 
 /**
  * The clients of one load process, as columns by slot: no object per connection. `fds`, `generations` and `flags` are

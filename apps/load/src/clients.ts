@@ -1,6 +1,7 @@
 import { clientFrame, type FrameHeader, Opcode, readFrameHeader } from './client-frames.ts';
 import { ClientState, ClientTable } from './client-table.ts';
 import { Handshake } from './handshake.ts';
+import { startsWith } from './starts-with.ts';
 import type { Target } from './target.ts';
 import { TcpTransport } from './tcp-transport.ts';
 import { TlsTransport } from './tls-transport.ts';
@@ -12,6 +13,14 @@ const MAX_KEPT_FRAME_BYTES = 128 * 1024;
 const CLOSE_TIMEOUT_MS = 5000;
 const CLOSES_PER_TURN = 512;
 const NORMAL_CLOSURE = Buffer.from([1000 >> 8, 1000 & 255]);
+
+/** What a protocol inside WebSocket wants before a connection can be used. Plain data: it is sent to each load process. */
+export interface Greeting {
+  /** Texts that each client sends right behind the 101. */
+  readonly says: readonly string[];
+  /** A client is open when a message has come that begins with this; null: with the 101. */
+  readonly awaits: string | null;
+}
 
 /** What happens to clients. Slots are valid until the call returns. */
 export interface ClientEvents {
@@ -30,10 +39,11 @@ export interface ClientEvents {
 
 export interface ClientsOptions {
   readonly target: Target;
+  readonly greeting: Greeting;
   /** Addresses to bind, taken in turn by connection number; none lets the kernel choose. */
   readonly sourceAddresses: readonly string[];
   readonly capacity: number;
-  /** From connect(2) to the whole answer. */
+  /** From connect(2) until it is open. */
   readonly handshakeTimeoutMs: number;
   readonly events: ClientEvents;
 }
@@ -47,6 +57,8 @@ export class Clients implements TransportEvents {
   readonly #events: ClientEvents;
   readonly #transport: Transport;
   readonly #handshake: Handshake;
+  readonly #says: readonly Buffer[];
+  readonly #awaits: Buffer | null;
   readonly #handshakeTimeoutMs: number;
   /** Bytes of answers and frames that have not fully arrived, for the few that have any. */
   readonly #partial = new Map<number, Buffer>();
@@ -54,11 +66,13 @@ export class Clients implements TransportEvents {
   readonly #sweeper: NodeJS.Timeout;
 
   constructor(options: ClientsOptions) {
-    const { target, sourceAddresses } = options;
+    const { target, greeting, sourceAddresses } = options;
     this.#events = options.events;
     this.#handshakeTimeoutMs = options.handshakeTimeoutMs;
     this.table = new ClientTable(options.capacity);
     this.#handshake = new Handshake(target);
+    this.#says = greeting.says.map((text) => clientFrame(Opcode.text, Buffer.from(text)));
+    this.#awaits = greeting.awaits === null ? null : Buffer.from(greeting.awaits);
     this.#transport =
       target.tls === null
         ? new TcpTransport(this.table, target, sourceAddresses, this)
@@ -81,8 +95,7 @@ export class Clients implements TransportEvents {
   /** Sends one whole frame. False: the kernel did not take it, and the connection has ended. */
   send(slot: number, frame: Buffer): boolean {
     if (this.#transport.send(slot, frame)) return true;
-    this.#leave(slot, 'short send');
-    this.#end(slot);
+    this.#lose(slot, 'short send');
     return false;
   }
 
@@ -130,23 +143,31 @@ export class Clients implements TransportEvents {
         return;
       }
       from += answer.headBytes;
-      this.table.states[slot] = ClientState.open;
-      this.#events.opened(slot);
+      this.#greet(slot);
     }
     this.#follow(slot, source, from, to);
   }
 
   ended(slot: number, reason: string): void {
-    if (this.table.states[slot] === ClientState.opening) {
-      this.#fail(slot, reason);
-    } else {
-      this.#leave(slot, '1006');
-      this.#end(slot);
-    }
+    const state = this.table.states[slot];
+    if (state === ClientState.opening || state === ClientState.greeting) this.#fail(slot, reason);
+    else this.#lose(slot, '1006');
   }
 
   batchEnded(): void {
     this.#events.batchEnded();
+  }
+
+  /** The 101 has come. */
+  #greet(slot: number): void {
+    this.table.states[slot] = ClientState.greeting;
+    for (const frame of this.#says) if (!this.send(slot, frame)) return;
+    if (this.#awaits === null) this.#open(slot);
+  }
+
+  #open(slot: number): void {
+    this.table.states[slot] = ClientState.open;
+    this.#events.opened(slot);
   }
 
   /** Goes through the frames of `bytes[start … end)`. */
@@ -154,7 +175,7 @@ export class Clients implements TransportEvents {
     const { payloadLeft, isLastFrame, states } = this.table;
     const header = this.#header;
     let at = start;
-    while (at < end && (states[slot] === ClientState.open || states[slot] === ClientState.closing)) {
+    while (at < end && states[slot] !== ClientState.free) {
       const left = payloadLeft[slot] ?? 0;
       if (left > 0) {
         const taken = Math.min(left, end - at);
@@ -165,8 +186,7 @@ export class Clients implements TransportEvents {
       }
       const headerBytes = readFrameHeader(bytes, at, end, header);
       if (headerBytes > 0 && !header.isValid) {
-        this.#leave(slot, 'protocol error');
-        this.#end(slot);
+        this.#lose(slot, 'protocol error');
         return;
       }
       const frameBytes = headerBytes + header.payloadBytes;
@@ -193,14 +213,20 @@ export class Clients implements TransportEvents {
       if (isFinal) this.#message(slot, bytes, start, opcode === Opcode.continuation ? -1 : payloadBytes);
     } else if (opcode === Opcode.ping) {
       this.send(slot, clientFrame(Opcode.pong, bytes.subarray(start, start + payloadBytes)));
-    } else if (opcode === Opcode.close && this.table.states[slot] === ClientState.open) {
+    } else if (opcode === Opcode.close) {
       const code = payloadBytes >= 2 ? bytes.readUInt16BE(start) : 1005;
-      this.#beginClose(slot, String(code), bytes.subarray(start, start + Math.min(payloadBytes, 2)));
+      const state = this.table.states[slot];
+      if (state === ClientState.greeting) this.#fail(slot, `close ${code}`);
+      else if (state === ClientState.open)
+        this.#beginClose(slot, String(code), bytes.subarray(start, start + Math.min(payloadBytes, 2)));
     }
   }
 
   #message(slot: number, bytes: Buffer, start: number, length: number): void {
-    if (this.table.states[slot] === ClientState.open) this.#events.message(slot, bytes, start, length);
+    const state = this.table.states[slot];
+    if (state === ClientState.open) this.#events.message(slot, bytes, start, length);
+    else if (state === ClientState.greeting && this.#awaits !== null)
+      if (startsWith(bytes, start, length, this.#awaits)) this.#open(slot);
   }
 
   #beginClose(slot: number, code: string | null, payload: Uint8Array): void {
@@ -214,6 +240,16 @@ export class Clients implements TransportEvents {
   /** Says that an open client is open no more. */
   #leave(slot: number, code: string | null): void {
     if (this.table.states[slot] === ClientState.open) this.#events.closing(slot, code);
+  }
+
+  /** The TCP connection of a client that has its 101 cannot be used any more. */
+  #lose(slot: number, reason: string): void {
+    if (this.table.states[slot] === ClientState.greeting) {
+      this.#fail(slot, reason);
+      return;
+    }
+    this.#leave(slot, reason);
+    this.#end(slot);
   }
 
   #fail(slot: number, reason: string): void {

@@ -3,12 +3,13 @@ import type { Readable } from 'node:stream';
 import type { Coordinator } from './coordinator.ts';
 import { MIN_ECHO_BYTES } from './echo-run.ts';
 import { LoadError } from './errors.ts';
+import { PLAIN_TEMPLATE } from './message-template.ts';
 import type { LoadOptions } from './options.ts';
 
 /** Defaults of commands that leave something out. */
 export type ControlDefaults = Pick<
   LoadOptions,
-  'connections' | 'openPerSecond' | 'inFlight' | 'payloadBytes' | 'isBinary'
+  'connections' | 'openPerSecond' | 'inFlight' | 'payloadBytes' | 'isBinary' | 'messageTemplate'
 >;
 
 /**
@@ -95,14 +96,22 @@ async function obey(
       });
       return { seconds: seconds(), ...report };
     }
-    case 'echo':
+    case 'echo': {
+      const isBinary = command['isBinary'] === undefined ? defaults.isBinary : command['isBinary'] === true;
+      if (isBinary && defaults.messageTemplate !== PLAIN_TEMPLATE) {
+        throw new LoadError(
+          'LOAD_ERR_OPTION',
+          'isBinary must be false with --message-template, which wraps texts, got true.',
+        );
+      }
       return await coordinator.echo({
         connections: Math.floor(number('connections', defaults.connections, 10_000_000, 1)),
         milliseconds: number('seconds', 5, 86_400, 0.001) * 1000,
         payloadBytes: Math.floor(number('payloadBytes', defaults.payloadBytes, 65_535, MIN_ECHO_BYTES)),
         perSecond: number('perSecond', 0, 10_000_000),
-        isBinary: command['isBinary'] === undefined ? defaults.isBinary : command['isBinary'] === true,
+        isBinary,
       });
+    }
     case 'await': {
       const messages = Math.floor(number('messages', 1, 0xffff_ffff, 1));
       const complete = await coordinator.waitForMessages(

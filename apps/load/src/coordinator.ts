@@ -1,3 +1,4 @@
+import type { Greeting } from './clients.ts';
 import type { EchoPlan } from './echo-run.ts';
 import { LoadError } from './errors.ts';
 import { Latencies, type LatencySummary } from './latencies.ts';
@@ -11,6 +12,9 @@ export interface CoordinatorOptions {
   /** The program's main module; see ProcessLink. */
   readonly entry: string;
   readonly target: Target;
+  readonly greeting: Greeting;
+  /** See MessageTemplate. */
+  readonly messageTemplate: string;
   /** null: as many as `connections` need. */
   readonly processes: number | null;
   /** The most that will be open at a time; checked against this machine's limits before anything is opened. */
@@ -61,7 +65,7 @@ export class Coordinator {
   static async start(options: CoordinatorOptions): Promise<Coordinator> {
     const limits = readLimits();
     const processes = options.processes ?? processesFor(options.connections, limits);
-    const { target, sourceAddresses, handshakeTimeoutMs } = options;
+    const { target, greeting, messageTemplate, sourceAddresses, handshakeTimeoutMs } = options;
     const obstacles = findObstacles(
       {
         connections: options.connections,
@@ -86,7 +90,7 @@ export class Coordinator {
     try {
       await coordinator.#askAll(() => ({
         type: 'start',
-        options: { target, sourceAddresses, capacity, handshakeTimeoutMs },
+        options: { target, greeting, messageTemplate, sourceAddresses, capacity, handshakeTimeoutMs },
       }));
     } catch (error) {
       await coordinator.stop();

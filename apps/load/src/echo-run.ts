@@ -3,6 +3,7 @@ import { ClientState } from './client-table.ts';
 import type { Clients } from './clients.ts';
 import { hexDigits, readHex, writeHex } from './hex-digits.ts';
 import { Latencies } from './latencies.ts';
+import type { MessageTemplate } from './message-template.ts';
 
 /** Connection number, sequence number and the time it was due, eight hexadecimal digits each and sixteen for the time. */
 export const MIN_ECHO_BYTES = 32;
@@ -17,7 +18,7 @@ export interface EchoPlan {
   /** How many of the open connections take part. */
   readonly connections: number;
   readonly milliseconds: number;
-  /** 32 to 65,535. */
+  /** Of the data in a message. 32 to 65,535. */
   readonly payloadBytes: number;
   /** Text by default, as most clients send: the server has to check it as UTF-8. */
   readonly isBinary: boolean;
@@ -54,8 +55,11 @@ export class EchoRun {
   readonly #isEchoing: Uint8Array;
   /** Answers of each slot. */
   readonly #answered: Uint32Array;
+  readonly #template: MessageTemplate;
   readonly #frame: Buffer;
-  readonly #payloadStart: number;
+  /** Of the whole message, with what the template adds. */
+  readonly #messageBytes: number;
+  readonly #messageStart: number;
   readonly #latencies = new Latencies();
   readonly #interval: Latencies;
   #connections = 0;
@@ -69,7 +73,11 @@ export class EchoRun {
   #finish: () => void = () => {};
 
   /** `interval` is told every latency, too: of the progress line. */
-  constructor(clients: Clients, plan: EchoPlan, interval: Latencies) {
+  constructor(
+    clients: Clients,
+    plan: EchoPlan,
+    { template, interval }: { readonly template: MessageTemplate; readonly interval: Latencies },
+  ) {
     const { capacity } = clients.table;
     this.#clients = clients;
     this.#plan = plan;
@@ -78,8 +86,11 @@ export class EchoRun {
     this.#isEchoing = new Uint8Array(capacity);
     this.#answered = new Uint32Array(capacity);
     const payload = Buffer.alloc(plan.payloadBytes, 'echo '.repeat(8));
-    this.#frame = clientFrame(plan.isBinary ? Opcode.binary : Opcode.text, payload);
-    this.#payloadStart = this.#frame.length - plan.payloadBytes;
+    const message = template.wrap(payload);
+    this.#template = template;
+    this.#frame = clientFrame(plan.isBinary ? Opcode.binary : Opcode.text, message);
+    this.#messageBytes = message.length;
+    this.#messageStart = this.#frame.length - message.length;
   }
 
   async run(): Promise<EchoFindings> {
@@ -114,14 +125,14 @@ export class EchoRun {
     };
   }
 
-  /** A message of any client; others than the run's are passed over. */
+  /** A wrapped message of any client; others than the run's are passed over. */
   message(slot: number, bytes: Buffer, start: number, length: number): void {
     if (this.#isEchoing[slot] !== 1) return;
     const answered = this.#answered[slot] ?? 0;
     const sent = this.#clients.table.sequences[slot] ?? 0;
     const now = performance.now();
     if (this.#isExpected(slot, bytes, start, length)) {
-      const micros = now * 1000 - readHex(bytes, start + TIME_AT, 16);
+      const micros = now * 1000 - readHex(bytes, start + this.#template.prefix.length + TIME_AT, 16);
       this.#latencies.record(micros);
       this.#interval.record(micros);
       this.#echoes++;
@@ -169,20 +180,23 @@ export class EchoRun {
 
   #send(slot: number, dueAt: number): void {
     const { numbers, sequences } = this.#clients.table;
-    const mask = this.#payloadStart - 4;
-    writeHex(this.#frame, this.#payloadStart + NUMBER_AT, 8, numbers[slot] ?? 0, mask);
-    writeHex(this.#frame, this.#payloadStart + SEQUENCE_AT, 8, sequences[slot] ?? 0, mask);
-    writeHex(this.#frame, this.#payloadStart + TIME_AT, 16, Math.round(dueAt * 1000), mask);
+    const mask = this.#messageStart - 4;
+    const data = this.#messageStart + this.#template.prefix.length;
+    writeHex(this.#frame, data + NUMBER_AT, 8, numbers[slot] ?? 0, mask);
+    writeHex(this.#frame, data + SEQUENCE_AT, 8, sequences[slot] ?? 0, mask);
+    writeHex(this.#frame, data + TIME_AT, 16, Math.round(dueAt * 1000), mask);
     sequences[slot] = (sequences[slot] ?? 0) + 1;
     this.#outstanding++;
     this.#clients.send(slot, this.#frame);
   }
 
   #isExpected(slot: number, bytes: Buffer, start: number, length: number): boolean {
+    const data = start + this.#template.prefix.length;
     return (
-      length === this.#plan.payloadBytes &&
-      hexDigits(bytes, start + NUMBER_AT, 8, this.#clients.table.numbers[slot] ?? 0) &&
-      hexDigits(bytes, start + SEQUENCE_AT, 8, this.#answered[slot] ?? 0)
+      length === this.#messageBytes &&
+      hexDigits(bytes, data + NUMBER_AT, 8, this.#clients.table.numbers[slot] ?? 0) &&
+      hexDigits(bytes, data + SEQUENCE_AT, 8, this.#answered[slot] ?? 0) &&
+      this.#template.isWhole(bytes, start, length)
     );
   }
 }

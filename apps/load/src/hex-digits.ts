@@ -4,13 +4,13 @@ const VALUES = new Int8Array(256).fill(-1);
 for (let digit = 0; digit < 16; digit++) VALUES[HEX[digit] ?? 0] = digit;
 
 /**
- * Writes `value`, an integer below 2^53, as `count` digits, each XORed with the four mask bytes at `mask`; `at` stands a
- * multiple of four bytes into what is masked.
+ * Writes `value`, an integer below 2^53, as `count` digits at `at`, each XORed with its one of the four mask bytes at
+ * `mask`, right behind which the masked bytes begin.
  */
 export function writeHex(target: Buffer, at: number, count: number, value: number, mask: number): void {
   let rest = value;
   for (let digit = count - 1; digit >= 0; digit--) {
-    target[at + digit] = (HEX[rest % 16] ?? 0) ^ (target[mask + (digit & 3)] ?? 0);
+    target[at + digit] = (HEX[rest % 16] ?? 0) ^ (target[mask + ((at + digit - mask) & 3)] ?? 0);
     rest = Math.floor(rest / 16);
   }
 }

@@ -3,6 +3,7 @@ import { type ClientEvents, Clients } from './clients.ts';
 import { type EchoFindings, type EchoPlan, EchoRun } from './echo-run.ts';
 import { LoadError } from './errors.ts';
 import { Latencies } from './latencies.ts';
+import { MessageTemplate } from './message-template.ts';
 import { Opener } from './opener.ts';
 import {
   assertNever,
@@ -24,6 +25,7 @@ class LoadProcess implements ClientEvents {
   readonly #clients: Clients;
   readonly #tally: Tally;
   readonly #opener: Opener;
+  readonly #template: MessageTemplate;
   readonly #onProgress: (progress: Progress) => void;
   readonly #ticker: NodeJS.Timeout;
   /** Latencies since they were told last. */
@@ -40,6 +42,7 @@ class LoadProcess implements ClientEvents {
     this.#clients = new Clients({ ...options, events: this });
     this.#tally = new Tally(this.#clients.table);
     this.#opener = new Opener(this.#clients);
+    this.#template = new MessageTemplate(options.messageTemplate);
     this.#onProgress = onProgress;
     this.#ticker = setInterval(() => this.#tellProgress(), PROGRESS_INTERVAL_MS);
   }
@@ -56,9 +59,15 @@ class LoadProcess implements ClientEvents {
   }
 
   message(slot: number, bytes: Buffer, start: number, length: number): void {
+    const prefixBytes = this.#template.prefix.length;
+    if (!this.#template.isWrapped(bytes, start, length)) {
+      this.#tally.other();
+      return;
+    }
     this.#tally.message(slot);
     this.#echo?.message(slot, bytes, start, length);
-    this.#watch?.message(slot, bytes, start, length);
+    // It would find a publication anywhere, but at a price.
+    this.#watch?.message(slot, bytes, start + prefixBytes, length - prefixBytes);
   }
 
   closing(slot: number, code: string | null): void {
@@ -129,7 +138,7 @@ class LoadProcess implements ClientEvents {
   }
 
   async #runEcho(plan: EchoPlan): Promise<EchoFindings> {
-    const echo = new EchoRun(this.#clients, plan, this.#interval);
+    const echo = new EchoRun(this.#clients, plan, { template: this.#template, interval: this.#interval });
     this.#echo = echo;
     try {
       return await echo.run();

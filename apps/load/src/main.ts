@@ -19,11 +19,13 @@ async function run(options: LoadOptions): Promise<void> {
   const stop = new AbortController();
   const abort = () => stop.abort();
   process.on('SIGINT', abort).on('SIGTERM', abort);
-  const { url, processes, connections, sourceAddresses, timeoutMs } = options;
+  const { url, greeting, messageTemplate, processes, connections, sourceAddresses, timeoutMs } = options;
   const target = await resolveTarget(url, options);
   const coordinator = await Coordinator.start({
     entry: fileURLToPath(import.meta.url),
     target,
+    greeting,
+    messageTemplate,
     processes,
     connections,
     sourceAddresses,

@@ -1,5 +1,7 @@
 import { Command, Option } from 'commander';
+import type { Greeting } from './clients.ts';
 import { MIN_ECHO_BYTES } from './echo-run.ts';
+import { parseMessageTemplate, PLAIN_TEMPLATE } from './message-template.ts';
 import { integerBetween, parseAddresses, parseDurationMs, parsePerSecond, parseShare } from './units.ts';
 
 const SCENARIOS = {
@@ -29,6 +31,9 @@ export interface LoadOptions {
   readonly headers: readonly string[];
   readonly caFile: string | null;
   readonly isInsecure: boolean;
+  readonly greeting: Greeting;
+  /** How the server's protocol wraps messages; see MessageTemplate. */
+  readonly messageTemplate: string;
   readonly holdMs: number;
   readonly expectMessages: number | null;
   readonly echoConnections: number | null;
@@ -59,6 +64,9 @@ interface Flags {
   header: string[];
   ca?: string;
   insecure: boolean;
+  say: string[];
+  await?: string;
+  messageTemplate: string;
   hold: number;
   expectMessages?: number;
   echoConnections?: number;
@@ -92,6 +100,8 @@ Examples:
   roost-load ws://127.0.0.1:8080/plain --scenario broadcast --channel news --publish redis://127.0.0.1 \\
     --publish-channel roost:channel:news --rate 2/s --expect-delivered 100%
   roost-load wss://example.com/socket?user={i} --scenario storm --connections 5000 --header 'Authorization: Bearer …'
+  roost-load 'ws://127.0.0.1:3000/socket.io/?EIO=4&transport=websocket' --say 40 --await '40{' \\
+    --message-template '42["message","{data}"]' --scenario echo
 
 Exit codes: 0 all went as expected, 1 it did not, 2 nothing was begun.`;
 
@@ -137,13 +147,32 @@ export function createProgram(run: (options: LoadOptions) => Promise<void>): Com
     .option('--header <line>', 'adds a line to the request head; may be repeated', repeated, [])
     .option('--ca <file>', 'PEM file of authorities to trust with wss://')
     .option('--insecure', 'trust any certificate', false)
+    .option('--say <text>', 'text message that each connection sends first; may be repeated', repeated, [])
+    .option(
+      '--await <text>',
+      'a connection is open when a message has come that begins so (default: with its 101)',
+    )
+    .addOption(
+      new Option(
+        '--message-template <text>',
+        'how the server wraps messages, data at {data}; others are not counted',
+      )
+        .argParser(parseMessageTemplate)
+        .default(PLAIN_TEMPLATE)
+        .conflicts('binary'),
+    )
     .option('--hold <time>', 'how long to hold them, to echo, or to publish', parseDurationMs, 10_000)
     .option(
       '--rate <rate>',
       'echo: messages a second of all together (default: a closed loop); broadcast: publications a second (default: 1/s)',
       parsePerSecond,
     )
-    .option('--payload-bytes <n>', 'size of a message', integerBetween(MIN_ECHO_BYTES, 65_535), 64)
+    .option(
+      '--payload-bytes <n>',
+      'size of a message, without the template',
+      integerBetween(MIN_ECHO_BYTES, 65_535),
+      64,
+    )
     .option('--echo-connections <n>', 'connections that echo (default: all)', integerBetween(1, 10_000_000))
     .option('--binary', 'echo binary messages instead of text', false)
     .option(
@@ -187,6 +216,8 @@ export function createProgram(run: (options: LoadOptions) => Promise<void>): Com
         headers: flags.header,
         caFile: flags.ca ?? null,
         isInsecure: flags.insecure,
+        greeting: { says: flags.say, awaits: flags.await ?? null },
+        messageTemplate: flags.messageTemplate,
         holdMs: flags.hold,
         expectMessages: flags.expectMessages ?? null,
         echoConnections: flags.echoConnections ?? null,

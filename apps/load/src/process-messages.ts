@@ -1,3 +1,4 @@
+import type { Greeting } from './clients.ts';
 import type { EchoFindings, EchoPlan } from './echo-run.ts';
 import type { OpenPlan } from './opener.ts';
 import type { WatchFindings } from './publication-watch.ts';
@@ -7,6 +8,9 @@ import type { Target } from './target.ts';
 /** What a load process is started with. */
 export interface ProcessOptions {
   readonly target: Target;
+  readonly greeting: Greeting;
+  /** See MessageTemplate. */
+  readonly messageTemplate: string;
   readonly sourceAddresses: readonly string[];
   readonly capacity: number;
   readonly handshakeTimeoutMs: number;

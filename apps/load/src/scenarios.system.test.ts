@@ -17,8 +17,12 @@ function broadcast(server: WsServer, text: string): void {
   for (const client of server.wss.clients) client.send(text);
 }
 
-/** An HTTP API that broadcasts what is published to the clients of `server`; answers its URL. */
-async function serveApi(server: WsServer, seen: { channel?: string; key?: string } = {}): Promise<string> {
+/** An HTTP API that broadcasts what is published, as `wrap` makes it, to the clients of `server`; answers its URL. */
+async function serveApi(
+  server: WsServer,
+  seen: { channel?: string; key?: string } = {},
+  wrap: (data: string) => string = (data) => data,
+): Promise<string> {
   const api = createHttpServer((request, response) => {
     let body = '';
     request.on('data', (chunk) => (body += chunk));
@@ -26,7 +30,7 @@ async function serveApi(server: WsServer, seen: { channel?: string; key?: string
       const { channel, data } = JSON.parse(body);
       seen.channel = channel;
       seen.key = String(request.headers['x-api-key']);
-      broadcast(server, data);
+      broadcast(server, wrap(data));
       response.end('{}');
     });
   });
@@ -103,6 +107,24 @@ describe('broadcast', () => {
     expect(result.broadcast.latencyMs).toMatchObject({ count: 300 });
     expect(result.broadcast.latencyMs.p99).toBeGreaterThan(0);
     expect(seen).toEqual({ channel: 'news', key: 'sesame' });
+    expect(code).toBe(0);
+  });
+
+  it('finds publications in messages of the template, and passes over others', async () => {
+    const server = await serve((socket) => socket.send('0{}'));
+    const api = await serveApi(server, {}, (data) => {
+      broadcast(server, '2');
+      return `42["message",${JSON.stringify(data)}]`;
+    });
+    const program = start(
+      server.url,
+      '--scenario broadcast --connections 5 --channel a --rate 20/s --hold 100ms --expect-delivered 100% --json',
+      ['--publish', api, '--message-template', '42["message","{data}"]'],
+    );
+    const { code, stdout } = await program.exited;
+    const result = JSON.parse(stdout);
+    expect(result.broadcast).toMatchObject({ publications: 2, deliveries: 10, outOfOrder: 0 });
+    expect(result).toMatchObject({ messages: 10, fewest: 2, most: 2, others: 15 });
     expect(code).toBe(0);
   });
 

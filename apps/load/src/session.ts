@@ -17,7 +17,7 @@ export interface Result extends Report {
   /** Until the last connection had opened or failed. */
   readonly openSeconds: number;
   readonly seconds: number;
-  /** From the beginning of connect(2) to the whole 101. */
+  /** From the beginning of connect(2) until it was open: to the whole 101, or to what is awaited behind it. */
   readonly handshakeMs: LatencySummary;
   readonly echo: EchoResult | null;
   readonly broadcast: BroadcastResult | null;

@@ -26,7 +26,8 @@ export function formatResult(result: Result): string {
     `failed      ${formatCounts(result.failed)}`,
     `closed      ${formatCounts(result.closes)}`,
     `messages    ${result.messages}; connections with none ${result.received['0']}, ` +
-      `one ${result.received['1']}, more ${result.received['2+']}; from ${result.fewest} to ${result.most} each`,
+      `one ${result.received['1']}, more ${result.received['2+']}; from ${result.fewest} to ${result.most} each` +
+      (result.others === 0 ? '' : `; and ${result.others} that are not as the template`),
   ];
   const { echo, broadcast } = result;
   if (echo !== null) {

@@ -15,9 +15,14 @@ export interface Report {
   readonly closes: Readonly<Record<string, number>>;
   /** Connections whose closing handshake the server did not follow by ending the TCP connection, within 5 s. */
   readonly unended: number;
-  /** Messages received since the last reset, and by how many connections: none, one, or more each. */
+  /**
+   * Messages received since the last reset, and by how many connections: none, one, or more each. Neither what a connection
+   * gets before it is open nor `others` are among them.
+   */
   readonly messages: number;
   readonly received: { readonly '0': number; readonly '1': number; readonly '2+': number };
+  /** Messages that did not begin as the message template does, since the last reset. */
+  readonly others: number;
   /** The least and the most that any one connection received; both 0 without connections. */
   readonly fewest: number;
   readonly most: number;
@@ -25,7 +30,7 @@ export interface Report {
   readonly satisfied: number;
   /** When the last message arrived, in ms since 1970 (fractions are microseconds); 0 if none did. */
   readonly lastMessageAt: number;
-  /** From the beginning of connect(2) to the whole 101, of all that opened; see Latencies.encode. */
+  /** From the beginning of connect(2) until it was open, of all that opened; see Latencies.encode. */
   readonly handshakes: string;
   /** User and system time of the process, in ms since its start. */
   readonly cpuMs: number;
@@ -41,6 +46,7 @@ export class Tally {
   #closes: Record<string, number> = {};
   #unended = 0;
   #messages = 0;
+  #others = 0;
   #expected = Number.POSITIVE_INFINITY;
   #satisfied = 0;
   #lastMessageAt = 0;
@@ -91,6 +97,11 @@ export class Tally {
     this.#lastMessageAt = performance.now();
   }
 
+  /** A message that belongs to the server's protocol. */
+  other(): void {
+    this.#others++;
+  }
+
   closing(slot: number, code: string | null): void {
     this.#open--;
     if ((this.#table.received[slot] ?? 0) >= this.#expected) this.#satisfied--;
@@ -126,6 +137,7 @@ export class Tally {
     this.#closes = {};
     this.#unended = 0;
     this.#messages = 0;
+    this.#others = 0;
     this.#lastMessageAt = 0;
     this.#goneCount = 0;
     this.#goneWithNone = 0;
@@ -162,6 +174,7 @@ export class Tally {
       unended: this.#unended,
       messages: this.#messages,
       received: { '0': none, '1': one, '2+': count - none - one },
+      others: this.#others,
       fewest: count === 0 ? 0 : fewest,
       most,
       satisfied: this.#satisfied,
@@ -192,6 +205,7 @@ export function mergeReports(reports: readonly Report[]): Report {
       '1': sum((report) => report.received['1']),
       '2+': sum((report) => report.received['2+']),
     },
+    others: sum((report) => report.others),
     fewest: fewest.length === 0 ? 0 : Math.min(...fewest),
     most: Math.max(0, ...reports.map((report) => report.most)),
     satisfied: sum((report) => report.satisfied),
