@@ -27,11 +27,15 @@ export function isFetched(serverName) {
 
 /** The path of a peer's file, which is fetched when it is not there yet. Throws when it cannot be had. */
 export function fetchPeer(serverName) {
-  const { package: name, version, file } = PEERS[serverName]();
+  return fetchPackage(serverName, PEERS[serverName]());
+}
+
+/** The path of a file of a package of npm, which is fetched when it is not there yet. Throws when it cannot be had. */
+export function fetchPackage(title, { package: name, version, file }) {
   const folder = join(FOLDER, `${name.replaceAll('/', '-')}-${version}`);
   const path = join(folder, 'node_modules', name, file);
   if (existsSync(path)) return path;
-  console.log(`${serverName}: fetching ${name}@${version} from npm into ${folder}`);
+  console.log(`${title}: fetching ${name}@${version} from npm into ${folder}`);
   mkdirSync(folder, { recursive: true });
   const args = ['install', '--prefix', folder, '--no-save', '--ignore-scripts', '--no-audit', '--no-fund'];
   try {
@@ -41,9 +45,9 @@ export function fetchPeer(serverName) {
       timeout: 180_000,
     });
   } catch (cause) {
-    throw new Error(`${serverName} could not be fetched: npm install ${name}@${version} failed`, { cause });
+    throw new Error(`${title} could not be fetched: npm install ${name}@${version} failed`, { cause });
   }
-  if (!existsSync(path)) throw new Error(`${serverName} could not be fetched: ${path} is missing`);
+  if (!existsSync(path)) throw new Error(`${title} could not be fetched: ${path} is missing`);
   return path;
 }
 

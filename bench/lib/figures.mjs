@@ -1,0 +1,80 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { broadcast } from '../rows/broadcast.mjs';
+import { echo } from '../rows/echo.mjs';
+import { emptyWorker } from '../rows/empty-worker.mjs';
+import { handshake } from '../rows/handshake.mjs';
+import { idle } from '../rows/idle.mjs';
+
+const ROWS = [idle, emptyWorker, handshake, echo, broadcast];
+const FILE = new URL('../../docs/charts/figures.json', import.meta.url);
+/** The first digits of a figure that mean something, and a few more. */
+const DIGITS_KEPT = 6;
+
+/** The rows that the charts and the README show, as they were made last; see `mergeResults`. */
+export function readFigures() {
+  return JSON.parse(readFileSync(FILE, 'utf8')).rows;
+}
+
+export function writeFigures(rows) {
+  writeFileSync(FILE, `${JSON.stringify({ rows }, null, 2)}\n`);
+}
+
+/**
+ * Puts files of `npm run bench` over the rows that there are; of a row that several have, the newest. A row is taken as a
+ * whole: its servers were measured by turns, and beside one of another hour their ratios would mean nothing. One without
+ * Roost is left out. Answers, of each,
+ * `{row, machine, versions, figures: [{key, title, unit, digits, servers: {<name>: {median, min, max, runs}}}]}`.
+ */
+export function mergeResults(rows, results) {
+  const byName = new Map(rows.map((row) => [row.row, row]));
+  for (const result of results.toSorted((a, b) => a.machine.date.localeCompare(b.machine.date))) {
+    for (const { row, summaries } of result.measured) {
+      const definition = ROWS.find(({ name }) => name === row);
+      if (definition === undefined) continue;
+      const figures = definition.figures.map((figure) => trimFigure(figure, summaries[figure.key]));
+      if (!figures.every(({ servers }) => 'Roost' in servers)) continue;
+      byName.set(row, {
+        row,
+        machine: trimMachine(result.machine),
+        versions: result.versions ?? {},
+        figures,
+      });
+    }
+  }
+  return ROWS.flatMap(({ name }) => byName.get(name) ?? []);
+}
+
+/** One figure of one row; undefined when it was not measured. */
+export function findFigure(rows, rowName, key) {
+  return rows.find(({ row }) => row === rowName)?.figures.find((figure) => figure.key === key);
+}
+
+/** A value as charts and README show it: `4,302 B`. */
+export function formatValue(value, figure) {
+  return `${formatNumber(value, figure)} ${figure.unit}`;
+}
+
+export function formatNumber(value, { digits }) {
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return Number(value.toFixed(digits)).toLocaleString('en-US', options).replace('-', '−');
+}
+
+function trimFigure({ key, title, unit, digits }, summaries) {
+  const servers = Object.fromEntries(
+    Object.entries(summaries).map(([name, { median, min, max, runs }]) => [
+      name,
+      { median: trim(median), min: trim(min), max: trim(max), runs: runs.length },
+    ]),
+  );
+  return { key, title, unit, digits, servers };
+}
+
+function trim(value) {
+  return Number(value.toPrecision(DIGITS_KEPT));
+}
+
+/** By name, for it is committed: nothing that says whose machine it is, as the end of a kernel's release may. */
+function trimMachine({ date, cpu, cpus, memoryGb, kernel, node, commit, loadAverage }) {
+  const release = /^[\d.]*\d/.exec(kernel)?.[0] ?? '';
+  return { date, cpu, cpus, memoryGb, kernel: release, node, commit, loadAverage: loadAverage[0] };
+}
