@@ -90,6 +90,17 @@ describe('a channel', () => {
     expect(members('a')).toEqual([3]);
   });
 
+  it('is still there while it is told to be vacant', () => {
+    const told: [string, boolean][] = [];
+    const other: Hub = new Hub(new Int32Array(10), (channel) => told.push([channel, other.has(channel)]));
+    other.subscribe(1, 'a');
+    other.subscribe(2, 'b');
+    expect([...other.keys()]).toEqual(['a', 'b']);
+    other.unsubscribe(1, 'a');
+    expect(told).toEqual([['a', true]]);
+    expect([...other.keys()]).toEqual(['b']);
+  });
+
   it('that is held is not vacant', () => {
     hub.hold('a');
     hub.hold('a');

@@ -59,7 +59,10 @@ export class Hub {
   #freeNode = 0;
   #subscriptionCount = 0;
 
-  /** `onVacant`: a channel has neither subscribers nor holds any more. `firstSubscriptions` is the table's column. */
+  /**
+   * `onVacant`: a channel has neither subscribers nor holds any more, and is about to be forgotten. `firstSubscriptions` is
+   * the table's column.
+   */
   constructor(firstSubscriptions: Int32Array, onVacant: (channel: string) => void) {
     this.#firstSubscriptions = firstSubscriptions;
     this.#onVacant = onVacant;
@@ -75,6 +78,11 @@ export class Hub {
 
   has(name: string): boolean {
     return this.#byName.has(name);
+  }
+
+  /** The names of all channels that have subscribers or holds. */
+  keys(): Iterable<string> {
+    return this.#byName.keys();
   }
 
   /** Whoever keeps it beyond the call must {@link pin} it. */
@@ -346,10 +354,10 @@ export class Hub {
   }
 
   #vacate(id: number, name: string): void {
+    this.#onVacant(name);
     this.#byName.delete(name);
     this.#channels[id] = undefined;
     this.#freeChannels.push(id);
-    this.#onVacant(name);
   }
 }
 
