@@ -274,6 +274,20 @@ describe('a channel of one', () => {
 });
 
 describe('memory', () => {
+  it.each(['subscribed', 'held'])('of the request head that a %s name is part of is not kept', (how) => {
+    const count = 1_000;
+    const bytes = Buffer.alloc(10_000, 'x');
+    const before = liveBytes();
+    for (let slot = 0; slot < count; slot++) {
+      bytes.write(`GET /plain?channel=notifications-${slot} HTTP/1.1`);
+      const name = bytes.toString('latin1').slice(19, 33 + String(slot).length);
+      if (how === 'held') hub.hold(name);
+      else hub.subscribe(slot, name);
+    }
+    expect([...hub.keys()][7]).toBe('notifications-7');
+    expect((liveBytes() - before) / count).toBeLessThan(1_000);
+  });
+
   it('of subscriptions is used again', () => {
     for (let round = 0; round < 20; round++) {
       for (let slot = 0; slot < 1000; slot++) hub.subscribe(slot, `channel ${slot % 10}`);

@@ -1,3 +1,5 @@
+import { ownString } from './own-string.ts';
+
 /** A channel that has several subscribers in this worker, is held, or has publications under way. */
 export interface HubChannel {
   readonly id: number;
@@ -138,7 +140,7 @@ export class Hub {
     if (this.isSubscribed(slot, name)) return false;
     const node = this.#allocateNode();
     const known = this.#byName.get(name);
-    const id = known ?? this.#addLone(name);
+    const id = known ?? this.#addLone(ownString(name));
     const index = known === undefined ? 0 : this.#append(known);
     this.#setMember(id, index, slot, node);
     const at = node * NODE_FIELDS;
@@ -236,10 +238,11 @@ export class Hub {
   }
 
   #addEmpty(name: string): HubChannel {
-    return this.#makeObject(this.#addLone(name), name, 0);
+    const kept = ownString(name);
+    return this.#makeObject(this.#addLone(kept), kept, 0);
   }
 
-  /** The caller sets its member. */
+  /** The caller sets its member. The name is kept. */
   #addLone(name: string): number {
     const id = this.#freeChannels.pop() ?? this.#channels.length;
     if (id * CHANNEL_FIELDS === this.#lone.length) this.#lone = enlarged(this.#lone, this.#lone.length * 2);
