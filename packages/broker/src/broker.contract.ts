@@ -1,9 +1,18 @@
 import { eventually } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Broker, BrokerGap, BrokerHandlers, BrokerState, Publication } from './broker.ts';
+import type {
+  Broker,
+  BrokerGap,
+  BrokerHandlers,
+  BrokerState,
+  Publication,
+  SubscribeOutcome,
+} from './broker.ts';
 
 /** Remembers what a broker tells. */
 export class Recorder implements BrokerHandlers {
+  /** What the broker is to look at; whoever uses it without a {@link TestBroker} changes it. */
+  readonly wanted = new Set<string>();
   readonly publications: Publication[] = [];
   readonly controls: Buffer[] = [];
   readonly states: BrokerState[] = [];
@@ -40,19 +49,43 @@ interface ContractBrokerOptions {
 /** What a kind of broker brings for its contract: brokers that hear each other, as workers of one farm do. */
 export interface BrokerContract {
   /** A broker that is not started yet. */
-  create(handlers: BrokerHandlers, options: ContractBrokerOptions): Broker;
+  create(seen: Recorder, options: ContractBrokerOptions): Broker;
   /** Sends a control message the way it comes in operation. */
   control(message: Buffer): Promise<void>;
 }
 
-export interface TestBroker {
-  readonly broker: Broker;
+/** A broker and its owner, which wants channels as a worker's hub does. */
+export class TestBroker<Kind extends Broker = Broker> {
+  readonly broker: Kind;
   readonly seen: Recorder;
+
+  constructor(broker: Kind, seen: Recorder) {
+    this.broker = broker;
+    this.seen = seen;
+  }
+
+  async subscribe(channel: string): Promise<SubscribeOutcome> {
+    const subscribed = this.broker.subscribe(channel);
+    const isNew = !this.seen.wanted.has(channel);
+    this.seen.wanted.add(channel);
+    try {
+      return await subscribed;
+    } catch (error) {
+      if (isNew) this.unsubscribe(channel);
+      throw error;
+    }
+  }
+
+  unsubscribe(channel: string): void {
+    this.broker.unsubscribe(channel);
+    this.seen.wanted.delete(channel);
+  }
 }
 
 /** Everything that was published before has arrived at the broker, because this has. */
-export async function settle({ broker, seen }: TestBroker, from: Broker = broker): Promise<void> {
-  await broker.subscribe('settle');
+export async function settle(worker: TestBroker, from: Broker = worker.broker): Promise<void> {
+  const { seen } = worker;
+  await worker.subscribe('settle');
   const { length } = seen.texts('settle');
   await from.publish('settle', Buffer.from('now'));
   await eventually(() => seen.texts('settle').length > length, { what: 'the settling message arrives' });
@@ -66,7 +99,7 @@ export function describeBrokerContract(contract: BrokerContract): void {
     const seen = new Recorder();
     const broker = contract.create(seen, options);
     running.push(broker);
-    return { broker, seen };
+    return new TestBroker(broker, seen);
   }
 
   async function start(options: ContractBrokerOptions = {}): Promise<TestBroker> {
@@ -84,9 +117,9 @@ export function describeBrokerContract(contract: BrokerContract): void {
     it("reaches every subscriber once, the sender's own worker included", async () => {
       const workers = [await start(), await start(), await start()] as const;
       const [first, second, third] = workers;
-      expect(await first.broker.subscribe('news')).toBe('confirmed');
-      expect(await second.broker.subscribe('news')).toBe('confirmed');
-      await third.broker.subscribe('other');
+      expect(await first.subscribe('news')).toBe('confirmed');
+      expect(await second.subscribe('news')).toBe('confirmed');
+      await third.subscribe('other');
       await first.broker.publish('news', Buffer.from('hello'));
       for (const worker of workers) await settle(worker, first.broker);
       expect(first.seen.texts('news')).toEqual(['hello']);
@@ -101,7 +134,7 @@ export function describeBrokerContract(contract: BrokerContract): void {
       ['what looks like a reply of Redis', Buffer.from('*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nb\r\n')],
     ])('carries %s unchanged', async (_what, payload) => {
       const worker = await start();
-      await worker.broker.subscribe('bytes');
+      await worker.subscribe('bytes');
       await worker.broker.publish('bytes', payload);
       await settle(worker);
       const [publication] = worker.seen.publications;
@@ -110,7 +143,7 @@ export function describeBrokerContract(contract: BrokerContract): void {
 
     it('takes any Uint8Array, a part of a larger one too, and leaves it to the caller', async () => {
       const worker = await start();
-      await worker.broker.subscribe('bytes');
+      await worker.subscribe('bytes');
       const whole = new Uint8Array([1, 2, 3, 4, 5]);
       const published = worker.broker.publish('bytes', whole.subarray(1, 4));
       whole.fill(0);
@@ -121,7 +154,7 @@ export function describeBrokerContract(contract: BrokerContract): void {
 
     it('gives the receiver a payload with memory of its own', async () => {
       const workers = [await start(), await start()] as const;
-      for (const { broker } of workers) await broker.subscribe('bytes');
+      for (const worker of workers) await worker.subscribe('bytes');
       await workers[0].broker.publish('bytes', Buffer.from('mine'));
       for (const worker of workers) await settle(worker);
       const [one, other] = workers.map(({ seen }) => seen.publications[0]?.payload.buffer);
@@ -132,7 +165,7 @@ export function describeBrokerContract(contract: BrokerContract): void {
 
     it('keeps the order of a channel, from each publisher and for all subscribers alike', async () => {
       const workers = [await start(), await start()] as const;
-      for (const { broker } of workers) await broker.subscribe('ordered');
+      for (const worker of workers) await worker.subscribe('ordered');
       const published: Promise<unknown>[] = [];
       for (let index = 0; index < 500; index += 1) {
         for (const [worker, { broker }] of workers.entries()) {
@@ -152,7 +185,7 @@ export function describeBrokerContract(contract: BrokerContract): void {
     it('carries names of up to 1,024 bytes of UTF-8, with spaces, line ends and keys of objects', async () => {
       const worker = await start();
       const names = ['ü'.repeat(512), 'a b\r\nc', '__proto__', 'toString', '🐓', '*', 'x'.repeat(1024)];
-      for (const name of names) await worker.broker.subscribe(name);
+      for (const name of names) await worker.subscribe(name);
       for (const name of names) await worker.broker.publish(name, Buffer.from(name));
       await settle(worker);
       expect(worker.seen.publications.slice(0, names.length).map(({ channel }) => channel)).toEqual(names);
@@ -165,19 +198,21 @@ export function describeBrokerContract(contract: BrokerContract): void {
       ['has 1,026 bytes in 513 characters', 'ü'.repeat(513)],
       ['has no UTF-8 form', 'a\ud800'],
     ])('refuses a channel name that %s, and so does subscribe', async (_what, name) => {
-      const { broker } = await start();
+      const worker = await start();
+      const { broker } = worker;
       const expected = { code: 'BROKER_INVALID_CHANNEL' };
       await expect(broker.publish(name, Buffer.from('x'))).rejects.toMatchObject(expected);
-      await expect(broker.subscribe(name)).rejects.toMatchObject(expected);
+      await expect(worker.subscribe(name)).rejects.toMatchObject(expected);
       expect(broker.isConfirmed(name)).toBe(false);
     });
   });
 
   describe('subscribe', () => {
     it('is confirmed before it resolves, and not before it is called', async () => {
-      const { broker } = await start();
+      const worker = await start();
+      const { broker } = worker;
       expect(broker.isConfirmed('news')).toBe(false);
-      const subscribed = broker.subscribe('news');
+      const subscribed = worker.subscribe('news');
       expect(broker.isConfirmed('news')).toBe(false);
       expect(await subscribed).toBe('confirmed');
       expect(broker.isConfirmed('news')).toBe(true);
@@ -187,7 +222,7 @@ export function describeBrokerContract(contract: BrokerContract): void {
       const [publisher, subscriber] = [await start(), await start()];
       for (let index = 0; index < 50; index += 1) {
         const channel = `channel ${index}`;
-        await subscriber.broker.subscribe(channel);
+        await subscriber.subscribe(channel);
         await publisher.broker.publish(channel, Buffer.from('first'));
       }
       await eventually(() => subscriber.seen.publications.length === 50, { what: 'all 50 arrive' });
@@ -195,17 +230,30 @@ export function describeBrokerContract(contract: BrokerContract): void {
 
     it('can be called many times at once for one channel', async () => {
       const worker = await start();
-      const outcomes = await Promise.all(Array.from({ length: 100 }, () => worker.broker.subscribe('news')));
+      const outcomes = await Promise.all(Array.from({ length: 100 }, () => worker.subscribe('news')));
       expect(new Set(outcomes)).toEqual(new Set(['confirmed']));
       await worker.broker.publish('news', Buffer.from('once'));
       await settle(worker);
       expect(worker.seen.texts('news')).toEqual(['once']);
     });
 
+    it('of a channel that is on its way waits for it', async () => {
+      const [publisher, worker] = [await start(), await start()];
+      const first = worker.subscribe('news');
+      await Promise.resolve();
+      const second = worker.subscribe('news');
+      expect(worker.broker.isConfirmed('news')).toBe(false);
+      expect(await second).toBe('confirmed');
+      await publisher.broker.publish('news', Buffer.from('x'));
+      await settle(worker, publisher.broker);
+      expect(worker.seen.texts('news')).toEqual(['x']);
+      expect(await first).toBe('confirmed');
+    });
+
     it('takes thousands of channels at once', async () => {
       const worker = await start();
       const names = Array.from({ length: 5_000 }, (_, index) => `user:${index}`);
-      const outcomes = await Promise.all(names.map((name) => worker.broker.subscribe(name)));
+      const outcomes = await Promise.all(names.map((name) => worker.subscribe(name)));
       expect(new Set(outcomes)).toEqual(new Set(['confirmed']));
       await Promise.all(names.map((name) => worker.broker.publish(name, Buffer.from('x'))));
       await eventually(() => worker.seen.publications.length === 5_000, { what: 'all 5,000 arrive' });
@@ -216,14 +264,14 @@ export function describeBrokerContract(contract: BrokerContract): void {
   describe('unsubscribe', () => {
     it('ends delivery at once and for good, while others go on', async () => {
       const [worker, other] = [await start({ unsubscribeLingerMs: 20 }), await start()];
-      await worker.broker.subscribe('news');
+      await worker.subscribe('news');
       await worker.broker.publish('news', Buffer.from('before'));
       await settle(worker);
-      worker.broker.unsubscribe('news');
+      worker.unsubscribe('news');
       expect(worker.broker.isConfirmed('news')).toBe(false);
       await other.broker.publish('news', Buffer.from('during'));
       await settle(worker, other.broker);
-      await other.broker.subscribe('news');
+      await other.subscribe('news');
       await eventually(async () => {
         await other.broker.publish('news', Buffer.from('after'));
         return other.seen.texts('news').length >= 5;
@@ -234,9 +282,9 @@ export function describeBrokerContract(contract: BrokerContract): void {
 
     it('is taken back at once by a subscribe within the linger', async () => {
       const worker = await start({ unsubscribeLingerMs: 60_000 });
-      await worker.broker.subscribe('news');
-      worker.broker.unsubscribe('news');
-      const subscribed = worker.broker.subscribe('news');
+      await worker.subscribe('news');
+      worker.unsubscribe('news');
+      const subscribed = worker.subscribe('news');
       expect(worker.broker.isConfirmed('news')).toBe(true);
       expect(await subscribed).toBe('confirmed');
       await worker.broker.publish('news', Buffer.from('again'));
@@ -248,13 +296,13 @@ export function describeBrokerContract(contract: BrokerContract): void {
       const worker = await start({ unsubscribeLingerMs: 1 });
       const { broker } = worker;
       for (let round = 0; round < 60; round += 1) {
-        const subscribed = Promise.allSettled([broker.subscribe('kept'), broker.subscribe('left')]);
+        const subscribed = Promise.allSettled([worker.subscribe('kept'), worker.subscribe('left')]);
         if (round % 3 === 0) await subscribed;
-        broker.unsubscribe('kept');
-        broker.unsubscribe('left');
+        worker.unsubscribe('kept');
+        worker.unsubscribe('left');
         if (round % 5 === 0) await settle(worker);
       }
-      expect(await broker.subscribe('kept')).toBe('confirmed');
+      expect(await worker.subscribe('kept')).toBe('confirmed');
       await settle(worker);
       const { length } = worker.seen.publications;
       await broker.publish('kept', Buffer.from('x'));
@@ -267,9 +315,11 @@ export function describeBrokerContract(contract: BrokerContract): void {
     });
 
     it('is nothing for a channel that was never subscribed', async () => {
-      const { broker } = await start();
-      broker.unsubscribe('unknown');
-      expect(await broker.subscribe('unknown')).toBe('confirmed');
+      const worker = await start();
+      worker.unsubscribe('unknown');
+      const subscribed = worker.subscribe('unknown');
+      expect(worker.broker.isConfirmed('unknown')).toBe(false);
+      expect(await subscribed).toBe('confirmed');
     });
   });
 
@@ -301,7 +351,7 @@ export function describeBrokerContract(contract: BrokerContract): void {
 
     it('answers a subscribe before start with a gap, and subscribes when it is ready', async () => {
       const worker = create();
-      expect(await worker.broker.subscribe('early')).toBe('gap');
+      expect(await worker.subscribe('early')).toBe('gap');
       await worker.broker.start();
       await eventually(() => worker.broker.isConfirmed('early'), { what: 'the channel is subscribed' });
       await worker.broker.publish('early', Buffer.from('x'));
@@ -331,22 +381,23 @@ export function describeBrokerContract(contract: BrokerContract): void {
 
     it('refuses to publish and to subscribe after stop, and delivers nothing', async () => {
       const [worker, other] = [await start(), await start()];
-      await worker.broker.subscribe('news');
+      await worker.subscribe('news');
       await worker.broker.stop();
       await expect(worker.broker.publish('news', Buffer.from('x'))).rejects.toMatchObject({
         code: 'BROKER_UNAVAILABLE',
       });
-      await expect(worker.broker.subscribe('news')).rejects.toMatchObject({ code: 'BROKER_UNAVAILABLE' });
+      await expect(worker.subscribe('news')).rejects.toMatchObject({ code: 'BROKER_UNAVAILABLE' });
       expect(worker.broker.isConfirmed('news')).toBe(false);
-      worker.broker.unsubscribe('news');
+      worker.unsubscribe('news');
       await other.broker.publish('news', Buffer.from('x'));
       await settle(other);
       expect(worker.seen.publications).toEqual([]);
     });
 
     it('rejects a subscribe that is under way when it stops', async () => {
-      const { broker } = await start();
-      const subscribed = broker.subscribe('news');
+      const worker = await start();
+      const { broker } = worker;
+      const subscribed = worker.subscribe('news');
       const stopped = broker.stop();
       await expect(subscribed).rejects.toMatchObject({ code: 'BROKER_UNAVAILABLE' });
       await stopped;
@@ -354,7 +405,7 @@ export function describeBrokerContract(contract: BrokerContract): void {
 
     it('delivers what was published just before it stops', async () => {
       const [worker, other] = [await start(), await start()];
-      await other.broker.subscribe('last words');
+      await other.subscribe('last words');
       const published = worker.broker.publish('last words', Buffer.from('bye'));
       await worker.broker.stop();
       await published;

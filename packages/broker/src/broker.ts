@@ -55,6 +55,15 @@ export interface BrokerHandlers {
 }
 
 /**
+ * The channels that the owner has local subscribers of: a Set, or whatever the owner keeps them in anyway. The broker keeps
+ * no list of its own and looks here instead, e.g. for what to subscribe again after a reconnect.
+ */
+export interface WantedChannels {
+  has(channel: string): boolean;
+  keys(): Iterable<string>;
+}
+
+/**
  * - `confirmed`: publications from now on arrive.
  * - `gap`: the broker is away. The channel will be subscribed when it is back; until then publications are
  *   missed, and `brokerOnGap` tells when that ends.
@@ -64,9 +73,11 @@ export type SubscribeOutcome = 'confirmed' | 'gap';
 /**
  * Carries publications between the workers of a farm, and between hosts.
  *
- * A broker holds no subscribers: its owner (a worker's hub) calls {@link subscribe} when a channel gets its
- * first local subscriber, and {@link unsubscribe} when the last one leaves. Delivery is at most once and in
- * order per channel; the publisher's own worker gets its publications the same way as all others.
+ * A broker holds no subscribers, nor which channels have any: that is known to its owner (a worker's hub), in the
+ * {@link WantedChannels} that it gives to the broker. Of each change the owner tells the broker first, in the same tick:
+ * it calls {@link subscribe} just before a channel is wanted, and {@link unsubscribe} just before it no longer is. The
+ * broker itself keeps only what is on its way. Delivery is at most once and in order per channel; the publisher's own worker
+ * gets its publications the same way as all others.
  *
  * Channel names are 1 to 1,024 bytes of UTF-8 ({@link MAX_CHANNEL_BYTES}); anything else is rejected with
  * `BROKER_INVALID_CHANNEL`.
@@ -96,12 +107,13 @@ export interface Broker {
   publish(channel: string, payload: Uint8Array): Promise<PublishResult>;
 
   /**
-   * Wants a channel. Resolves when the subscription is confirmed, or at once with `gap` while the broker is
-   * away. Calls of one tick travel together. Calling it for a channel that is wanted already is cheap.
+   * A channel is about to be wanted, or is already and somebody else has to know when it arrives. Resolves when the
+   * subscription is confirmed, or at once with `gap` while the broker is away. Calls of one tick travel together, and those
+   * for a channel that is on its way wait for the same answer.
    *
-   * Rejects with `BROKER_SUBSCRIBE_TIMEOUT` when connected but not confirmed within `subscribeTimeoutMs`,
-   * `BROKER_REFUSED` when the server says no, `BROKER_UNAVAILABLE` when the broker is stopped, and
-   * `BROKER_INVALID_CHANNEL`. A rejected call leaves nothing to unsubscribe.
+   * Rejects with `BROKER_SUBSCRIBE_TIMEOUT` when connected but not confirmed within `subscribeTimeoutMs` of the first call
+   * that waits, `BROKER_REFUSED` when the server says no, `BROKER_UNAVAILABLE` when the broker is stopped, and
+   * `BROKER_INVALID_CHANNEL`. A channel that nobody else wants is then unsubscribed like any other.
    */
   subscribe(channel: string): Promise<SubscribeOutcome>;
 
@@ -109,8 +121,9 @@ export interface Broker {
   isConfirmed(channel: string): boolean;
 
   /**
-   * The last local subscriber left. Nothing of the channel is delivered from here on; the subscription
-   * itself lingers for `unsubscribeLingerMs`, and a `subscribe` meanwhile is confirmed at once.
+   * The last local subscriber leaves. Nothing of the channel is delivered from here on; the subscription
+   * itself lingers for `unsubscribeLingerMs`, and a `subscribe` meanwhile is confirmed at once. Nothing for a channel that
+   * is not wanted.
    */
   unsubscribe(channel: string): void;
 

@@ -7,6 +7,7 @@ export type {
   PublishResult,
   StreamPosition,
   SubscribeOutcome,
+  WantedChannels,
 } from './broker.ts';
 export { MAX_CHANNEL_BYTES } from './channel-name.ts';
 export { BrokerError } from './errors.ts';

@@ -1,4 +1,4 @@
-import type { SubscribeOutcome } from './broker.ts';
+import type { SubscribeOutcome, WantedChannels } from './broker.ts';
 import { invalidChannel } from './channel-name.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import { BrokerError } from './errors.ts';
@@ -13,6 +13,9 @@ const MAX_OUTSTANDING_REQUESTS = 4;
 
 /** How long a wire that could not take a request is left alone, in ms. */
 const RETRY_SEND_MS = 20;
+
+const CONFIRMED = Promise.resolve<SubscribeOutcome>('confirmed');
+const GAP = Promise.resolve<SubscribeOutcome>('gap');
 
 /** The way to whoever carries the subscriptions. Names at most `maxNames` channels in one request. */
 export interface SubscriptionWire {
@@ -29,86 +32,88 @@ export interface SubscriptionWire {
 }
 
 export interface SubscriptionTableOptions {
+  /** Of the broker's owner. */
+  readonly wanted: WantedChannels;
   readonly subscribeTimeoutMs: number;
   readonly unsubscribeLingerMs: number;
 }
 
+/** One promise for all who wait for a channel. */
 interface Waiter {
-  readonly entry: Entry;
-  resolve(outcome: SubscribeOutcome): void;
-  reject(error: BrokerError): void;
+  readonly promise: Promise<SubscribeOutcome>;
+  readonly resolve: (outcome: SubscribeOutcome) => void;
+  readonly reject: (error: BrokerError) => void;
 }
 
-/**
- * A channel on its way in or out:
- * - `queued`: stands in `#queued` for a request (or waits for the wire to come up).
- * - `asked`: a request is under way.
- * - `confirmed`: subscribed, but no longer wanted: it lingers.
- *
- * One that is wanted and confirmed has no entry: its name in `#settled` says everything.
- */
+/** A channel on its way in or out; its states are told at {@link SubscriptionTable}. */
 interface Entry {
   readonly channel: string;
-  state: 'queued' | 'asked' | 'confirmed';
-  /** The owner wants it. False: it lingers. */
-  wanted: boolean;
-  /** Some `subscribe` was answered, so an owner counts on it even when later ones time out. */
-  held: boolean;
-  /** Counts toward `wireOnRestored`. */
-  restoring: boolean;
-  waiters: Set<Waiter> | undefined;
+  state: 'queued' | 'asked' | 'refused' | 'lingering';
+  /** It was wanted when the wire came up, and counts toward `wireOnRestored`. */
+  isRestoring: boolean;
+  waiter: Waiter | undefined;
 }
 
-type EntryState = Entry['state'];
-
 /**
- * Which channels are wanted and which are confirmed, for one broker.
+ * Subscriptions on their way, in or out, for one broker. Which channels are wanted its owner knows; a wanted one that has
+ * no entry here is confirmed, while the wire is up. So a channel that rests, as nearly all do nearly always, costs nothing.
  *
- * The owner's calls (`subscribe`, `unsubscribe`) say what is wanted; the wire's (`up`, `down`, `confirm`,
- * `refuse`, `answered`) say what is. Requests of one tick travel together, and at most a few are under way at once, so
- * that restoring 100,000 channels neither blocks the loop nor makes one giant request. There is at most one
- * unanswered request per channel.
+ * ```
+ *        subscribe, or up()      a request is sent       confirm()
+ *  absent ────────────► queued ────────────► asked ─┬────────────► absent, when it is wanted: confirmed
+ *                          ▲                        ├────────────► lingering, when it no longer is
+ *                          │     subscribe          │ refuse()
+ *                          └─────────────── refused ┘
  *
- * Bounded by what the owner wants, plus what lingers.
+ *  confirmed ── unsubscribe ──► lingering ─┬─ subscribe ──► confirmed again, without asking
+ *                                          └─ time over ──► absent, and its name among those to unsubscribe
+ * ```
+ *
+ * - `queued` stands in line for a request. Left before its turn, it is forgotten, unless somebody waits for an answer.
+ * - `asked` waits for the answer. There is one request at most for a channel, and what happens to it meanwhile shows in
+ *   what is wanted when the answer comes. Whoever subscribes it again, queued or asked, waits for that same answer.
+ * - `refused` was refused while others count on it: it must not pass for confirmed, and the next `subscribe` asks again.
+ * - `lingering` is subscribed and no longer wanted.
+ *
+ * `down()` forgets everything, those who wait are told `gap`; `up()` asks for what is wanted then. While the wire is down
+ * `subscribe` and `unsubscribe` only concern what is wanted, so there is nothing to do.
+ *
+ * Requests of one tick travel together, and at most a few are under way at once, so that restoring 100,000 channels neither
+ * blocks the loop nor makes one giant request. Bounded by what the owner wants, plus what lingers.
  */
 export class SubscriptionTable {
   readonly #wire: SubscriptionWire;
-  readonly #options: SubscriptionTableOptions;
+  readonly #wanted: WantedChannels;
+  readonly #subscribeTimeoutMs: number;
   readonly #entries = new Map<string, Entry>();
-  /** Channels that are wanted and confirmed: nearly all, nearly always. */
-  readonly #settled = new Set<string>();
   readonly #queued = new Set<Entry>();
+  /** To be unsubscribed. One that is wanted again meanwhile has an entry as well. */
   readonly #leaving = new Set<string>();
   readonly #lingering: DeadlineQueue<Entry>;
-  readonly #waiting: DeadlineQueue<Waiter>;
+  readonly #waiting: DeadlineQueue<Entry>;
   #isUp = false;
   #isStopped = false;
   #outstandingRequestCount = 0;
   #restoringCount = 0;
   #restoredCount = 0;
-  #isRestoring = false;
   #flushTurn: NodeJS.Immediate | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
 
   constructor(wire: SubscriptionWire, options: SubscriptionTableOptions) {
     this.#wire = wire;
-    this.#options = options;
-    this.#lingering = new DeadlineQueue(options.unsubscribeLingerMs, (entry) => this.#lingerOver(entry));
-    this.#waiting = new DeadlineQueue(options.subscribeTimeoutMs, (waiter) => this.#timeOut(waiter));
+    this.#wanted = options.wanted;
+    this.#subscribeTimeoutMs = options.subscribeTimeoutMs;
+    this.#lingering = new DeadlineQueue(options.unsubscribeLingerMs, (entry) => this.#leave(entry));
+    this.#waiting = new DeadlineQueue(options.subscribeTimeoutMs, (entry) => this.#timeOut(entry));
   }
 
-  /** Channels that are wanted, lingering or being asked for. */
+  /** Channels on their way. */
   get size(): number {
-    return this.#settled.size + this.#entries.size;
+    return this.#entries.size;
   }
 
   isConfirmed(channel: string): boolean {
-    return this.#settled.has(channel);
-  }
-
-  /** Whether a publication of the channel is for somebody here. */
-  isWanted(channel: string): boolean {
-    return this.#settled.has(channel) || this.#entries.get(channel)?.wanted === true;
+    return this.#isUp && !this.#entries.has(channel) && this.#wanted.has(channel);
   }
 
   /** See Broker.subscribe. */
@@ -116,103 +121,82 @@ export class SubscriptionTable {
     const invalid = invalidChannel(channel);
     if (invalid !== undefined) return Promise.reject(invalid);
     if (this.#isStopped) return Promise.reject(stopped(channel));
-    if (this.#settled.has(channel)) return Promise.resolve('confirmed');
-
-    const entry = this.#entries.get(channel) ?? this.#add(channel);
-    entry.wanted = true;
-    this.#lingering.remove(entry);
-    if (entry.state === 'confirmed') {
-      this.#settle(entry);
-      return Promise.resolve('confirmed');
+    if (!this.#isUp) return GAP;
+    let entry = this.#entries.get(channel);
+    if (entry === undefined) {
+      if (this.#wanted.has(channel)) return CONFIRMED;
+      entry = this.#enter(channel, 'queued');
+      this.#queue(entry);
+    } else if (entry.state === 'lingering') {
+      this.#forget(entry);
+      return CONFIRMED;
+    } else if (entry.state === 'refused') {
+      this.#queue(entry);
     }
-    if (!this.#isUp) {
-      entry.held = true;
-      return Promise.resolve('gap');
-    }
-    return new Promise((resolve, reject) => {
-      const waiter: Waiter = { entry, resolve, reject };
-      entry.waiters ??= new Set();
-      entry.waiters.add(waiter);
-      this.#waiting.add(waiter);
-    });
+    entry.waiter ??= this.#makeWaiter(entry);
+    return entry.waiter.promise;
   }
 
   /** See Broker.unsubscribe. */
   unsubscribe(channel: string): void {
-    const entry = this.#settled.delete(channel)
-      ? this.#enter(channel, 'confirmed')
-      : this.#entries.get(channel);
-    if (entry === undefined || !entry.wanted) return;
-    entry.wanted = false;
-    entry.held = false;
-    this.#lingering.add(entry);
+    if (!this.#isUp || !this.#wanted.has(channel)) return;
+    const entry = this.#entries.get(channel);
+    if (entry === undefined) this.#lingering.add(this.#enter(channel, 'lingering'));
+    else if (entry.state === 'refused' || isIdle(entry)) this.#forget(entry);
   }
 
   /** The wire can take requests; what is wanted is asked for. */
   up(): void {
     this.#isUp = true;
     this.#restoredCount = 0;
-    for (const entry of this.#queued) {
-      if (entry.wanted) entry.restoring = true;
-      else this.#forget(entry);
+    for (const channel of this.#wanted.keys()) {
+      const entry = this.#enter(channel, 'queued');
+      entry.isRestoring = true;
+      this.#queue(entry);
     }
     this.#restoringCount = this.#queued.size;
-    this.#isRestoring = true;
-    if (this.#restoringCount === 0) this.#restored();
-    else this.#flushSoon();
+    if (this.#restoringCount === 0) this.#wire.wireOnRestored(0);
   }
 
   /** The wire is gone and everything confirmed with it. What is wanted will be asked for when it is back. */
   down(): void {
-    this.#isUp = false;
-    this.#isRestoring = false;
-    this.#outstandingRequestCount = 0;
-    this.#leaving.clear();
-    this.#stopFlushing();
-    for (const entry of this.#entries.values()) {
-      if (entry.wanted) {
-        entry.state = 'queued';
-        entry.restoring = false;
-        this.#queued.add(entry);
-        this.#answer(entry, 'gap');
-      } else {
-        this.#answer(entry, 'gap');
-        this.#forget(entry);
-      }
-    }
-    for (const channel of this.#settled) {
-      const entry = this.#enter(channel, 'queued');
-      entry.held = true;
-      this.#queued.add(entry);
-    }
-    this.#settled.clear();
+    for (const entry of this.#entries.values()) this.#answer(entry, 'gap');
+    this.#clear();
   }
 
   /** These channels are subscribed. */
   confirm(channels: readonly string[]): void {
     for (const channel of channels) {
       const entry = this.#entries.get(channel);
-      if (entry === undefined || entry.state !== 'asked') continue;
-      entry.state = 'confirmed';
+      if (entry?.state !== 'asked') continue;
       this.#answer(entry, 'confirmed');
-      // Its time may have run out while it was asked for; a confirmed one can leave.
-      if (entry.wanted) this.#settle(entry);
-      else this.#lingering.add(entry);
-      this.#restore(entry, 1);
+      const { isRestoring } = entry;
+      if (this.#wanted.has(channel)) {
+        this.#entries.delete(channel);
+      } else {
+        entry.state = 'lingering';
+        entry.isRestoring = false;
+        this.#lingering.add(entry);
+      }
+      if (isRestoring) this.#restored(1);
     }
   }
 
-  /**
-   * This channel is refused for good: who waits is told why, and the channel is forgotten. Returns whether
-   * it had been subscribed before, so that somebody counts on it.
-   */
+  /** This channel is refused: who waits is told why. Returns whether others count on it, who do not wait. */
   refuse(channel: string, error: BrokerError): boolean {
     const entry = this.#entries.get(channel);
-    if (entry === undefined || entry.state !== 'asked') return false;
-    const wasHeld = entry.held;
+    if (entry?.state !== 'asked') return false;
     this.#answer(entry, error);
-    this.#forget(entry);
-    return wasHeld;
+    const { isRestoring } = entry;
+    const isWanted = this.#wanted.has(channel);
+    if (isWanted) {
+      entry.state = 'refused';
+      entry.isRestoring = false;
+    } else {
+      this.#entries.delete(channel);
+    }
+    if (isRestoring) this.#restored(0);
+    return isRestoring && isWanted;
   }
 
   /** A request to subscribe has been answered in full. */
@@ -224,93 +208,82 @@ export class SubscriptionTable {
   /** Refuses whatever waits and everything after. */
   stop(): void {
     this.#isStopped = true;
-    this.#isUp = false;
-    this.#stopFlushing();
     for (const entry of this.#entries.values()) this.#answer(entry, stopped(entry.channel));
+    this.#clear();
+  }
+
+  #clear(): void {
+    this.#isUp = false;
+    this.#outstandingRequestCount = 0;
     this.#entries.clear();
-    this.#settled.clear();
     this.#queued.clear();
     this.#leaving.clear();
     this.#lingering.clear();
     this.#waiting.clear();
+    clearImmediate(this.#flushTurn);
+    clearTimeout(this.#retryTimer);
+    this.#flushTurn = undefined;
+    this.#retryTimer = undefined;
   }
 
-  #add(channel: string): Entry {
-    const entry = this.#enter(channel, 'queued');
-    this.#queued.add(entry);
-    if (this.#isUp) this.#flushSoon();
-    return entry;
-  }
-
-  #enter(channel: string, state: EntryState): Entry {
-    const entry: Entry = { channel, state, wanted: true, held: false, restoring: false, waiters: undefined };
+  #enter(channel: string, state: Entry['state']): Entry {
+    const entry: Entry = { channel, state, isRestoring: false, waiter: undefined };
     this.#entries.set(channel, entry);
     return entry;
   }
 
-  /** It is wanted and confirmed. */
-  #settle({ channel }: Entry): void {
-    this.#entries.delete(channel);
-    this.#settled.add(channel);
+  #queue(entry: Entry): void {
+    entry.state = 'queued';
+    this.#queued.add(entry);
+    this.#flushSoon();
   }
 
   #forget(entry: Entry): void {
     this.#entries.delete(entry.channel);
     this.#queued.delete(entry);
     this.#lingering.remove(entry);
-    this.#restore(entry, 0);
+  }
+
+  #makeWaiter(entry: Entry): Waiter {
+    this.#waiting.add(entry);
+    let resolve!: Waiter['resolve'];
+    let reject!: Waiter['reject'];
+    const promise = new Promise<SubscribeOutcome>((onResolve, onReject) => {
+      resolve = onResolve;
+      reject = onReject;
+    });
+    return { promise, resolve, reject };
   }
 
   #answer(entry: Entry, outcome: SubscribeOutcome | BrokerError): void {
-    if (entry.waiters === undefined) return;
-    for (const waiter of entry.waiters) {
-      this.#waiting.remove(waiter);
-      if (outcome instanceof BrokerError) waiter.reject(outcome);
-      else waiter.resolve(outcome);
-    }
-    entry.waiters = undefined;
-    if (entry.wanted && !(outcome instanceof BrokerError)) entry.held = true;
+    const { waiter } = entry;
+    if (waiter === undefined) return;
+    entry.waiter = undefined;
+    this.#waiting.remove(entry);
+    if (outcome instanceof BrokerError) waiter.reject(outcome);
+    else waiter.resolve(outcome);
   }
 
-  #timeOut(waiter: Waiter): void {
-    const { entry } = waiter;
-    entry.waiters?.delete(waiter);
-    if (entry.waiters?.size === 0) entry.waiters = undefined;
-    waiter.reject(
-      new BrokerError(
-        'BROKER_SUBSCRIBE_TIMEOUT',
-        `Subscribing to channel ${JSON.stringify(entry.channel)} was not confirmed within ${this.#options.subscribeTimeoutMs} ms; the broker is connected but slow, so try again.`,
-      ),
-    );
-    if (entry.waiters === undefined && !entry.held) this.unsubscribe(entry.channel);
+  #timeOut(entry: Entry): void {
+    const message = `Subscribing to channel ${JSON.stringify(entry.channel)} was not confirmed within ${this.#subscribeTimeoutMs} ms; the broker is connected but slow, so try again.`;
+    this.#answer(entry, new BrokerError('BROKER_SUBSCRIBE_TIMEOUT', message));
+    if (isIdle(entry) && !this.#wanted.has(entry.channel)) this.#forget(entry);
   }
 
-  #lingerOver(entry: Entry): void {
-    if (entry.state === 'asked') return;
-    if (entry.state === 'confirmed' && this.#isUp) {
-      this.#leaving.add(entry.channel);
-      this.#flushSoon();
-    }
-    this.#answer(entry, new BrokerError('BROKER_UNAVAILABLE', unsubscribedMeanwhile(entry.channel)));
+  #leave(entry: Entry): void {
     this.#forget(entry);
+    this.#leaving.add(entry.channel);
+    this.#flushSoon();
   }
 
-  #restore(entry: Entry, restoredCount: 0 | 1): void {
-    if (!entry.restoring) return;
-    entry.restoring = false;
-    if (!this.#isRestoring) return;
+  #restored(restoredCount: 0 | 1): void {
     this.#restoringCount -= 1;
     this.#restoredCount += restoredCount;
-    if (this.#restoringCount === 0) this.#restored();
-  }
-
-  #restored(): void {
-    this.#isRestoring = false;
-    this.#wire.wireOnRestored(this.#restoredCount);
+    if (this.#restoringCount === 0) this.#wire.wireOnRestored(this.#restoredCount);
   }
 
   #flushSoon(): void {
-    if (!this.#isUp || this.#flushTurn !== undefined || this.#retryTimer !== undefined) return;
+    if (this.#flushTurn !== undefined || this.#retryTimer !== undefined) return;
     this.#flushTurn = setImmediate(() => {
       this.#flushTurn = undefined;
       if (this.#flush()) return;
@@ -320,13 +293,6 @@ export class SubscriptionTable {
       }, RETRY_SEND_MS);
       this.#retryTimer.unref();
     });
-  }
-
-  #stopFlushing(): void {
-    clearImmediate(this.#flushTurn);
-    clearTimeout(this.#retryTimer);
-    this.#flushTurn = undefined;
-    this.#retryTimer = undefined;
   }
 
   /** False when the wire could not take a request. */
@@ -350,6 +316,11 @@ export class SubscriptionTable {
   }
 }
 
+/** Whether nothing is lost with an entry that nobody wants: the rest has been asked, or somebody waits for its answer. */
+function isIdle({ state, waiter, isRestoring }: Entry): boolean {
+  return state === 'queued' && waiter === undefined && !isRestoring;
+}
+
 function take<Item>(items: Set<Item>, maxCount: number): Item[] {
   const taken: Item[] = [];
   for (const item of items) {
@@ -364,8 +335,4 @@ function stopped(channel: string): BrokerError {
     'BROKER_UNAVAILABLE',
     `Channel ${JSON.stringify(channel)} cannot be subscribed: the broker is stopped.`,
   );
-}
-
-function unsubscribedMeanwhile(channel: string): string {
-  return `Channel ${JSON.stringify(channel)} was unsubscribed before its subscription was confirmed.`;
 }

@@ -1,6 +1,6 @@
 import { eventually, liveBytes } from '@roost/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { describeBrokerContract, Recorder } from '../broker.contract.ts';
+import { describeBrokerContract, Recorder, TestBroker } from '../broker.contract.ts';
 import { MemoryBrokerHub } from './hub.ts';
 import { InProcessLink } from './in-process-link.ts';
 import { MemoryBroker } from './memory-broker.ts';
@@ -18,10 +18,8 @@ afterEach(() => {
   for (const link of links) link.close();
 });
 
-interface Worker {
-  readonly broker: MemoryBroker;
+interface Worker extends TestBroker<MemoryBroker> {
   readonly link: InProcessLink;
-  readonly seen: Recorder;
 }
 
 interface AttachOptions {
@@ -38,20 +36,20 @@ async function start(options: AttachOptions = {}): Promise<Worker> {
     maxBytes,
     onMessage: (message) => broker.onMessage(message),
   });
-  const broker = new MemoryBroker({ handlers: seen, link, ...brokerOptions });
+  const broker = new MemoryBroker({ handlers: seen, wanted: seen.wanted, link, ...brokerOptions });
   links.push(link);
   await broker.start();
-  return { broker, link, seen };
+  return Object.assign(new TestBroker(broker, seen), { link });
 }
 
 describe('the embedded broker', () => {
   describeBrokerContract({
-    create: (handlers, options) => {
+    create: (seen, options) => {
       const link: InProcessLink = new InProcessLink(hub, {
         workerId: links.length,
         onMessage: (message) => broker.onMessage(message),
       });
-      const broker = new MemoryBroker({ handlers, link, ...options });
+      const broker = new MemoryBroker({ handlers: seen, wanted: seen.wanted, link, ...options });
       links.push(link);
       return broker;
     },
@@ -62,8 +60,9 @@ describe('the embedded broker', () => {
   });
 
   it('refuses a publication that the link does not take, and takes the next one that fits', async () => {
-    const { broker, seen } = await start({ maxBytes: 1_000 });
-    await broker.subscribe('news');
+    const worker = await start({ maxBytes: 1_000 });
+    const { broker, seen } = worker;
+    await worker.subscribe('news');
     await expect(broker.publish('news', Buffer.alloc(1_000))).rejects.toMatchObject({
       code: 'BROKER_OVERLOADED',
     });
@@ -73,18 +72,20 @@ describe('the embedded broker', () => {
   });
 
   it('subscribes later when the link has no room at first', async () => {
-    const { broker } = await start({ maxBytes: 200 });
+    const worker = await start({ maxBytes: 200 });
+    const { broker } = worker;
     const published = broker.publish('fill', Buffer.alloc(130));
-    expect(await broker.subscribe('news')).toBe('confirmed');
+    expect(await worker.subscribe('news')).toBe('confirmed');
     await published;
   });
 
   it('rejects a subscribe that the hub does not answer in time, and leaves nothing behind', async () => {
-    const { broker, link } = await start({ subscribeTimeoutMs: 40, unsubscribeLingerMs: 10 });
+    const worker = await start({ subscribeTimeoutMs: 40, unsubscribeLingerMs: 10 });
+    const { broker, link } = worker;
     link.setReading(false);
-    await expect(broker.subscribe('news')).rejects.toMatchObject({ code: 'BROKER_SUBSCRIBE_TIMEOUT' });
+    await expect(worker.subscribe('news')).rejects.toMatchObject({ code: 'BROKER_SUBSCRIBE_TIMEOUT' });
     link.setReading(true);
-    expect(await broker.subscribe('other')).toBe('confirmed');
+    expect(await worker.subscribe('other')).toBe('confirmed');
     expect(broker.isConfirmed('news')).toBe(false);
     await eventually(() => hub.channelCount === 1, { what: 'the hub forgets the channel, too' });
   });
@@ -93,8 +94,8 @@ describe('the embedded broker', () => {
 describe('MemoryBrokerHub', () => {
   it('gives all workers the publications of all workers in one order', async () => {
     const workers = await Promise.all([start(), start(), start()]);
-    for (const { broker } of workers) await broker.subscribe('a');
-    for (const { broker } of workers) await broker.subscribe('b');
+    for (const worker of workers) await worker.subscribe('a');
+    for (const worker of workers) await worker.subscribe('b');
     for (let index = 0; index < 300; index += 1) {
       await workers[index % 3]?.broker.publish(index % 2 === 0 ? 'a' : 'b', Buffer.from(String(index)));
     }
@@ -106,7 +107,7 @@ describe('MemoryBrokerHub', () => {
 
   it('sends a worker only what it subscribed', async () => {
     const [one, other] = [await start(), await start()];
-    await one.broker.subscribe('mine');
+    await one.subscribe('mine');
     await other.broker.publish('mine', Buffer.from('x'));
     await other.broker.publish('nobody', Buffer.from('x'));
     await eventually(() => one.seen.publications.length === 1);
@@ -115,9 +116,9 @@ describe('MemoryBrokerHub', () => {
 
   it('drops publications for a worker that does not read, and tells it of the gap before anything new', async () => {
     const [slow, quick] = [await start({ maxBytes: 1_000 }), await start()];
-    for (const { broker } of [slow, quick]) {
-      await broker.subscribe('one');
-      await broker.subscribe('two');
+    for (const worker of [slow, quick]) {
+      await worker.subscribe('one');
+      await worker.subscribe('two');
     }
     slow.link.setReading(false);
     for (let index = 0; index < 20; index += 1) {
@@ -142,32 +143,33 @@ describe('MemoryBrokerHub', () => {
   it('answers subscriptions that it could not answer at once', async () => {
     const slow = await start({ maxBytes: 200 });
     const other = await start();
-    await slow.broker.subscribe('filled');
+    await slow.subscribe('filled');
     slow.link.setReading(false);
-    await other.broker.subscribe('filled');
+    await other.subscribe('filled');
     await other.broker.publish('filled', Buffer.alloc(130));
     await eventually(() => other.seen.publications.length === 1);
-    const subscribed = slow.broker.subscribe('late');
+    const subscribed = slow.subscribe('late');
     await eventually(() => hub.channelCount === 2, { what: 'the hub knows the subscription' });
     slow.link.setReading(true);
     expect(await subscribed).toBe('confirmed');
   });
 
   it('forgets a channel when its last worker has left it for longer than the linger', async () => {
-    const { broker } = await start({ unsubscribeLingerMs: 20 });
-    for (let index = 0; index < 300; index += 1) await broker.subscribe(String(index));
-    for (let index = 0; index < 300; index += 1) broker.unsubscribe(String(index));
+    const worker = await start({ unsubscribeLingerMs: 20 });
+    const { broker } = worker;
+    for (let index = 0; index < 300; index += 1) await worker.subscribe(String(index));
+    for (let index = 0; index < 300; index += 1) worker.unsubscribe(String(index));
     expect(hub.channelCount).toBe(300);
-    await broker.subscribe('7');
+    await worker.subscribe('7');
     await eventually(() => hub.channelCount === 1);
     expect(broker.isConfirmed('7')).toBe(true);
   });
 
   it('forgets what a worker subscribed when it is detached', async () => {
     const [one, other] = [await start(), await start()];
-    await one.broker.subscribe('both');
-    await other.broker.subscribe('both');
-    await one.broker.subscribe('mine');
+    await one.subscribe('both');
+    await other.subscribe('both');
+    await one.subscribe('mine');
     expect(hub.channelCount).toBe(2);
     one.link.close();
     expect(hub.channelCount).toBe(1);
@@ -219,7 +221,7 @@ describe('MemoryBrokerHub', () => {
 
   it('detaches the former worker when its id is attached again', async () => {
     const former = await start();
-    await former.broker.subscribe('news');
+    await former.subscribe('news');
     hub.attach(0, () => true);
     expect(hub.channelCount).toBe(0);
   });

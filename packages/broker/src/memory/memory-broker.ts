@@ -1,4 +1,11 @@
-import type { Broker, BrokerHandlers, BrokerState, PublishResult, SubscribeOutcome } from '../broker.ts';
+import type {
+  Broker,
+  BrokerHandlers,
+  BrokerState,
+  PublishResult,
+  SubscribeOutcome,
+  WantedChannels,
+} from '../broker.ts';
 import { invalidChannel } from '../channel-name.ts';
 import { BrokerError } from '../errors.ts';
 import { ownedCopy } from '../owned-copy.ts';
@@ -8,6 +15,7 @@ import type { BrokerLink, BrokerLinkMessage } from './link.ts';
 
 export interface MemoryBrokerOptions {
   readonly handlers: BrokerHandlers;
+  readonly wanted: WantedChannels;
   /** The way to the hub. */
   readonly link: BrokerLink;
   /** How long `subscribe` waits for the hub's answer, in ms. Default 5,000. */
@@ -28,6 +36,7 @@ const PUBLISHED: PublishResult = Object.freeze({});
  */
 export class MemoryBroker implements Broker {
   readonly #handlers: BrokerHandlers;
+  readonly #wanted: WantedChannels;
   readonly #link: BrokerLink;
   readonly #table: SubscriptionTable;
   #state: BrokerState = 'connecting';
@@ -35,6 +44,7 @@ export class MemoryBroker implements Broker {
 
   constructor(options: MemoryBrokerOptions) {
     this.#handlers = options.handlers;
+    this.#wanted = options.wanted;
     this.#link = options.link;
     const link = this.#link;
     this.#table = new SubscriptionTable(
@@ -45,6 +55,7 @@ export class MemoryBroker implements Broker {
         wireOnRestored: () => this.#setState('ready', "The embedded broker in the farm's master is ready."),
       },
       {
+        wanted: options.wanted,
         subscribeTimeoutMs: options.subscribeTimeoutMs ?? SUBSCRIBE_TIMEOUT_MS,
         unsubscribeLingerMs: options.unsubscribeLingerMs ?? UNSUBSCRIBE_LINGER_MS,
       },
@@ -104,7 +115,7 @@ export class MemoryBroker implements Broker {
     if (this.#state === 'stopped') return;
     switch (message.type) {
       case 'publication':
-        if (!this.#table.isWanted(message.channel)) return;
+        if (!this.#wanted.has(message.channel)) return;
         this.#handlers.brokerOnPublication({
           channel: message.channel,
           payload: ownedCopy(message.payload),

@@ -1,9 +1,10 @@
-import type { BrokerHandlers } from '../broker.ts';
+import type { BrokerHandlers, WantedChannels } from '../broker.ts';
 import { BrokerError } from '../errors.ts';
 import { SUBSCRIBE_TIMEOUT_MS, UNSUBSCRIBE_LINGER_MS } from '../subscription-table.ts';
 
 export interface RedisBrokerOptions {
   readonly handlers: BrokerHandlers;
+  readonly wanted: WantedChannels;
   /**
    * `redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS, or the path of a Unix socket.
    * Pub/sub ignores the database number; it only decides whether the connection is accepted.

@@ -3,8 +3,7 @@ import { eventually, freePort, listenLocally, redisIsInstalled, startRedis } fro
 import type { RedisFixture } from '@roost/testing';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { describeBrokerContract, Recorder, settle } from '../broker.contract.ts';
-import type { TestBroker } from '../broker.contract.ts';
+import { describeBrokerContract, Recorder, settle, TestBroker } from '../broker.contract.ts';
 import type { RedisBrokerOptions } from './options.ts';
 import { RedisBroker } from './redis-broker.ts';
 
@@ -14,18 +13,16 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((broker) => broker.stop()));
 });
 
-interface TestRedisBroker extends TestBroker {
-  readonly broker: RedisBroker;
-}
+type TestOptions = Omit<RedisBrokerOptions, 'handlers' | 'wanted'>;
 
-function create(options: Omit<RedisBrokerOptions, 'handlers'>): TestRedisBroker {
+function create(options: TestOptions): TestBroker<RedisBroker> {
   const seen = new Recorder();
-  const broker = new RedisBroker({ handlers: seen, maxRetryDelayMs: 200, ...options });
+  const broker = new RedisBroker({ handlers: seen, wanted: seen.wanted, maxRetryDelayMs: 200, ...options });
   running.push(broker);
-  return { broker, seen };
+  return new TestBroker(broker, seen);
 }
 
-async function start(options: Omit<RedisBrokerOptions, 'handlers'>): Promise<TestRedisBroker> {
+async function start(options: TestOptions): Promise<TestBroker<RedisBroker>> {
   const created = create(options);
   await created.broker.start();
   await isReady(created.broker);
@@ -74,7 +71,8 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
     });
 
     describeBrokerContract({
-      create: (handlers, options) => new RedisBroker({ url: redis.url, handlers, ...options }),
+      create: (seen, options) =>
+        new RedisBroker({ url: redis.url, handlers: seen, wanted: seen.wanted, ...options }),
       control: async (message) => {
         await redis.command('PUBLISH', 'roost:control', message);
       },
@@ -82,7 +80,7 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
 
     it('delivers what any client publishes to <prefix>channel:<name>', async () => {
       const worker = await start({ url: redis.url });
-      await worker.broker.subscribe('x');
+      await worker.subscribe('x');
       const client = new Redis(redis.url);
       await client.publish('roost:channel:x', Buffer.from('00ff', 'hex'));
       await client.publish('roost:channel:y', 'not subscribed');
@@ -95,7 +93,7 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
 
     it('keeps farms with different prefixes apart', async () => {
       const [one, other] = [await start({ url: redis.url, prefix: 'ü:' }), await start({ url: redis.url })];
-      for (const { broker } of [one, other]) await broker.subscribe('news');
+      for (const worker of [one, other]) await worker.subscribe('news');
       await one.broker.publish('news', Buffer.from('x'));
       await redis.command('PUBLISH', 'ü:control', 'for one');
       await settle(one);
@@ -107,20 +105,20 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
     });
 
     it('subscribes only channels that are wanted, and unsubscribes them after the linger', async () => {
-      const { broker } = await start({ url: redis.url, unsubscribeLingerMs: 20 });
-      await broker.subscribe('one');
-      await broker.subscribe('two');
+      const worker = await start({ url: redis.url, unsubscribeLingerMs: 20 });
+      await worker.subscribe('one');
+      await worker.subscribe('two');
       expect(await redis.command('PUBSUB', 'NUMSUB', 'roost:channel:one')).toEqual(['roost:channel:one', 1]);
-      broker.unsubscribe('one');
+      worker.unsubscribe('one');
       await eventually(async () => {
         expect(await redis.command('PUBSUB', 'CHANNELS', 'roost:channel:*')).toEqual(['roost:channel:two']);
       });
     });
 
     it('subscribes the channels of one tick with one command, up to 512', async () => {
-      const { broker } = await start({ url: redis.url });
+      const worker = await start({ url: redis.url });
       const before = await callCount(redis, 'subscribe');
-      await Promise.all(Array.from({ length: 1_500 }, (_, index) => broker.subscribe(`many:${index}`)));
+      await Promise.all(Array.from({ length: 1_500 }, (_, index) => worker.subscribe(`many:${index}`)));
       expect((await callCount(redis, 'subscribe')) - before).toBe(3);
     });
 
@@ -145,8 +143,8 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
 
     it('comes back when its subscriber connection is killed, and tells of the gap once', async () => {
       const worker = await start({ url: redis.url });
-      for (const name of ['one', 'two', 'left']) await worker.broker.subscribe(name);
-      worker.broker.unsubscribe('left');
+      for (const name of ['one', 'two', 'left']) await worker.subscribe(name);
+      worker.unsubscribe('left');
       await killClients(redis, 'subscriber');
       await isAway(worker.broker);
       expect(worker.broker.isConfirmed('one')).toBe(false);
@@ -170,7 +168,7 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
 
     it('misses nothing when only its publisher connection is killed', async () => {
       const worker = await start({ url: redis.url });
-      await worker.broker.subscribe('one');
+      await worker.subscribe('one');
       await killClients(redis, 'publisher');
       await isAway(worker.broker);
       expect(worker.broker.isConfirmed('one')).toBe(true);
@@ -184,7 +182,7 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
     it('restores thousands of channels in bounded commands', async () => {
       const worker = await start({ url: redis.url });
       const names = Array.from({ length: 5_000 }, (_, index) => `many:${index}`);
-      await Promise.all(names.map((name) => worker.broker.subscribe(name)));
+      await Promise.all(names.map((name) => worker.subscribe(name)));
       const before = await callCount(redis, 'subscribe');
       await killClients(redis, 'subscriber');
       await eventually(() => worker.seen.gaps.length === 1, { what: 'the gap is told' });
@@ -199,7 +197,7 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
       for (const url of ['redis:/secret@host', 'http://u:secret@host', 'u:secret@host:6379', '']) {
         let message = '';
         try {
-          running.push(new RedisBroker({ url, handlers }));
+          running.push(new RedisBroker({ url, handlers, wanted: handlers.wanted }));
         } catch (error) {
           expect(error).toMatchObject({ code: 'BROKER_INVALID_OPTION' });
           message = String(error);
@@ -229,7 +227,7 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
       expect(worker.broker.stateReason).toBe(
         `Redis at redis://127.0.0.1:${redis.port} refused the connection (ECONNREFUSED).`,
       );
-      expect(await worker.broker.subscribe('news')).toBe('gap');
+      expect(await worker.subscribe('news')).toBe('gap');
       expect(worker.broker.isConfirmed('news')).toBe(false);
       await expect(worker.broker.publish('news', Buffer.from('x'))).rejects.toMatchObject({
         code: 'BROKER_UNAVAILABLE',
@@ -247,13 +245,13 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
 
     it('survives the death of Redis: all channels are subscribed again, and one gap is told', async () => {
       const workers = [await start({ url: redis.url }), await start({ url: redis.url })] as const;
-      for (const { broker } of workers) {
-        await broker.subscribe('one');
-        await broker.subscribe('two');
+      for (const worker of workers) {
+        await worker.subscribe('one');
+        await worker.subscribe('two');
       }
       await redis.kill();
       for (const { broker } of workers) await isAway(broker);
-      expect(await workers[0].broker.subscribe('three')).toBe('gap');
+      expect(await workers[0].subscribe('three')).toBe('gap');
       await expect(workers[0].broker.publish('one', Buffer.from('lost'))).rejects.toMatchObject({
         code: 'BROKER_UNAVAILABLE',
       });
@@ -314,14 +312,14 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
         probeTimeoutMs: 100,
         connectTimeoutMs: 200,
       });
-      await worker.broker.subscribe('one');
+      await worker.subscribe('one');
       await redis.kill('SIGSTOP');
       await isAway(worker.broker);
       expect(worker.seen.reasons.at(-1)).toMatch(
         /was silent for \d+ ms and did not return a probe within 100 ms/,
       );
       await eventually(() => worker.broker.stateReason.includes('was not ready within 200 ms'));
-      expect(await worker.broker.subscribe('two')).toBe('gap');
+      expect(await worker.subscribe('two')).toBe('gap');
       await redis.kill('SIGCONT');
       await eventually(() => worker.seen.gaps.length === 1, { what: 'the gap is told' });
       expect(worker.seen.gaps[0]?.channelCount).toBe(2);
@@ -332,7 +330,7 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
 
     it('sits out a pause that is shorter than the probe takes', async () => {
       const worker = await start({ url: redis.url, probeIntervalMs: 20, probeTimeoutMs: 5_000 });
-      await worker.broker.subscribe('one');
+      await worker.subscribe('one');
       await redis.command('CLIENT', 'PAUSE', '300', 'ALL');
       await worker.broker.publish('one', Buffer.from('later'));
       await settle(worker);
@@ -341,20 +339,21 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
     });
 
     it('rejects a subscribe that Redis does not confirm in time, and leaves nothing behind', async () => {
-      const { broker } = await start({ url: redis.url, subscribeTimeoutMs: 50, unsubscribeLingerMs: 10 });
+      const worker = await start({ url: redis.url, subscribeTimeoutMs: 50, unsubscribeLingerMs: 10 });
       await redis.kill('SIGSTOP');
-      await expect(broker.subscribe('news')).rejects.toMatchObject({ code: 'BROKER_SUBSCRIBE_TIMEOUT' });
+      await expect(worker.subscribe('news')).rejects.toMatchObject({ code: 'BROKER_SUBSCRIBE_TIMEOUT' });
       await redis.kill('SIGCONT');
       await eventually(async () => {
         expect(await redis.command('PUBSUB', 'CHANNELS', 'roost:channel:*')).toEqual([]);
       });
-      expect(await broker.subscribe('news')).toBe('confirmed');
+      expect(await worker.subscribe('news')).toBe('confirmed');
     });
 
     it('answers a subscribe that is under way when Redis dies with a gap', async () => {
-      const { broker } = await start({ url: redis.url });
+      const worker = await start({ url: redis.url });
+      const { broker } = worker;
       await redis.kill('SIGSTOP');
-      const subscribed = broker.subscribe('news');
+      const subscribed = worker.subscribe('news');
       await eventually(() => broker.state === 'ready');
       await redis.kill('SIGKILL');
       expect(await subscribed).toBe('gap');
@@ -393,9 +392,10 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
       `redis://farm:${encodeURIComponent(password)}@127.0.0.1:${redis.port}${database}`;
 
     it('takes user, password and database from the URL, and shows no password', async () => {
-      const { broker } = await start({ url: urlWith('s3cr:t@', '/3') });
+      const worker = await start({ url: urlWith('s3cr:t@', '/3') });
+      const { broker } = worker;
       expect(broker.stateReason).toBe(`Connected to Redis at redis://127.0.0.1:${redis.port}/3.`);
-      expect(await broker.subscribe('fine')).toBe('confirmed');
+      expect(await worker.subscribe('fine')).toBe('confirmed');
     });
 
     it('says that the credentials are wrong, without showing them', async () => {
@@ -412,9 +412,10 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
     });
 
     it('refuses only the channels that Redis refuses, though they are asked for together', async () => {
-      const { broker, seen } = await start({ url: urlWith('s3cr:t@') });
+      const worker = await start({ url: urlWith('s3cr:t@') });
+      const { broker, seen } = worker;
       const names = ['fine 1', 'secret 1', 'fine 2', 'fine 3', 'secret 2'];
-      const outcomes = await Promise.allSettled(names.map((name) => broker.subscribe(name)));
+      const outcomes = await Promise.allSettled(names.map((name) => worker.subscribe(name)));
       expect(outcomes.map(({ status }) => status)).toEqual(
         names.map((name) => (name.startsWith('fine') ? 'fulfilled' : 'rejected')),
       );

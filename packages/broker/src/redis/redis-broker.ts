@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { Broker, BrokerHandlers, BrokerState, PublishResult, SubscribeOutcome } from '../broker.ts';
+import type {
+  Broker,
+  BrokerHandlers,
+  BrokerState,
+  PublishResult,
+  SubscribeOutcome,
+  WantedChannels,
+} from '../broker.ts';
 import { invalidChannel } from '../channel-name.ts';
 import { BrokerError } from '../errors.ts';
 import { ownedCopy } from '../owned-copy.ts';
@@ -62,6 +69,7 @@ export class RedisBroker implements Broker {
     gapChannelCount: 0,
   };
   readonly #handlers: BrokerHandlers;
+  readonly #wanted: WantedChannels;
   readonly #config: RedisBrokerConfig;
   readonly #publisherConnection: RedisConnection;
   readonly #subscriberConnection: RedisConnection;
@@ -85,6 +93,7 @@ export class RedisBroker implements Broker {
   constructor(options: RedisBrokerOptions) {
     const config = resolveOptions(options);
     this.#handlers = options.handlers;
+    this.#wanted = options.wanted;
     this.#config = config;
     this.#stateReason = `Connecting to Redis at ${config.shownUrl}.`;
     this.#channelPrefix = `${config.prefix}channel:`;
@@ -106,7 +115,7 @@ export class RedisBroker implements Broker {
         requestUnsubscribe: (channels) => this.#requestUnsubscribe(channels),
         wireOnRestored: (restoredCount) => this.#onRestored(restoredCount),
       },
-      config,
+      { ...config, wanted: options.wanted },
     );
     this.#probe = new SilenceProbe({
       intervalMs: config.probeIntervalMs,
@@ -246,7 +255,7 @@ export class RedisBroker implements Broker {
     }
     if (key.equals(this.#probeKey)) return;
     const channel = key.toString('utf8', this.#channelPrefixBytes);
-    if (!this.#table.isWanted(channel)) return;
+    if (!this.#wanted.has(channel)) return;
     this.counters.publicationCount += 1;
     this.#handlers.brokerOnPublication({ channel, payload: ownedCopy(message) });
   }

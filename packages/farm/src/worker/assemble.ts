@@ -9,7 +9,6 @@ import type { Core } from './core.ts';
 import { Expirations } from './expirations.ts';
 import { Handshakes } from './handshakes.ts';
 import { HttpConnections } from './http-connections.ts';
-import { Hub } from './hub.ts';
 import { Inbound } from './inbound.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { MessageRate } from './message-rate.ts';
@@ -22,12 +21,12 @@ import type { TlsConnections } from './tls-connections.ts';
 /** What a {@link Core} is built from. */
 type Foundation = Pick<
   Core,
-  'config' | 'log' | 'counters' | 'poller' | 'table' | 'addresses' | 'broker' | 'noteReleased'
+  'config' | 'log' | 'counters' | 'poller' | 'table' | 'addresses' | 'hub' | 'broker' | 'noteReleased'
 >;
 
 /** Builds the parts of a worker upon what they all share; `makeTls` is left out where the port does not speak TLS. */
 export function assemble(foundation: Foundation, makeTls?: (core: Core) => TlsConnections): Core {
-  const { config, table, broker } = foundation;
+  const { config, table } = foundation;
   const parts: Partial<Mutable<Core>> & Foundation = { ...foundation, clock: new Clock(), isDraining: false };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parts only keep this object; none reads it before it is complete.
   const core = parts as Core;
@@ -54,7 +53,6 @@ export function assemble(foundation: Foundation, makeTls?: (core: Core) => TlsCo
     messageRate === 0
       ? undefined
       : new MessageRate(table.capacity, messageRate, messageBurst === 0 ? messageRate : messageBurst);
-  parts.hub = new Hub(table.firstSubscriptions, (channel) => broker.unsubscribe(channel));
   parts.apps = new AppHost(core);
   parts.trustedProxies = new TrustedProxies(config.trustedProxies);
   parts.allowedOrigins = new AllowedOrigins(config.allowedOrigins);

@@ -90,6 +90,17 @@ describe('a channel', () => {
     expect(members('a')).toEqual([3]);
   });
 
+  it('is still there while it is told to be vacant', () => {
+    const told: [string, boolean][] = [];
+    const other: Hub = new Hub(new Int32Array(10), (channel) => told.push([channel, other.has(channel)]));
+    other.subscribe(1, 'a');
+    other.subscribe(2, 'b');
+    expect([...other.keys()]).toEqual(['a', 'b']);
+    other.unsubscribe(1, 'a');
+    expect(told).toEqual([['a', true]]);
+    expect([...other.keys()]).toEqual(['b']);
+  });
+
   it('that is held is not vacant', () => {
     hub.hold('a');
     hub.hold('a');
@@ -263,6 +274,20 @@ describe('a channel of one', () => {
 });
 
 describe('memory', () => {
+  it.each(['subscribed', 'held'])('of the request head that a %s name is part of is not kept', (how) => {
+    const count = 1_000;
+    const bytes = Buffer.alloc(10_000, 'x');
+    const before = liveBytes();
+    for (let slot = 0; slot < count; slot++) {
+      bytes.write(`GET /plain?channel=notifications-${slot} HTTP/1.1`);
+      const name = bytes.toString('latin1').slice(19, 33 + String(slot).length);
+      if (how === 'held') hub.hold(name);
+      else hub.subscribe(slot, name);
+    }
+    expect([...hub.keys()][7]).toBe('notifications-7');
+    expect((liveBytes() - before) / count).toBeLessThan(1_000);
+  });
+
   it('of subscriptions is used again', () => {
     for (let round = 0; round < 20; round++) {
       for (let slot = 0; slot < 1000; slot++) hub.subscribe(slot, `channel ${slot % 10}`);

@@ -1,3 +1,5 @@
+import { ownString } from './own-string.ts';
+
 /** A channel that has several subscribers in this worker, is held, or has publications under way. */
 export interface HubChannel {
   readonly id: number;
@@ -59,7 +61,10 @@ export class Hub {
   #freeNode = 0;
   #subscriptionCount = 0;
 
-  /** `onVacant`: a channel has neither subscribers nor holds any more. `firstSubscriptions` is the table's column. */
+  /**
+   * `onVacant`: a channel has neither subscribers nor holds any more, and is about to be forgotten. `firstSubscriptions` is
+   * the table's column.
+   */
   constructor(firstSubscriptions: Int32Array, onVacant: (channel: string) => void) {
     this.#firstSubscriptions = firstSubscriptions;
     this.#onVacant = onVacant;
@@ -75,6 +80,11 @@ export class Hub {
 
   has(name: string): boolean {
     return this.#byName.has(name);
+  }
+
+  /** The names of all channels that have subscribers or holds. */
+  keys(): Iterable<string> {
+    return this.#byName.keys();
   }
 
   /** Whoever keeps it beyond the call must {@link pin} it. */
@@ -130,7 +140,7 @@ export class Hub {
     if (this.isSubscribed(slot, name)) return false;
     const node = this.#allocateNode();
     const known = this.#byName.get(name);
-    const id = known ?? this.#addLone(name);
+    const id = known ?? this.#addLone(ownString(name));
     const index = known === undefined ? 0 : this.#append(known);
     this.#setMember(id, index, slot, node);
     const at = node * NODE_FIELDS;
@@ -228,10 +238,11 @@ export class Hub {
   }
 
   #addEmpty(name: string): HubChannel {
-    return this.#makeObject(this.#addLone(name), name, 0);
+    const kept = ownString(name);
+    return this.#makeObject(this.#addLone(kept), kept, 0);
   }
 
-  /** The caller sets its member. */
+  /** The caller sets its member. The name is kept. */
   #addLone(name: string): number {
     const id = this.#freeChannels.pop() ?? this.#channels.length;
     if (id * CHANNEL_FIELDS === this.#lone.length) this.#lone = enlarged(this.#lone, this.#lone.length * 2);
@@ -346,10 +357,10 @@ export class Hub {
   }
 
   #vacate(id: number, name: string): void {
+    this.#onVacant(name);
     this.#byName.delete(name);
     this.#channels[id] = undefined;
     this.#freeChannels.push(id);
-    this.#onVacant(name);
   }
 }
 

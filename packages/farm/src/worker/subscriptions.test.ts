@@ -1,3 +1,4 @@
+import { eventually } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../app.ts';
 import type { Connection } from '../connection.ts';
@@ -51,6 +52,26 @@ describe('the channels of an acceptance', () => {
     expect(await harness.count('refused_handshakes')).toBe(0);
   });
 
+  it('that are on their way for another connection are waited for as well', async () => {
+    await start();
+    harness.silenceHub();
+    const waiting = [await harness.connect(), await harness.connect()];
+    for (const client of waiting) {
+      client.writeText(upgradeHead('/?channel=news'));
+      await eventually(() => harness.unheardCount === 1, { what: 'the channel is asked for once' });
+    }
+    // Whatever those clients were to get at once they would have by now.
+    await Promise.all((await Promise.all([harness.open(), harness.open()])).map((client) => client.close()));
+    expect(waiting.map(({ received }) => received.length)).toEqual([0, 0]);
+    harness.resumeHub();
+    for (const client of waiting) await client.readHead();
+    harness.publish('news', 'all');
+    for (const client of waiting) {
+      expect((await client.read(5)).toString('hex')).toBe(serverText('all'));
+      await client.close();
+    }
+  });
+
   it('named twice are one subscription', async () => {
     await start();
     const client = await harness.client('/?channel=news&channel=news');
@@ -88,6 +109,31 @@ describe('the channels of an acceptance', () => {
 });
 
 describe('subscribe()', () => {
+  it('waits for a channel that is on its way for another connection', async () => {
+    await start();
+    const clients = [await harness.client(), await harness.client()];
+    harness.silenceHub();
+    const outcomes: boolean[] = [];
+    const subscribed = opened.map(async (connection) => outcomes.push(await connection.subscribe('news')));
+    for (const client of clients) await client.roundTrip();
+    expect(outcomes).toEqual([]);
+    harness.resumeHub();
+    await Promise.all(subscribed);
+    expect(outcomes).toEqual([true, true]);
+    for (const client of clients) await client.close();
+  });
+
+  it('resolves to false when the connection has unsubscribed meanwhile', async () => {
+    await start();
+    const client = await harness.client();
+    harness.silenceHub();
+    const subscribed = opened[0]?.subscribe('news');
+    expect(opened[0]?.unsubscribe('news')).toBe(true);
+    harness.resumeHub();
+    expect(await subscribed).toBe(false);
+    await client.close();
+  });
+
   it('rejects when the broker does not confirm in time; the connection stays, without the channel', async () => {
     await start({ subscribeTimeoutMs: 100 });
     const client = await harness.client();

@@ -6,7 +6,8 @@ import type { Core } from './core.ts';
 
 /**
  * Channels of connections, between hub and broker: the broker is asked for a channel when the first local subscriber
- * wants it, and told when the last one has left.
+ * wants it, and told when the last one leaves. To the broker the hub's channels are those that are wanted, so it is told
+ * before the hub is.
  */
 export class Subscriptions {
   readonly #core: Core;
@@ -28,7 +29,7 @@ export class Subscriptions {
 
   /** Whether all of them arrive already, so that nobody has to wait. */
   areConfirmed(channels: readonly string[]): boolean {
-    return channels.every((channel) => this.#core.broker.isConfirmed(channel) && this.#core.hub.has(channel));
+    return channels.every((channel) => this.#core.broker.isConfirmed(channel));
   }
 
   /**
@@ -37,9 +38,13 @@ export class Subscriptions {
    */
   async hold(channels: readonly string[]): Promise<boolean> {
     const { hub, broker } = this.#core;
-    for (const channel of channels) hub.hold(channel);
+    const subscribed = channels.map((channel) => {
+      const outcome = broker.subscribe(channel);
+      hub.hold(channel);
+      return outcome;
+    });
     try {
-      const outcomes = await Promise.all(channels.map((channel) => broker.subscribe(channel)));
+      const outcomes = await Promise.all(subscribed);
       return outcomes.every((outcome) => outcome === 'confirmed');
     } catch (error) {
       this.unhold(channels);
@@ -64,10 +69,11 @@ export class Subscriptions {
       );
     }
     const generation = table.generation(slot);
+    const subscribed = broker.isConfirmed(channel) ? undefined : broker.subscribe(channel);
     const isNew = hub.subscribe(slot, channel);
-    if (broker.isConfirmed(channel)) return true;
+    if (subscribed === undefined) return true;
     try {
-      const outcome = await broker.subscribe(channel);
+      const outcome = await subscribed;
       if (!table.isCurrent(slot, generation)) return false;
       if (outcome === 'gap') this.markGap(slot);
       return hub.isSubscribed(slot, channel);

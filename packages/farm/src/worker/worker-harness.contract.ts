@@ -1,4 +1,4 @@
-import { MemoryBrokerHub } from '@roost/broker';
+import { MemoryBrokerHub, type BrokerLinkMessage, type HubPort } from '@roost/broker';
 import { DEADLINE_MS, eventually, RawClient, TestClient, within } from '@roost/testing';
 import { expect } from 'vitest';
 import type { App, WorkerContext } from '../app.ts';
@@ -104,6 +104,9 @@ export class WorkerHarness {
   readonly #worker: Worker;
   readonly #channel: Channel<WorkerMessage, MasterMessage>;
   readonly #listener: HandingListener;
+  readonly #hubPort: HubPort;
+  /** What the worker has said to the hub since {@link silenceHub}. */
+  #unheard: BrokerLinkMessage[] | undefined;
   readonly #asks = new Map<number, (answer: AskAnswer) => void>();
   /** What its clients trust. */
   readonly #tls: { readonly ca: Buffer } | undefined;
@@ -142,10 +145,13 @@ export class WorkerHarness {
       { Tls: TlsConnections },
     );
     theirs.open(this.#worker);
-    const port = this.hub.attach(0, (message) => this.#channel.send({ type: 'broker', message }) === 'sent');
+    this.#hubPort = this.hub.attach(
+      0,
+      (message) => this.#channel.send({ type: 'broker', message }) === 'sent',
+    );
     ours.open({
       channelOnMessage: (message) => {
-        if (message.type === 'broker') port.receive(message.message);
+        if (message.type === 'broker') this.#toHub(message.message);
         else if (message.type === 'log') this.logs.push(message);
         else if (message.type === 'answer') this.#asks.get(message.id)?.(message.answer);
         else this.said.push(message);
@@ -191,6 +197,21 @@ export class WorkerHarness {
     this.hub.publish(channel, Buffer.from(payload));
   }
 
+  /** The hub hears and answers nothing until {@link resumeHub}. */
+  silenceHub(): void {
+    this.#unheard ??= [];
+  }
+
+  resumeHub(): void {
+    for (const message of this.#unheard ?? []) this.#hubPort.receive(message);
+    this.#unheard = undefined;
+  }
+
+  /** Messages that the hub has not heard. */
+  get unheardCount(): number {
+    return this.#unheard?.length ?? 0;
+  }
+
   control(message: unknown): void {
     this.hub.control(Buffer.from(typeof message === 'string' ? message : JSON.stringify(message)));
   }
@@ -222,6 +243,11 @@ export class WorkerHarness {
   /** Sockets that the worker says it has finished with. */
   get released(): number {
     return this.said.reduce((total, message) => (message.type === 'released' ? message.total : total), 0);
+  }
+
+  #toHub(message: BrokerLinkMessage): void {
+    if (this.#unheard === undefined) this.#hubPort.receive(message);
+    else this.#unheard.push(message);
   }
 
   /** Ends the worker as the death of its master would. */

@@ -1,4 +1,4 @@
-import { MemoryBroker } from '@roost/broker';
+import { MemoryBroker, type Broker } from '@roost/broker';
 import type { RedisBroker } from '@roost/broker/redis';
 import type { App, WorkerContext } from '../app.ts';
 import { channelNameProblem } from '../channel-name.ts';
@@ -19,6 +19,7 @@ import { ConnectionTable } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { drainConnections } from './drain.ts';
 import { Heartbeat } from './heartbeat.ts';
+import { Hub } from './hub.ts';
 import { CloseCode } from '../close-codes.ts';
 import { MasterQueries } from './queries.ts';
 import { ReleaseNotes } from './release-notes.ts';
@@ -78,17 +79,19 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     const counters = new Counters();
     const log = new ChannelLog(channel, counters);
     const table = new ConnectionTable(rows);
+    const hub = new Hub(table.firstSubscriptions, (name) => broker.unsubscribe(name));
     const handlers = new BrokerEvents(
       () => core,
       () => this.#report(),
     );
-    const broker =
+    const broker: Broker =
       Redis === undefined
-        ? makeMemoryBroker(config, channel, handlers)
+        ? makeMemoryBroker(config, channel, handlers, hub)
         : new Redis({
             url: config.redisUrl ?? '',
             prefix: config.redisPrefix,
             handlers,
+            wanted: hub,
             subscribeTimeoutMs: config.subscribeTimeoutMs,
           });
     this.#memoryBroker = broker instanceof MemoryBroker ? broker : undefined;
@@ -98,7 +101,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     const addresses = new AddressCounts(config, channel);
     const noteReleased = (): void => released.note();
     const core: Core = assemble(
-      { config, log, counters, table, addresses, broker, poller, noteReleased },
+      { config, log, counters, table, addresses, hub, broker, poller, noteReleased },
       tls === null || Tls === undefined ? undefined : (parts) => new Tls(parts, tls, poisonSlab),
     );
     this.#core = core;
@@ -250,9 +253,11 @@ function makeMemoryBroker(
   config: FarmConfig,
   channel: Channel<MasterMessage, WorkerMessage>,
   handlers: BrokerEvents,
+  wanted: Hub,
 ): MemoryBroker {
   return new MemoryBroker({
     handlers,
+    wanted,
     link: { send: (message) => channel.send({ type: 'broker', message }) === 'sent' },
     subscribeTimeoutMs: config.subscribeTimeoutMs,
   });
