@@ -1,3 +1,4 @@
+import { NameIndex } from './name-index.ts';
 import { ownString } from './own-string.ts';
 
 /** A channel that has several subscribers in this worker, is held, or has publications under way. */
@@ -49,7 +50,7 @@ const NODE_FIELDS = 3;
 export class Hub {
   readonly #onVacant: (channel: string) => void;
   readonly #firstSubscriptions: Int32Array;
-  readonly #byName = new Map<string, number>();
+  readonly #ids = new NameIndex((id) => this.#nameOf(id));
   readonly #channels: (HubChannel | string | undefined)[] = [];
   readonly #freeChannels: number[] = [];
   #lone = new Int32Array(INITIAL_CHANNELS * CHANNEL_FIELDS);
@@ -75,31 +76,32 @@ export class Hub {
   }
 
   get channelCount(): number {
-    return this.#byName.size;
+    return this.#ids.size;
   }
 
   has(name: string): boolean {
-    return this.#byName.has(name);
+    return this.#ids.get(name) !== -1;
   }
 
   /** The names of all channels that have subscribers or holds. */
-  keys(): Iterable<string> {
-    return this.#byName.keys();
+  *keys(): IterableIterator<string> {
+    for (const channel of this.#channels) {
+      if (channel !== undefined) yield typeof channel === 'string' ? channel : channel.name;
+    }
   }
 
   /** Whoever keeps it beyond the call must {@link pin} it. */
   get(name: string): HubChannel | undefined {
-    const id = this.#byName.get(name);
-    return id === undefined ? undefined : this.#objectOf(id);
+    const id = this.#ids.get(name);
+    return id === -1 ? undefined : this.#objectOf(id);
   }
 
   /** Each channel that has subscribers, and how many. */
   *subscriberCounts(): IterableIterator<[name: string, count: number]> {
-    for (const [name, id] of this.#byName) {
-      const channel = this.#channels[id];
+    for (const channel of this.#channels) {
       if (channel === undefined) continue;
-      const count = typeof channel === 'string' ? 1 : channel.length - channel.holes;
-      if (count > 0) yield [name, count];
+      if (typeof channel === 'string') yield [channel, 1];
+      else if (channel.length > channel.holes) yield [channel.name, channel.length - channel.holes];
     }
   }
 
@@ -122,14 +124,13 @@ export class Hub {
 
   /** Keeps a channel alive without a subscriber. */
   hold(name: string): void {
-    const id = this.#byName.get(name);
-    const channel = id === undefined ? this.#addEmpty(name) : this.#objectOf(id);
+    const id = this.#ids.get(name);
+    const channel = id === -1 ? this.#addEmpty(name) : this.#objectOf(id);
     if (channel !== undefined) channel.holds++;
   }
 
   unhold(name: string): void {
-    const id = this.#byName.get(name);
-    const channel = id === undefined ? undefined : this.#channels[id];
+    const channel = this.#channels[this.#ids.get(name)];
     if (channel === undefined || typeof channel === 'string' || channel.holds === 0) return;
     channel.holds--;
     this.#settle(channel);
@@ -139,9 +140,9 @@ export class Hub {
   subscribe(slot: number, name: string): boolean {
     if (this.isSubscribed(slot, name)) return false;
     const node = this.#allocateNode();
-    const known = this.#byName.get(name);
-    const id = known ?? this.#addLone(ownString(name));
-    const index = known === undefined ? 0 : this.#append(known);
+    const known = this.#ids.get(name);
+    const id = known === -1 ? this.#addLone(ownString(name)) : known;
+    const index = known === -1 ? 0 : this.#append(known);
     this.#setMember(id, index, slot, node);
     const at = node * NODE_FIELDS;
     this.#nodes[at] = id;
@@ -154,8 +155,8 @@ export class Hub {
 
   /** False when the connection was not subscribed. */
   unsubscribe(slot: number, name: string): boolean {
-    const id = this.#byName.get(name);
-    if (id === undefined) return false;
+    const id = this.#ids.get(name);
+    if (id === -1) return false;
     let previous = -1;
     for (let node = this.#first(slot); node !== -1; node = this.#nextOf(node)) {
       if (this.#nodes[node * NODE_FIELDS] === id) {
@@ -181,8 +182,8 @@ export class Hub {
   }
 
   isSubscribed(slot: number, name: string): boolean {
-    const id = this.#byName.get(name);
-    if (id === undefined) return false;
+    const id = this.#ids.get(name);
+    if (id === -1) return false;
     for (let node = this.#first(slot); node !== -1; node = this.#nextOf(node)) {
       if (this.#nodes[node * NODE_FIELDS] === id) return true;
     }
@@ -192,8 +193,7 @@ export class Hub {
   subscriptionsOf(slot: number): string[] {
     const names: string[] = [];
     for (let node = this.#first(slot); node !== -1; node = this.#nextOf(node)) {
-      const channel = this.#channels[this.#nodes[node * NODE_FIELDS] ?? -1];
-      if (channel !== undefined) names.push(typeof channel === 'string' ? channel : channel.name);
+      names.push(this.#nameOf(this.#nodes[node * NODE_FIELDS] ?? -1));
     }
     return names.toReversed();
   }
@@ -224,6 +224,11 @@ export class Hub {
     return (this.#nodes[node * NODE_FIELDS + 2] ?? 0) - 1;
   }
 
+  #nameOf(id: number): string {
+    const channel = this.#channels[id];
+    return typeof channel === 'object' ? channel.name : (channel ?? '');
+  }
+
   /** The object of a channel, made when it is lone. */
   #objectOf(id: number): HubChannel | undefined {
     const channel = this.#channels[id];
@@ -247,7 +252,7 @@ export class Hub {
     const id = this.#freeChannels.pop() ?? this.#channels.length;
     if (id * CHANNEL_FIELDS === this.#lone.length) this.#lone = enlarged(this.#lone, this.#lone.length * 2);
     this.#channels[id] = name;
-    this.#byName.set(name, id);
+    this.#ids.add(name, id);
     return id;
   }
 
@@ -358,7 +363,7 @@ export class Hub {
 
   #vacate(id: number, name: string): void {
     this.#onVacant(name);
-    this.#byName.delete(name);
+    this.#ids.remove(name, id);
     this.#channels[id] = undefined;
     this.#freeChannels.push(id);
   }
