@@ -138,9 +138,9 @@ export class Hub {
 
   /** False when the connection is subscribed already. */
   subscribe(slot: number, name: string): boolean {
-    if (this.isSubscribed(slot, name)) return false;
-    const node = this.#allocateNode();
     const known = this.#ids.get(name);
+    if (known !== -1 && this.#isMember(slot, known)) return false;
+    const node = this.#allocateNode();
     const id = known === -1 ? this.#addLone(ownString(name)) : known;
     const index = known === -1 ? 0 : this.#append(known);
     this.#setMember(id, index, slot, node);
@@ -183,11 +183,7 @@ export class Hub {
 
   isSubscribed(slot: number, name: string): boolean {
     const id = this.#ids.get(name);
-    if (id === -1) return false;
-    for (let node = this.#first(slot); node !== -1; node = this.#nextOf(node)) {
-      if (this.#nodes[node * NODE_FIELDS] === id) return true;
-    }
-    return false;
+    return id !== -1 && this.#isMember(slot, id);
   }
 
   subscriptionsOf(slot: number): string[] {
@@ -222,6 +218,13 @@ export class Hub {
 
   #nextOf(node: number): number {
     return (this.#nodes[node * NODE_FIELDS + 2] ?? 0) - 1;
+  }
+
+  #isMember(slot: number, id: number): boolean {
+    for (let node = this.#first(slot); node !== -1; node = this.#nextOf(node)) {
+      if (this.#nodes[node * NODE_FIELDS] === id) return true;
+    }
+    return false;
   }
 
   #nameOf(id: number): string {

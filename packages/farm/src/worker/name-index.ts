@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto';
+
 /** A power of two. */
 const INITIAL_CELLS = 64;
 /** Of the cells, before there are twice as many. */
@@ -19,7 +21,7 @@ export class NameIndex {
   #cells = new Int32Array(INITIAL_CELLS);
   #size = 0;
 
-  constructor(nameOf: (id: number) => string, secret = Math.floor(Math.random() * 0x1_0000_0000)) {
+  constructor(nameOf: (id: number) => string, secret = randomInt(0x7fff_ffff)) {
     this.#nameOf = nameOf;
     this.#secret = secret;
   }
