@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { nowMicros } from './clients/crowd.mjs';
 import { API_KEY, askApi } from './lib/api.mjs';
 import { ChildProgram, killProgramsOnInterrupt } from './lib/child-program.mjs';
-import { describeMachine, findWarnings, waitForConntrack } from './lib/machine.mjs';
+import { describeMachine, findWarnings, printFacts, waitForConntrack } from './lib/machine.mjs';
 import { memoryOf } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 import { summarise } from './lib/statistics.mjs';
@@ -50,11 +50,7 @@ if (unknown !== undefined) throw new RangeError(`--only knows close, drop, busy;
 
 killProgramsOnInterrupt();
 
-console.log(
-  Object.entries(describeMachine())
-    .map(([name, value]) => `${name}: ${String(value)}`)
-    .join(', '),
-);
+printFacts(describeMachine());
 for (const warning of findWarnings(connections)) console.log(`warning: ${warning}`);
 
 const verdicts = [];

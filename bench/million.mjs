@@ -7,6 +7,7 @@ import { killRunningPrograms } from './lib/child-program.mjs';
 import {
   describeMachine,
   findWarnings,
+  printFacts,
   readConntrackLeft,
   readDescriptorLimit,
   readFilesLeft,
@@ -51,11 +52,7 @@ const timeoutMinutes = parseCount(
 );
 
 const machine = describeMachine();
-console.log(
-  Object.entries(machine)
-    .map(([name, value]) => `${name}: ${String(value)}`)
-    .join(', '),
-);
+printFacts(machine);
 await checkHost();
 
 const startedAt = performance.now();

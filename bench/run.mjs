@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { killProgramsOnInterrupt, killRunningPrograms } from './lib/child-program.mjs';
-import { describeMachine, findWarnings, waitForConntrack } from './lib/machine.mjs';
+import { describeMachine, findWarnings, printFacts, waitForConntrack } from './lib/machine.mjs';
 import { fetchPeer, isFetched, peerVersions } from './lib/peers.mjs';
 import { SERVER_NAMES } from './lib/servers.mjs';
 import { judge, summarise } from './lib/statistics.mjs';
@@ -47,13 +47,8 @@ const servers = chooseServers();
 
 const machine = describeMachine();
 const versions = peerVersions();
-for (const facts of [machine, versions]) {
-  console.log(
-    Object.entries(facts)
-      .map(([name, value]) => `${name}: ${String(value)}`)
-      .join(', '),
-  );
-}
+printFacts(machine);
+printFacts(versions);
 for (const warning of findWarnings(settings.connections)) console.log(`warning: ${warning}`);
 
 killProgramsOnInterrupt();

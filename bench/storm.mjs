@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { killProgramsOnInterrupt } from './lib/child-program.mjs';
 import { startLoad } from './lib/load.mjs';
-import { describeMachine, findWarnings, waitForConntrack } from './lib/machine.mjs';
+import { describeMachine, findWarnings, printFacts, waitForConntrack } from './lib/machine.mjs';
 import { cpuMs, waitUntilQuiet } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 
@@ -29,11 +29,7 @@ if (!Number.isInteger(connections) || connections < 100 || connections > 32_000)
   throw new RangeError('--connections must be an integer from 100 to 32000: two workers hold them');
 
 const machine = describeMachine();
-console.log(
-  Object.entries(machine)
-    .map(([name, value]) => `${name}: ${String(value)}`)
-    .join(', '),
-);
+printFacts(machine);
 const warnings = findWarnings(connections);
 for (const warning of warnings) console.log(`warning: ${warning}`);
 const isQuiet = warnings.length === 0;

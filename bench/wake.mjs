@@ -2,7 +2,7 @@ import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { killProgramsOnInterrupt } from './lib/child-program.mjs';
-import { describeMachine, findWarnings } from './lib/machine.mjs';
+import { describeMachine, findWarnings, printFacts } from './lib/machine.mjs';
 import { memoryOf } from './lib/processes.mjs';
 import { startRawClients } from './lib/raw-clients.mjs';
 import { startServer } from './lib/servers.mjs';
@@ -28,11 +28,7 @@ const waves = Number(values.waves);
 
 killProgramsOnInterrupt();
 
-console.log(
-  Object.entries(describeMachine())
-    .map(([name, value]) => `${name}: ${String(value)}`)
-    .join(', '),
-);
+printFacts(describeMachine());
 for (const warning of findWarnings(connections)) console.log(`warning: ${warning}`);
 
 const server = await startServer('Roost', {

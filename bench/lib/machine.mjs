@@ -25,6 +25,15 @@ export function describeMachine() {
   };
 }
 
+/** Prints facts, by name, as one line. */
+export function printFacts(facts) {
+  console.log(
+    Object.entries(facts)
+      .map(([name, value]) => `${name}: ${String(value)}`)
+      .join(', '),
+  );
+}
+
 /** What would spoil the figures, one sentence each; nothing is changed. */
 export function findWarnings(connections) {
   const warnings = [];

@@ -1,6 +1,7 @@
 import { CHARTS, describeInWords } from './charts.mjs';
 import { findFigure, formatNumber, formatValue } from './figures.mjs';
 import { describeOrigin, serversOf } from './origin.mjs';
+import { alignRows } from './table.mjs';
 
 /** Between these lines of the README stands what is made here. */
 const BEGIN = '<!-- figures: made by npm run bench:charts -->';
@@ -42,20 +43,7 @@ function formatFigures(rows) {
     if (figure === undefined) return [];
     return [[figure.title, ...servers.map((name) => formatCell(figure, figure.servers[name]))]];
   });
-  const cells = [['', ...servers], ...lines];
-  const widths = cells[0].map((_, column) => Math.max(3, ...cells.map((line) => line[column].length)));
-  const [header, ...body] = cells.map((line) => joinCells(line, widths));
-  const rule = joinCells(
-    ['-'.repeat(widths[0]), ...widths.slice(1).map((n) => `${'-'.repeat(n - 1)}:`)],
-    widths,
-  );
-  return [header, rule, ...body].join('\n');
-}
-
-/** Words to the left, numbers to the right, as oxfmt wants it. */
-function joinCells(cells, widths) {
-  const padded = cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])));
-  return `| ${padded.join(' | ')} |`;
+  return alignRows(['', ...servers], lines, 1);
 }
 
 function formatCell(figure, summary) {

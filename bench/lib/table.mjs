@@ -1,3 +1,6 @@
+/** Characters of a rule; fewer are none in some readers of markdown. */
+const MIN_RULE = 3;
+
 /** The lines of `judge` as a markdown table. */
 export function formatTable(lines) {
   const rows = lines.map(({ figure, roost, peerName, peer, ratio, target, passes }) => [
@@ -12,13 +15,18 @@ export function formatTable(lines) {
   return alignRows(['figure', 'unit', 'Roost', 'peer', 'Roost / peer', 'target', 'result'], rows);
 }
 
-/** A markdown table of strings. */
-export function alignRows(header, rows) {
+/** A markdown table of strings, as oxfmt wants it. Columns from `firstNumber` on are numbers and stand to the right. */
+export function alignRows(header, rows, firstNumber = header.length) {
   const widths = header.map((title, column) =>
-    Math.max(...[header, ...rows].map((row) => row[column].length)),
+    Math.max(MIN_RULE, ...[header, ...rows].map((row) => row[column].length)),
   );
-  const format = (cells) => `| ${cells.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
-  return [format(header), format(widths.map((width) => '-'.repeat(width))), ...rows.map(format)].join('\n');
+  const align = (cell, column) =>
+    column < firstNumber ? cell.padEnd(widths[column]) : cell.padStart(widths[column]);
+  const format = (cells) => `| ${cells.map(align).join(' | ')} |`;
+  const rule = widths.map((width, column) =>
+    column < firstNumber ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`,
+  );
+  return [format(header), format(rule), ...rows.map(format)].join('\n');
 }
 
 /** Median, with the least and the most. */
