@@ -225,8 +225,11 @@ export class Clients implements TransportEvents {
   #message(slot: number, bytes: Buffer, start: number, length: number): void {
     const state = this.table.states[slot];
     if (state === ClientState.open) this.#events.message(slot, bytes, start, length);
-    else if (state === ClientState.greeting && this.#awaits !== null)
-      if (startsWith(bytes, start, length, this.#awaits)) this.#open(slot);
+    else if (state === ClientState.greeting && this.#isAwaited(bytes, start, length)) this.#open(slot);
+  }
+
+  #isAwaited(bytes: Buffer, start: number, length: number): boolean {
+    return this.#awaits !== null && startsWith(bytes, start, length, this.#awaits);
   }
 
   #beginClose(slot: number, code: string | null, payload: Uint8Array): void {

@@ -1,5 +1,5 @@
-// The calling thread and its process: sched_setaffinity(2), prctl(2), malloc_trim(3), madvise(2). Touches no descriptor; what the
-// first two set outlives the environment, and they answer 0 or -errno.
+// The calling thread and its process: sched_setaffinity(2), prctl(2), malloc_trim(3), madvise(2). Touches no descriptor;
+// what the first two set outlives the environment, and they answer 0 or -errno.
 #include "check.h"
 
 #include <sched.h>
@@ -13,7 +13,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 
 namespace roost {
 namespace {

@@ -343,7 +343,8 @@ export function trimMemory(): boolean {
 /**
  * Takes the pages of programs and libraries out of this process (madvise(2), MADV_DONTNEED): those of files whose mappings
  * are read-only and unchanged. Most of what Node maps only its start needs. The kernel keeps them in its page cache as
- * long as it has the memory; touching one again costs a minor fault. Answers how many kilobytes, or -errno. Takes 1 to 3 ms.
+ * long as it has the memory; touching one again costs a minor fault. Answers how many kilobytes, or -errno. Takes 3 to 10 ms,
+ * most of it to read smaps (proc(5)).
  */
 export function releaseFilePages(): number {
   return native().releaseFilePages();
