@@ -45,6 +45,7 @@ describe('a limit', () => {
     const room = {
       maxInboundBytesPerWorker: LIMITS.maxInboundBytesPerWorker.max,
       maxOutboundBytesPerWorker: LIMITS.maxOutboundBytesPerWorker.max,
+      tcpUserTimeoutMs: 0,
     };
     expect(fallback).toBeGreaterThanOrEqual(min);
     expect(fallback).toBeLessThanOrEqual(max);
@@ -91,6 +92,17 @@ describe('room for outbound queues', () => {
     expect(resolve({ ...options, maxOutboundBytesPerWorker: 4_000_000 })).toMatchObject({
       maxOutboundBytes: 2_000_000,
     });
+  });
+});
+
+describe('the patience of the kernel', () => {
+  it('outlasts all keepalive probes, so that one that is lost ends nobody', () => {
+    expect(() => resolve({ tcpKeepAliveSeconds: 60 })).toThrow(
+      'tcpUserTimeoutMs must be 0, or at least 90000 with tcpKeepAliveSeconds 60: else the kernel ends a connection when one keepalive probe is lost, got 30000.',
+    );
+    for (const tcpUserTimeoutMs of [0, 90_000]) {
+      expect(resolve({ tcpKeepAliveSeconds: 60, tcpUserTimeoutMs })).toMatchObject({ tcpUserTimeoutMs });
+    }
   });
 });
 

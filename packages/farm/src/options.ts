@@ -8,6 +8,9 @@ import { isAddressRange, MAX_TRUSTED_PROXIES } from './trusted-proxies.ts';
 /** Twice as many channel names as the embedded broker puts into one message. */
 const NAMES_BUFFERED = 256;
 
+/** Three keepalive probes, one every 10 seconds: see ListenOptions of the poller. */
+const KEEP_ALIVE_PROBES_SECONDS = 30;
+
 /** What a slow consumer gets when its outbound queue is full: `close` ends it (4000), `drop` skips the message. */
 export type SlowConsumerPolicy = 'close' | 'drop';
 
@@ -108,6 +111,12 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
   if (maxChannelBufferBytes < maxChannelBytes * NAMES_BUFFERED) {
     const allowed = `at least ${NAMES_BUFFERED} times maxChannelBytes (${maxChannelBytes}), for workers name many at once`;
     throw optionError('maxChannelBufferBytes', maxChannelBufferBytes, allowed);
+  }
+  const { tcpKeepAliveSeconds = 0, tcpUserTimeoutMs = 0 } = limits;
+  const probedMs = (tcpKeepAliveSeconds + KEEP_ALIVE_PROBES_SECONDS) * 1000;
+  if (tcpKeepAliveSeconds > 0 && tcpUserTimeoutMs > 0 && tcpUserTimeoutMs < probedMs) {
+    const allowed = `0, or at least ${probedMs} with tcpKeepAliveSeconds ${tcpKeepAliveSeconds}: else the kernel ends a connection when one keepalive probe is lost`;
+    throw optionError('tcpUserTimeoutMs', tcpUserTimeoutMs, allowed);
   }
   const workers = options.workers ?? defaultWorkers;
   if (!Number.isInteger(workers) || workers < 1 || workers > 1024) {

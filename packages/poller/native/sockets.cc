@@ -20,7 +20,7 @@ namespace {
 
 // As ADDRESS_BYTES in src/constants.ts.
 constexpr size_t kAddressBytes = 18;
-// Once keepalive probes have begun. With TCP_USER_TIMEOUT set, that decides when to give up (tcp(7)).
+// Once keepalive probes have begun. With TCP_USER_TIMEOUT set, that decides when to give up, not the count (tcp(7)).
 constexpr int kKeepAliveProbeSeconds = 10;
 constexpr int kKeepAliveProbes = 3;
 

@@ -183,7 +183,11 @@ export interface ListenOptions {
   readonly port: number;
   /** Length of the kernel's accept queue, which somaxconn cuts. Default 4,096. */
   readonly backlog?: number;
-  /** Seconds of silence before TCP keepalive probes, then one every 10 seconds; 0 turns them off. Default 60. */
+  /**
+   * Seconds of silence before TCP keepalive probes, three of them, 10 seconds apart; 0 turns them off. Default 0. With a
+   * {@link userTimeoutMs} of less than all of that the kernel ends a connection when a single probe is lost
+   * (tcp_keepalive_timer() in Linux's net/ipv4/tcp_timer.c).
+   */
   readonly keepAliveSeconds?: number;
   /** TCP_USER_TIMEOUT: milliseconds that sent bytes may stay unacknowledged. 0 leaves the system's. Default 30,000. */
   readonly userTimeoutMs?: number;
@@ -209,7 +213,7 @@ export function listen(options: ListenOptions): number {
     options.host,
     options.port,
     options.backlog ?? 4096,
-    options.keepAliveSeconds ?? 60,
+    options.keepAliveSeconds ?? 0,
     options.userTimeoutMs ?? 30_000,
     options.notSentLowatBytes ?? 16 * 1024,
     options.sendBufferBytes ?? 0,

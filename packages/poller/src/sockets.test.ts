@@ -109,26 +109,38 @@ describe('listen', () => {
     closeDescriptor(listener);
   });
 
-  it('gives accepted sockets its keepalive', async () => {
-    const listener = listen({ host: '127.0.0.1', port: 0, keepAliveSeconds: 1000 });
+  /** The pending timer of an accepted socket that is idle, and its seconds: '02' is keepalive, '00' none (proc_net_tcp). */
+  async function timerOf(
+    options: { keepAliveSeconds?: number } = {},
+  ): Promise<[kind: string, seconds: number]> {
+    const listener = listen({ host: '127.0.0.1', port: 0, ...options });
     descriptors.push(listener);
     const { port } = localAddress(listener);
     const client = net.connect(port, '127.0.0.1');
     await once(client, 'connect');
     const fds = new Int32Array(1);
     accept(listener, fds, new Uint8Array(ADDRESS_BYTES));
-    // Columns 2 and 3 are the local and the remote port, 6 the pending timer: 02 is keepalive (proc_net_tcp).
+    // Columns 2 and 3 are the local and the remote port, 6 the timer.
     const line = readFileSync('/proc/net/tcp', 'utf8')
       .split('\n')
       .map((text) => text.trim().split(/\s+/))
       .find(
         ([, local, remote]) => local?.endsWith(hex(port)) && remote?.endsWith(hex(client.localPort ?? 0)),
       );
-    const [timer, ticks] = line!.at(5)!.split(':');
-    expect(timer).toBe('02');
-    expect(parseInt(ticks ?? '', 16) / 100).toBeGreaterThan(900);
+    const [kind = '', ticks = ''] = line!.at(5)!.split(':');
     terminateDescriptor(fds.at(0)!);
     client.destroy();
+    return [kind, parseInt(ticks, 16) / 100];
+  }
+
+  it('gives accepted sockets its keepalive', async () => {
+    const [kind, seconds] = await timerOf({ keepAliveSeconds: 1000 });
+    expect(kind).toBe('02');
+    expect(seconds).toBeGreaterThan(900);
+  });
+
+  it('has no keepalive by default: an idle connection costs the kernel no timer', async () => {
+    expect(await timerOf()).toEqual(['00', 0]);
   });
 
   it('keeps silent connections in the kernel with deferAcceptSeconds', async () => {

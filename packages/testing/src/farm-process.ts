@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Changes } from './changes.ts';
 import { TestingError } from './errors.ts';
@@ -36,6 +37,8 @@ export interface StartServerOptions {
   readonly program?: string;
   /** Most open files of each of its processes, soft and hard (`ulimit -n`). Default: the limit of this process. */
   readonly maxOpenFiles?: number;
+  /** All of its processes may use the first CPU of this process only (`taskset -c`). Default false. */
+  readonly onOneCpu?: boolean;
   /** Until "farm ready", and for each wait, in ms. Default 10,000. */
   readonly deadlineMs?: number;
 }
@@ -56,6 +59,7 @@ export async function startServer(
     // exec: what is started must be the server itself, with the pid that signals are sent to.
     command.unshift('/bin/sh', '-c', `ulimit -n ${options.maxOpenFiles} && exec "$0" "$@"`);
   }
+  if (options.onOneCpu === true) command.unshift('taskset', '-c', firstCpu());
   const [file = '', ...words] = command;
   const child = spawnGroup(file, words, {
     cwd: options.cwd,
@@ -69,6 +73,12 @@ export async function startServer(
     await farm.stop();
     throw error;
   }
+}
+
+/** The first CPU that this process may use. (proc(5), Cpus_allowed_list.) */
+function firstCpu(): string {
+  const status = readFileSync('/proc/self/status', 'latin1');
+  return /^Cpus_allowed_list:\s*(\d+)/m.exec(status)?.[1] ?? '0';
 }
 
 /** A running server and its whole process tree. Made by {@link startServer}. */
