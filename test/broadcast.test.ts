@@ -122,6 +122,42 @@ describe('a publication of a plain Redis client', () => {
   });
 });
 
+describe('workers that share a CPU', () => {
+  it('broadcast to a large channel in turns, and every subscriber has each publication once, in order', async () => {
+    const farm = await startFarm([], { onOneCpu: true });
+    // A channel is large with a thousand on one worker; placement is even to 1 in 64.
+    const clients = await connectMany(farm, '/plain?channel=all', 2200);
+    const small = await connect(farm, '/plain?channel=few');
+    for (const data of ['1', '2', '3']) await call(farm, 'publish', { channel: 'all', data });
+    await call(farm, 'publish', { channel: 'few', data: 'me' });
+    expect((await small.nextMessage()).text).toBe('me');
+    for (const client of clients) {
+      for (const text of ['1', '2', '3']) expect((await client.nextMessage()).text).toBe(text);
+    }
+    expect(clients.every(({ messageCount }) => messageCount === 3)).toBe(true);
+    const { workers } = await info(farm);
+    expect(new Set(workers.map(({ cpu }) => cpu)).size).toBe(1);
+    expect(await counter(farm, 'broadcast_turns')).toBeGreaterThanOrEqual(2);
+  });
+
+  it('that die while they have the turn, or wait for it, hold up nobody', async () => {
+    const farm = await startFarm(['--broadcast-turn-ms', '10000'], { onOneCpu: true });
+    const clients = await connectMany(farm, '/plain?channel=all', 2200);
+    const [first] = (await info(farm)).workers;
+    const data = '.'.repeat(5000);
+    await call(farm, 'publish', { channel: 'all', data });
+    process.kill(first!.pid, 'SIGKILL');
+    await eventually(async () => expect(await counter(farm, 'worker_restarts')).toBe(1));
+    const open = (): TestClient[] => clients.filter(({ isClosed }) => !isClosed);
+    await eventually(async () => expect((await info(farm)).num_clients).toBe(open().length));
+    const left = open();
+    expect(left.length).toBeGreaterThan(1000);
+    for (const client of left) expect((await client.nextMessage()).text).toBe(data);
+    await call(farm, 'publish', { channel: 'all', data: 'next' });
+    for (const client of left) expect((await client.nextMessage()).text).toBe('next');
+  });
+});
+
 describe('the HTTP API', () => {
   let redis: RedisFixture;
   let farms: FarmProcess[];

@@ -104,6 +104,10 @@ export const COUNTERS = {
   publications: 'Publications received from the broker for channels with subscribers here.',
   deliveries: 'Frames of publications handed to the kernel or to outbound queues.',
   publications_dropped: 'Publications dropped because maxBroadcastQueueBytes were waiting.',
+  broadcast_turns:
+    'Times a worker waited for its turn to broadcast to a large channel because others share its CPU.',
+  broadcast_turns_expired:
+    'Such turns that ended after twice broadcastTurnMs because the worker had not said that its was over.',
   publish_errors: 'Publishes that the broker refused or lost.',
   broker_gaps: 'Times publications may have been missed because the broker was away.',
   connections_with_gap: 'Connections that were open, or opened, during such a time.',

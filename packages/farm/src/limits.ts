@@ -83,11 +83,11 @@ export const LIMITS = {
     doc: "Length of the kernel's accept queue (cut by net.core.somaxconn). Clients beyond it retry their SYN.",
   },
   tcpKeepAliveSeconds: {
-    default: 60,
+    default: 0,
     min: 0,
     max: 32_767,
     unit: 's',
-    doc: 'Silence after which the kernel probes a connection (TCP keepalive). 0: never.',
+    doc: 'Silence after which the kernel probes a connection (TCP keepalive), three times, 10 s apart. Heartbeats do the same and tell the application, so this is for farms that have next to none. tcpUserTimeoutMs must be 0 or longer than all of it, or one lost probe would end the connection. 0: never.',
   },
   tcpUserTimeoutMs: {
     default: 30_000,
@@ -270,6 +270,13 @@ export const LIMITS = {
     max: 1000,
     unit: 'ms',
     doc: 'Time that fan-out may take before the event loop turns. Longer: more throughput, later echoes.',
+  },
+  broadcastTurnMs: {
+    default: 250,
+    min: 0,
+    max: 10_000,
+    unit: 'ms',
+    doc: 'Where several workers share a CPU, one of them at a time broadcasts to channels with 1,000 or more subscribers on it, until it is done or for so long. 0: all at once.',
   },
   closeTimeoutMs: {
     default: 10_000,

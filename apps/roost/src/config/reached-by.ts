@@ -139,6 +139,10 @@ export const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
     `${FARM}/worker/fan-out.test.ts`,
     'does not reach who left between two of them, and reaches each of the others once',
   ),
+  broadcastTurnMs: spec(
+    `${FARM}/worker/fan-out.test.ts`,
+    'asks again after broadcastTurnMs, and sends nothing twice when it goes on',
+  ),
   closeTimeoutMs: spec(
     `${FARM}/worker/awake-connections.test.ts`,
     'that is closed by the server and does not answer ends after closeTimeoutMs',

@@ -24,7 +24,11 @@ export type MasterMessage =
       readonly config: FarmConfig;
       /** Null when the port does not speak TLS. */
       readonly tls: TlsCredentials | null;
+      /** Others have the same CPU: it asks before it broadcasts to a large channel. */
+      readonly sharesCpu: boolean;
     }
+  /** It may broadcast to large channels now. */
+  | { readonly type: 'turn' }
   /** New connections are served with these. */
   | { readonly type: 'tls'; readonly credentials: TlsCredentials }
   | { readonly type: 'readiness'; readonly readiness: Readiness }
@@ -63,6 +67,8 @@ export type WorkerMessage =
     }
   | { readonly type: 'answer'; readonly id: number; readonly answer: AskAnswer }
   | { readonly type: 'broker'; readonly message: BrokerLinkMessage }
+  /** It wants a turn to broadcast to large channels, and if it has one, that is over; or it needs none any more. */
+  | { readonly type: 'turn'; readonly isWanted: boolean }
   | { readonly type: 'drained'; readonly closed: number };
 
 /** The master's answer to a worker's query. */

@@ -6,7 +6,7 @@ import { Rate } from '../rate.ts';
 import { TrustedProxies } from '../trusted-proxies.ts';
 import type { AcceptorHooks } from './acceptor.ts';
 import { AddressLimits } from './address-limits.ts';
-import { HandOff, type AcceptedSocket } from './hand-off.ts';
+import { HandOff, isLimited, type AcceptedSocket } from './hand-off.ts';
 import { fewestLimited } from './placement.ts';
 import { Placer } from './placer.ts';
 import type { SupervisedWorker } from './supervised-worker.ts';
@@ -133,7 +133,7 @@ export class Entrance implements AcceptorHooks {
   takeBack(worker: EntranceWorker, sockets: readonly AcceptedSocket[]): void {
     for (const socket of sockets) {
       if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.returned(worker.index, socket.address, 0);
-      if ((socket.flags & FLAG_LIMITED) === 0) this.#waiting.push(socket);
+      if (!isLimited(socket)) this.#waiting.push(socket);
       else this.#reset(socket.fd);
     }
     if (this.#isStopped) this.stop();

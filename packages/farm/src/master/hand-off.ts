@@ -6,7 +6,7 @@ import {
   sendDescriptors,
   terminateDescriptor,
 } from '@roost/poller';
-import { ACKNOWLEDGEMENT_BYTES, HandOffRecord, MAX_BATCH } from '../channel/hand-off-record.ts';
+import { ACKNOWLEDGEMENT_BYTES, FLAG_LIMITED, HandOffRecord, MAX_BATCH } from '../channel/hand-off-record.ts';
 
 /** A socket on its way to a worker, owned by the master until that worker has acknowledged it. */
 export interface AcceptedSocket {
@@ -15,6 +15,11 @@ export interface AcceptedSocket {
   /** Peer address and port, ADDRESS_BYTES. */
   readonly address: Uint8Array;
   readonly flags: number;
+}
+
+/** Over a limit of its address: the worker is only to say so. */
+export function isLimited({ flags }: AcceptedSocket): boolean {
+  return (flags & FLAG_LIMITED) !== 0;
 }
 
 interface Batch {

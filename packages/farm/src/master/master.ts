@@ -10,6 +10,7 @@ import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
 import type { TlsOptions } from '../tls-options.ts';
 import { Acceptor } from './acceptor.ts';
+import { CpuTurns } from './cpu-turns.ts';
 import { Entrance } from './entrance.ts';
 import type { AcceptedSocket } from './hand-off.ts';
 import { openListener } from './listener.ts';
@@ -39,6 +40,7 @@ export class Master implements Farm, SupervisionHooks {
   readonly #poller: Poller;
   readonly #acceptor: Acceptor;
   readonly #workers: readonly SupervisedWorker[];
+  readonly #turns: CpuTurns;
   readonly #hub = new MemoryBrokerHub();
   readonly #ports = new Map<number, HubPort>();
   readonly #startedAt = performance.now();
@@ -70,8 +72,10 @@ export class Master implements Farm, SupervisionHooks {
     });
     this.#workers = Array.from({ length: config.workers }, (_, index) => {
       const cpu = cpus[index % cpus.length] ?? null;
-      return new SupervisedWorker(index, cpu, config, log, this.#counters, this);
+      const sharesCpu = index >= cpus.length || index + cpus.length < config.workers;
+      return new SupervisedWorker(index, { cpu, sharesCpu }, config, log, this.#counters, this);
     });
+    this.#turns = new CpuTurns(config.broadcastTurnMs, this.#counters);
     // Copies of sockets that are not acknowledged are descriptors of ours.
     const maxUnacknowledged = Math.floor(descriptorLimit / 4);
     const isTls = (): boolean => tls.credentials !== null;
@@ -207,6 +211,7 @@ export class Master implements Farm, SupervisionHooks {
     this.#ports.get(worker.index)?.detach();
     this.#ports.delete(worker.index);
     this.#entrance.workerEnded(worker);
+    this.#turns.leave(worker);
     if (worker.report !== undefined) addCounts(this.#retiredCounts, worker.report.counters);
     if (this.#state === 'starting') {
       this.#onStarted?.(bootstrapError(worker.index, 'it exited before it was ready; see its output'));
@@ -219,7 +224,9 @@ export class Master implements Farm, SupervisionHooks {
   workerSaid(worker: SupervisedWorker, message: ForwardedMessage): void {
     if (message.type === 'broker') this.#ports.get(worker.index)?.receive(message.message);
     else if (message.type === 'addresses') this.#entrance.noted(worker, message.payload);
-    else void this.#answer(worker, message);
+    else if (message.type === 'query') void this.#answer(worker, message);
+    else if (message.isWanted) this.#turns.ask(worker);
+    else this.#turns.leave(worker);
   }
 
   async #answer(worker: SupervisedWorker, query: Extract<WorkerMessage, { type: 'query' }>): Promise<void> {
@@ -291,6 +298,7 @@ export class Master implements Farm, SupervisionHooks {
     clearInterval(this.#livenessTimer);
     clearTimeout(this.#forceTimer);
     this.#entrance.stop();
+    this.#turns.stop();
     this.#hub.stop();
     this.#poller.destroy();
     this.#onStopped();

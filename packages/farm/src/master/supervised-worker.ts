@@ -1,6 +1,5 @@
 import { assertNever } from '../channel/assert-never.ts';
 import type { ChannelHandlers } from '../channel/channel.ts';
-import { FLAG_LIMITED } from '../channel/hand-off-record.ts';
 import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
 import type { TlsCredentials } from '../channel/tls-credentials.ts';
 import type { Counters } from '../counters.ts';
@@ -8,12 +7,12 @@ import type { WorkerInfo } from '../info.ts';
 import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
 import { Backoff } from './backoff.ts';
-import { HandOff, type AcceptedSocket } from './hand-off.ts';
+import { HandOff, isLimited, type AcceptedSocket } from './hand-off.ts';
 import type { WorkerLoad } from './placement.ts';
 import { spawnWorker, type WorkerProcess } from './worker-process.ts';
 
 /** What a worker says that concerns more than its own supervision. */
-export type ForwardedMessage = Extract<WorkerMessage, { type: 'query' | 'broker' | 'addresses' }>;
+export type ForwardedMessage = Extract<WorkerMessage, { type: 'query' | 'broker' | 'addresses' | 'turn' }>;
 
 export interface SupervisionHooks {
   /** What it speaks TLS with, now; null without TLS. */
@@ -54,6 +53,7 @@ const SHORTAGE_PAUSE_MS = 100;
 export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessage> {
   readonly index: number;
   readonly cpu: number | null;
+  readonly sharesCpu: boolean;
   /** When it last said that connections have ended, by performance.now(). */
   releasedAt = Number.NEGATIVE_INFINITY;
   readonly #config: FarmConfig;
@@ -85,7 +85,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
 
   constructor(
     index: number,
-    cpu: number | null,
+    { cpu, sharesCpu }: { readonly cpu: number | null; readonly sharesCpu: boolean },
     config: FarmConfig,
     log: Log,
     counters: Counters,
@@ -93,6 +93,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
   ) {
     this.index = index;
     this.cpu = cpu;
+    this.sharesCpu = sharesCpu;
     this.#config = config;
     this.#log = log;
     this.#counters = counters;
@@ -183,6 +184,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
       cpu: this.cpu,
       config: this.#config,
       tls: this.#hooks.tls(),
+      sharesCpu: this.sharesCpu,
     });
   }
 
@@ -318,6 +320,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
         this.#log.info({ worker: this.index, closed: message.closed }, 'worker drained');
         return;
       case 'addresses':
+      case 'turn':
         if (this.#process !== undefined) this.#hooks.workerSaid(this, message);
         return;
       case 'query':
@@ -393,8 +396,4 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     this.#log.info({ worker: this.index, delayMs }, 'starting worker again');
     this.#restartTimer = setTimeout(() => this.start(), delayMs);
   }
-}
-
-function isLimited({ flags }: AcceptedSocket): boolean {
-  return (flags & FLAG_LIMITED) !== 0;
 }

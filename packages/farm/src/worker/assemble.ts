@@ -21,7 +21,16 @@ import type { TlsConnections } from './tls-connections.ts';
 /** What a {@link Core} is built from. */
 type Foundation = Pick<
   Core,
-  'config' | 'log' | 'counters' | 'poller' | 'table' | 'addresses' | 'hub' | 'broker' | 'noteReleased'
+  | 'config'
+  | 'log'
+  | 'counters'
+  | 'poller'
+  | 'table'
+  | 'addresses'
+  | 'hub'
+  | 'broker'
+  | 'broadcastTurn'
+  | 'noteReleased'
 >;
 
 /** Builds the parts of a worker upon what they all share; `makeTls` is left out where the port does not speak TLS. */

@@ -28,11 +28,14 @@ interface ChannelQueue {
 const RESULT_FIELDS = 2 + 2 * 1024;
 /** A channel's turn within a slice, so that small channels do not wait behind a large one. */
 const TURNS_PER_SLICE = 4;
+/** With fewer members a channel takes some milliseconds, and is not worth asking for a turn. */
+const LARGE = 1000;
 
 /**
  * Publications to subscribers, in slices: the channels that have something to send take turns until `broadcastSliceMs`
  * is over, then the event loop turns. Order holds per channel and connection. Who unsubscribes between two slices does
- * not get the message any more. What waits is bounded by `maxBroadcastQueueBytes`.
+ * not get the message any more. What waits is bounded by `maxBroadcastQueueBytes`. Where workers share a CPU, large
+ * channels wait for this worker's turn on it as well.
  *
  * A publication is framed once, and compressed once if one of its subscribers has agreed on that, whatever their number.
  */
@@ -40,6 +43,8 @@ export class Broadcaster {
   readonly #core: Core;
   /** Channels with something to send, in the order of their turns. */
   readonly #turns: ChannelQueue[] = [];
+  /** Large channels with something to send, while others of this CPU have their turn. */
+  readonly #waiting: ChannelQueue[] = [];
   readonly #byChannel = new Map<HubChannel, ChannelQueue>();
   readonly #results = new Int32Array(RESULT_FIELDS);
   #queuedBytes = 0;
@@ -80,9 +85,16 @@ export class Broadcaster {
     this.#schedule();
   }
 
+  /** The turn of this worker has come that was asked for. */
+  turnBegins(): void {
+    this.#core.broadcastTurn.begin();
+    this.#turns.push(...this.#waiting.splice(0));
+    this.#schedule();
+  }
+
   /** The worker ends: what waits reaches nobody any more. */
   stop(): void {
-    this.#turns.length = 0;
+    this.#turns.length = this.#waiting.length = 0;
   }
 
   #schedule(): void {
@@ -92,22 +104,28 @@ export class Broadcaster {
       this.#isScheduled = false;
       this.#runSlice();
       if (this.#turns.length > 0) this.#schedule();
+      else this.#core.broadcastTurn.end();
     });
   }
 
   #runSlice(): void {
-    const sliceMs = this.#core.config.broadcastSliceMs;
+    const { config, hub, broadcastTurn } = this.#core;
+    const sliceMs = config.broadcastSliceMs;
     const endsAt = performance.now() + sliceMs;
     const turnMicros = Math.max(1, Math.floor((sliceMs * 1000) / TURNS_PER_SLICE));
     do {
       const queue = this.#turns.shift();
       if (queue === undefined) return;
+      if (queue.channel.length >= LARGE && !broadcastTurn.take()) {
+        this.#waiting.push(queue);
+        continue;
+      }
       this.#runTurn(queue, turnMicros);
       if (queue.broadcasts.length > 0) {
         this.#turns.push(queue);
       } else {
         this.#byChannel.delete(queue.channel);
-        this.#core.hub.unpin(queue.channel);
+        hub.unpin(queue.channel);
       }
     } while (performance.now() < endsAt);
   }

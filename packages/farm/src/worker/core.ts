@@ -9,6 +9,7 @@ import type { TrustedProxies } from '../trusted-proxies.ts';
 import type { AddressCounts } from './address-counts.ts';
 import type { AppHost } from './app-host.ts';
 import type { AwakeConnections } from './awake-connections.ts';
+import type { BroadcastTurn } from './broadcast-turn.ts';
 import type { Broadcaster } from './broadcaster.ts';
 import type { Clock } from './clock.ts';
 import type { ConnectionTable } from './connection-table.ts';
@@ -61,6 +62,7 @@ export interface Core {
   /** Undefined without a limit. */
   readonly messageRate: MessageRate | undefined;
   readonly outbound: Outbound;
+  readonly broadcastTurn: BroadcastTurn;
   readonly broadcaster: Broadcaster;
   readonly subscriptions: Subscriptions;
   readonly lifecycle: Lifecycle;

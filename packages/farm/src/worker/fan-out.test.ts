@@ -221,6 +221,92 @@ describe('a broadcast that takes several slices', () => {
   });
 });
 
+/** What the worker has said about turns: true that it wants one. */
+function turnsSaid(): boolean[] {
+  return harness.said.flatMap((message) => (message.type === 'turn' ? [message.isWanted] : []));
+}
+
+async function openMany(count: number, path: string): Promise<RawClient[]> {
+  const clients: RawClient[] = [];
+  for (let index = 0; index < count; index++) clients.push(await harness.open(path));
+  return clients;
+}
+
+describe('a worker that shares its CPU', () => {
+  const APP_OF_PATHS: App = { ...APP, upgrade: ({ path }) => accept({ channels: [path.slice(1)] }) };
+  const LARGE = 1000;
+
+  it('broadcasts to a large channel when its turn has come, once, and gives the turn back', async () => {
+    harness = await WorkerHarness.start(APP_OF_PATHS, { capacity: LARGE, sharesCpu: true });
+    const clients = await openMany(LARGE, '/large');
+    for (const text of ['1', '2', '3']) harness.publish('large', text);
+    await poll(turnsSaid).toEqual([true]);
+    await harness.counts('publications', 3);
+    expect(await harness.count('deliveries')).toBe(0);
+    harness.send({ type: 'turn' });
+    await harness.counts('deliveries', 3 * LARGE);
+    await poll(turnsSaid).toEqual([true, false]);
+    for (const client of clients) {
+      expect((await client.read(9)).toString('hex')).toBe('810131810132810133');
+      await client.close();
+    }
+  });
+
+  it('lets small channels wait for nobody, also while a large one waits', async () => {
+    harness = await WorkerHarness.start(APP_OF_PATHS, { capacity: LARGE + 1, sharesCpu: true });
+    const clients = await openMany(LARGE, '/large');
+    const small = await harness.open('/small');
+    harness.publish('small', 'one');
+    await small.read(5);
+    expect(turnsSaid()).toEqual([]);
+    harness.publish('large', 'x');
+    await poll(turnsSaid).toEqual([true]);
+    harness.publish('small', 'two');
+    await small.read(5);
+    expect(await harness.count('deliveries')).toBe(2);
+    harness.send({ type: 'turn' });
+    await harness.counts('deliveries', 2 + LARGE);
+    for (const client of [small, ...clients]) await client.close();
+  });
+
+  it('asks again after broadcastTurnMs, and sends nothing twice when it goes on', async () => {
+    harness = await WorkerHarness.start(APP_OF_PATHS, {
+      capacity: LARGE,
+      sharesCpu: true,
+      // One slice, of 32 sends, is as long as a turn: the next one needs another.
+      beyondLimits: { broadcastTurnMs: 0.001, broadcastSliceMs: 0.001 },
+    });
+    const clients = await openMany(LARGE, '/large');
+    harness.publish('large', 'x');
+    for (let asked = 1; ; asked++) {
+      await poll(() => turnsSaid().filter((isWanted) => isWanted).length).toBe(asked);
+      expect(await harness.count('deliveries')).toBe(32 * (asked - 1));
+      harness.send({ type: 'turn' });
+      await poll(() => turnsSaid().length).toBe(asked + 1);
+      if (turnsSaid().at(-1) === false) break;
+    }
+    expect(await harness.count('deliveries')).toBe(LARGE);
+    for (const client of clients) {
+      expect((await client.read(3)).toString('hex')).toBe('810178');
+      expect(client.unread).toHaveLength(0);
+      await client.close();
+    }
+  });
+
+  it('takes no turns when broadcastTurnMs is 0', async () => {
+    harness = await WorkerHarness.start(APP_OF_PATHS, {
+      capacity: LARGE,
+      sharesCpu: true,
+      broadcastTurnMs: 0,
+    });
+    const clients = await openMany(LARGE, '/large');
+    harness.publish('large', 'x');
+    await harness.counts('deliveries', LARGE);
+    expect(turnsSaid()).toEqual([]);
+    for (const client of clients) await client.close();
+  });
+});
+
 /** Every other one leaves. */
 function leaving(index: number): boolean {
   return index % 2 === 1;

@@ -58,6 +58,7 @@ async function begin({
   cpu,
   config,
   tls,
+  sharesCpu,
 }: Extract<MasterMessage, { type: 'start' }>): Promise<void> {
   // The main thread only: V8's helpers stay on all the CPUs that we are allowed.
   const isPinned = cpu !== null && pinThread(cpu) === 0;
@@ -69,6 +70,7 @@ async function begin({
         worker: index,
         config,
         tls,
+        sharesCpu,
         channel,
         descriptors: DESCRIPTORS_FD,
         capacity: capacityOf(config),

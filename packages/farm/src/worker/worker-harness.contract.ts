@@ -17,6 +17,8 @@ import { Worker } from './worker.ts';
 export interface HarnessOptions extends Partial<FarmOptions> {
   /** Connections that the worker takes; `reservedConnections` come on top. Default 64. */
   readonly capacity?: number;
+  /** Others have the CPU of this worker, as it is told. Default false. */
+  readonly sharesCpu?: boolean;
   /** Limits below what an operator may set, so that a spec need not send megabytes to reach them. */
   readonly beyondLimits?: Partial<FarmConfig>;
 }
@@ -114,7 +116,7 @@ export class WorkerHarness {
   #isStopped = false;
 
   private constructor(apps: App | readonly App[], options: HarnessOptions) {
-    const { capacity = 64, beyondLimits, ...farmOptions } = options;
+    const { capacity = 64, sharesCpu = false, beyondLimits, ...farmOptions } = options;
     const { tls } = options;
     this.#tls = tls === undefined ? undefined : { ca: Buffer.from(tls.cert) };
     this.config = { ...resolveOptions({ app: '/none', ...farmOptions }, 1, 'test'), ...beyondLimits };
@@ -135,6 +137,7 @@ export class WorkerHarness {
         descriptors: this.#listener.workerEnd,
         capacity,
         cpu: null,
+        sharesCpu,
         loadApps: (context) => {
           this.context = context;
           return Promise.resolve(Array.isArray(apps) ? apps : [apps]);

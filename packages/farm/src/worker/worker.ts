@@ -12,6 +12,7 @@ import type { ChannelInfo, Readiness } from '../info.ts';
 import type { FarmConfig } from '../options.ts';
 import { AddressCounts } from './address-counts.ts';
 import { assemble } from './assemble.ts';
+import { BroadcastTurn } from './broadcast-turn.ts';
 import { BrokerEvents } from './broker-events.ts';
 import { ChannelLog } from './channel-log.ts';
 import { Collection } from './collection.ts';
@@ -42,6 +43,8 @@ export interface WorkerOptions {
   readonly onStopped: (code: number) => void;
   /** What the port speaks TLS with. Null, as by default, when it does not. */
   readonly tls?: TlsCredentials | null;
+  /** Others have the same CPU. Default false. */
+  readonly sharesCpu?: boolean;
   /** Overwrites received bytes after each batch, so that tests see who keeps views of them. Default false. */
   readonly poisonSlab?: boolean;
 }
@@ -72,7 +75,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
 
   /** What only some need is given to those: ioredis is a large part of an empty worker, node:tls a small one. */
   constructor(options: WorkerOptions, { Redis, Tls }: WorkerParts = {}) {
-    const { config, channel, tls = null, poisonSlab = false } = options;
+    const { config, channel, tls = null, sharesCpu = false, poisonSlab = false } = options;
     this.#options = options;
     this.#channel = channel;
     const rows = options.capacity + config.reservedConnections;
@@ -99,9 +102,10 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     const released = new ReleaseNotes(channel, () => core.lifecycle.released);
     const poller = this.#events.makePoller(table);
     const addresses = new AddressCounts(config, channel);
+    const broadcastTurn = new BroadcastTurn(channel, counters, sharesCpu ? config.broadcastTurnMs : 0);
     const noteReleased = (): void => released.note();
     const core: Core = assemble(
-      { config, log, counters, table, addresses, hub, broker, poller, noteReleased },
+      { config, log, counters, table, addresses, hub, broker, poller, broadcastTurn, noteReleased },
       tls === null || Tls === undefined ? undefined : (parts) => new Tls(parts, tls, poisonSlab),
     );
     this.#core = core;
@@ -143,6 +147,9 @@ export class Worker implements ChannelHandlers<MasterMessage> {
         return;
       case 'addresses':
         this.#core.addresses.told(message.payload);
+        return;
+      case 'turn':
+        this.#core.broadcaster.turnBegins();
         return;
       case 'answer':
         this.#queries.answered(message.id, message.answer);
