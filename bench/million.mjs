@@ -78,6 +78,8 @@ process.exit(process.exitCode);
 async function measure() {
   enter(`starting Redis, a farm of ${workers} workers, and the clients`);
   const farm = await BigFarm.start({ connections, workers });
+  /** @type {ReturnType<typeof watchMachine> | undefined} */
+  let stopWatching;
   try {
     await waitUntilSettled(farm.pids).catch((error) => log(`warning: ${error.message}`));
     const empty = farm.memory();
@@ -124,12 +126,10 @@ async function measure() {
     findings.echoAlone = await farm.echo();
 
     enter('one broadcast to all');
-    const stopWatching = watchMachine();
-    try {
-      findings.broadcastMs = await farm.broadcast();
-    } finally {
-      findings.worstWhileBroadcasting = stopWatching();
-    }
+    const cpuQuiet = farm.cpu();
+    stopWatching = watchMachine();
+    findings.broadcastMs = await farm.broadcast();
+    findings.broadcastCpuMs = difference(farm.cpu(), cpuQuiet);
     log(`the last one had it after ${(findings.broadcastMs / 1000).toFixed(2)} s`);
 
     enter(`echo of ${ECHO_CONNECTIONS} connections during a second broadcast`);
@@ -138,6 +138,8 @@ async function measure() {
     findings.growthAfterBroadcasts = growth(farm.memory(), empty);
     findings.exactlyOnce = true;
   } finally {
+    findings.worstWhileBroadcasting = stopWatching?.();
+    findings.losses = await farm.lossesByReason().catch((error) => error.message);
     findings.complaints = Object.fromEntries(farm.complaints);
     log('ending everything');
     await farm.stop();
@@ -156,8 +158,9 @@ function report() {
       ? {}
       : { target: `≤ ${max}`, passes: value !== undefined && value <= max }),
   });
-  const { growthWhenIdle, idleCpuMsPerSecond, echoAlone, echoMeanwhile, connectCpuMs } = findings;
-  const each = (value) => (value === undefined ? undefined : value / findings.connected);
+  const { growthWhenIdle, idleCpuMsPerSecond, echoAlone, echoMeanwhile, connectCpuMs, broadcastCpuMs } =
+    findings;
+  const each = (value) => (Number.isFinite(value) ? value / findings.connected : undefined);
   const verdicts = [
     { what: 'connected', unit: '', digits: 0, value: findings.connected, ...reached() },
     verdict('failed connections', '', 0, findings.failedCount, 0),
@@ -176,6 +179,7 @@ function report() {
     verdict('idle CPU of the farm a second', 'ms', 0, idleCpuMsPerSecond?.farm),
     verdict('idle CPU of Redis a second', 'ms', 1, idleCpuMsPerSecond?.redis),
     verdict('broadcast until the last one', 's', 2, toSeconds(findings.broadcastMs), 25),
+    verdict('CPU of the farm per delivery', 'µs', 1, each(broadcastCpuMs?.farm * 1000)),
     verdict('echo p99 before it', 'ms', 1, echoAlone?.latencyMs.p99),
     verdict('echo p99 during the next', 'ms', 1, echoMeanwhile?.latencyMs.p99, 300),
     verdict('that broadcast until the last', 's', 2, toSeconds(echoMeanwhile?.spreads[0])),

@@ -1,4 +1,5 @@
 import { setPriority } from 'node:os';
+import { API_KEY, askApi } from './api.mjs';
 import { startLoad } from './load.mjs';
 import { readMemory, readPorts } from './machine.mjs';
 import { cpuMs, isRunning, memoryOf, processTree } from './processes.mjs';
@@ -29,6 +30,8 @@ const MAX_USE_OF_PORTS = 0.6;
 const MIN_AVAILABLE_BYTES = 2.5e9;
 const MAX_FAILED = 1000;
 const BROADCAST_TIMEOUT_SECONDS = 120;
+/** Counters of the farm. */
+const LOSS = /^(?:closed|ended|close_timeouts|.*dropped|worker_kills|stalls)/;
 const PAYLOAD = 'broadcast '.repeat(13).slice(0, 128);
 
 /**
@@ -56,6 +59,7 @@ export class BigFarm {
         redisUrl: farm.#redis.url,
         // Nobody is there any more when it is stopped: no closes to spread.
         args: [
+          `--api-key=${API_KEY}`,
           `--heartbeat-ms=${HEARTBEAT_MS}`,
           '--drain-ms=1000',
           `--max-connections=${connections + ECHO_CONNECTIONS}`,
@@ -221,9 +225,18 @@ export class BigFarm {
     if (open !== this.connected || fewest !== this.#published || most !== this.#published) {
       const closes = reports.map((report) => JSON.stringify(report.closes)).join(' ');
       throw new Error(
-        `${open} of ${this.connected} connections are open (closes: ${closes}) and have received from ${fewest} to ${most} of ${this.#published} publications`,
+        `${open} of ${this.connected} connections are open (clients saw ${closes}, the farm counted ${JSON.stringify(await this.lossesByReason())}) ` +
+          `and have received from ${fewest} to ${most} of ${this.#published} publications`,
       );
     }
+  }
+
+  /** What the farm has counted that cost somebody a connection or a message; nothing else. */
+  async lossesByReason() {
+    const { counters } = await askApi(this.#server, 'info');
+    return Object.fromEntries(
+      Object.entries(counters).filter(([name, count]) => LOSS.test(name) && count > 0),
+    );
   }
 
   /** Ends everything. The clients vanish first, without a word: a million closes are nobody's figure. */

@@ -77,9 +77,13 @@ export function readMemory() {
   return { availableBytes: bytes('MemAvailable'), slabBytes: bytes('Slab') };
 }
 
-/** Looks four times a second at what may run short, until it is told to stop; then it answers the worst that it saw. */
+/**
+ * Looks four times a second at what may run short, until it is told to stop; then it answers the worst that it saw, how often
+ * TCP came under memory pressure, and how many connections the kernel ended because what was sent was not acknowledged.
+ */
 export function watchMachine() {
   const worst = { availableBytes: Infinity, tcpPages: 0 };
+  const before = readTcpCounters();
   const look = () => {
     worst.availableBytes = Math.min(worst.availableBytes, readMemory().availableBytes);
     const pages = /^TCP: .* mem (\d+)/m.exec(readFileSync('/proc/net/sockstat', 'utf8'))?.[1] ?? 0;
@@ -90,8 +94,22 @@ export function watchMachine() {
   return () => {
     clearInterval(ticker);
     look();
-    return worst;
+    const after = readTcpCounters();
+    return {
+      ...worst,
+      memoryPressures: after.TCPMemoryPressures - before.TCPMemoryPressures,
+      unacknowledged: after.TCPAbortOnTimeout - before.TCPAbortOnTimeout,
+    };
   };
+}
+
+/** The kernel's counters of TCP, of the whole network namespace since it began (proc(5), /proc/net/netstat). */
+function readTcpCounters() {
+  const [names, values] = readFileSync('/proc/net/netstat', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('TcpExt:'))
+    .map((line) => line.split(' ').slice(1));
+  return Object.fromEntries(names.map((name, index) => [name, Number(values[index])]));
 }
 
 /** Ports of one source address (net.ipv4.ip_local_port_range). */
