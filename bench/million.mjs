@@ -140,6 +140,7 @@ async function measure() {
   } finally {
     findings.worstWhileBroadcasting = stopWatching?.();
     findings.losses = await farm.lossesByReason().catch((error) => error.message);
+    log(`the farm's counters of losses: ${JSON.stringify(findings.losses)}`);
     findings.complaints = Object.fromEntries(farm.complaints);
     log('ending everything');
     await farm.stop();
