@@ -143,7 +143,8 @@ export class BigFarm {
 
   /**
    * Opens them all and resolves when each has opened or failed. Ends early when the machine's memory does, or when too many
-   * have failed: `stoppedBy` says so.
+   * have failed: `stoppedBy` says so. One process of each roost-load at a time: 60 that share the CPUs would each be woken
+   * for one message, and cost more than the farm.
    */
   async open() {
     const startedAt = performance.now();
@@ -151,11 +152,19 @@ export class BigFarm {
     let stoppedBy;
     await Promise.all(
       this.#loads.map(async (one) => {
-        for (let left = one.share; left > 0 && stoppedBy === undefined; left -= OPENED_AT_A_TIME) {
-          const report = await one.load.ask({ do: 'open', count: Math.min(left, OPENED_AT_A_TIME) });
-          one.connected = report.connected;
-          one.failed = report.failed;
-          stoppedBy ??= this.#whyToStop();
+        const { processCount } = one.load;
+        for (let process = 0; process < processCount; process++) {
+          const share = Math.floor((one.share + process) / processCount);
+          for (let left = share; left > 0 && stoppedBy === undefined; left -= OPENED_AT_A_TIME) {
+            const report = await one.load.ask({
+              do: 'open',
+              process,
+              count: Math.min(left, OPENED_AT_A_TIME),
+            });
+            one.connected = report.connected;
+            one.failed = report.failed;
+            stoppedBy ??= this.#whyToStop();
+          }
         }
       }),
     );

@@ -40,8 +40,9 @@ export async function startLoad(
     program.write(JSON.stringify(command));
     return checked(await program.nextLine());
   };
+  let processCount;
   try {
-    checked(await program.nextLine());
+    ({ processes: processCount } = checked(await program.nextLine()));
   } catch (error) {
     await program.stop();
     throw error;
@@ -49,6 +50,7 @@ export async function startLoad(
   if (niceness > 0) for (const pid of processTree(program.pid)) setPriority(pid, niceness);
   return {
     pid: program.pid,
+    processCount,
     ask,
     /** Opens `count` more, and insists on all of them. */
     async open(count) {

@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { cleanUp, serve, start } from './fixtures/harness.ts';
 
@@ -37,6 +37,22 @@ describe('roost-load --control', () => {
     expect(await program.ask({ do: 'close' })).toMatchObject({ open: 0, connected: 100 });
     await expect.poll(() => server.wss.clients.size).toBe(0);
     expect(await program.ask({ do: 'churn', count: 50 })).toMatchObject({ open: 0, connected: 150 });
+    expect((await program.end()).code).toBe(0);
+  });
+
+  it('opens all in the one process that its parent names', async () => {
+    const server = await serve();
+    const program = start(server.url, '--control --connections 10 --processes 2');
+    await program.nextLine();
+    const processes = childrenOf(program.child.pid!);
+    const before = processes.map(countSockets);
+    expect(await program.ask({ do: 'open', count: 5, process: 1 })).toMatchObject({ open: 5 });
+    expect(processes.map((pid, index) => countSockets(pid) - before[index])).toEqual([0, 5]);
+    expect(await program.ask({ do: 'open', count: 4 })).toMatchObject({ open: 9 });
+    expect(processes.map((pid, index) => countSockets(pid) - before[index])).toEqual([2, 7]);
+    expect((await program.ask({ do: 'open', count: 1, process: 2 })).error).toContain(
+      'process must be a number from 0 to 1, got 2',
+    );
     expect((await program.end()).code).toBe(0);
   });
 
@@ -91,4 +107,9 @@ describe('roost-load --control', () => {
 
 function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+}
+
+function countSockets(pid: number): number {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder).filter((fd) => readlinkSync(`${folder}/${fd}`).startsWith('socket:')).length;
 }

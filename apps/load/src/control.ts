@@ -18,6 +18,7 @@ export type ControlDefaults = Pick<
  *
  * ```
  * {"do":"open","count":10000,"inFlight":256,"perSecond":5000}   → {"do":"open","seconds":2.1,"connected":10000, …report}
+ * {"do":"open","count":10000,"process":3}                       → the same, all in one of the processes, which are numbered from 0
  * {"do":"churn","count":10000}                                  → the same, when all are closed again
  * {"do":"echo","connections":1000,"seconds":5,"payloadBytes":64} → {"do":"echo","echoes":…,"latencyMs":{…}, …}; perSecond sets a rate
  * {"do":"await","messages":20,"timeoutSeconds":10}              → {"do":"await","complete":true, …report}
@@ -93,6 +94,10 @@ async function obey(
         perSecond: number('perSecond', defaults.openPerSecond, 10_000_000),
         inFlight: Math.floor(number('inFlight', defaults.inFlight, 100_000, 1)),
         isChurn: command['do'] === 'churn',
+        process:
+          command['process'] === undefined
+            ? undefined
+            : Math.floor(number('process', 0, coordinator.processCount - 1)),
       });
       return { seconds: seconds(), ...report };
     }

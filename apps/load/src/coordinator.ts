@@ -30,6 +30,8 @@ export interface OpenRequest {
   /** Of all processes together. */
   readonly inFlight: number;
   readonly isChurn: boolean;
+  /** Which process opens them all, from 0 on; undefined: each opens as even a share as it goes. */
+  readonly process: number | undefined;
 }
 
 export interface EchoResult {
@@ -128,9 +130,14 @@ export class Coordinator {
 
   /** Resolves when each has opened or failed. Numbers go on from one call to the next. */
   async open(request: OpenRequest): Promise<Report> {
-    const shares = this.#share(request.count);
-    const inFlight = Math.max(1, Math.ceil(request.inFlight / this.#links.length));
-    const perSecond = request.perSecond === 0 ? 0 : Math.max(1, request.perSecond / this.#links.length);
+    const { process } = request;
+    const shares =
+      process === undefined
+        ? this.#share(request.count)
+        : this.#links.map((_, index) => (index === process ? request.count : 0));
+    const parts = process === undefined ? this.#links.length : 1;
+    const inFlight = Math.max(1, Math.ceil(request.inFlight / parts));
+    const perSecond = request.perSecond === 0 ? 0 : Math.max(1, request.perSecond / parts);
     const results = await this.#askAll((index) => {
       const count = shares[index] ?? 0;
       const firstNumber = this.#nextNumber;

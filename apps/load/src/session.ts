@@ -47,6 +47,7 @@ export async function runSession(
     perSecond: options.openPerSecond,
     inFlight: options.inFlight,
     isChurn: options.scenario === 'churn',
+    process: undefined,
   });
   signal.removeEventListener('abort', cancel);
   const openSeconds = secondsSoFar();
