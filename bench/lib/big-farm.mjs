@@ -13,6 +13,8 @@ export const ECHO_CONNECTIONS = 1000;
 const ECHO_PER_SECOND = 1000;
 const ECHO_BYTES = 64;
 const MIN_ECHO_SECONDS = 3;
+/** nice(2) of the clients once all are connected and idle: as if they were on other machines. */
+const CLIENT_NICENESS = 19;
 /** nice(2) of the process that measures echoes: what it waits for a CPU is not the farm's. Takes root. */
 const ECHO_PRIORITY = -10;
 /**
@@ -169,6 +171,13 @@ export class BigFarm {
       }),
     );
     return { seconds: (performance.now() - startedAt) / 1000, stoppedBy };
+  }
+
+  /** From now on the clients get what CPU the farm leaves; see CLIENT_NICENESS. Cannot be undone without root. */
+  putClientsLast() {
+    for (const { load } of this.#loads) {
+      for (const pid of processTree(load.pid)) setPriority(pid, CLIENT_NICENESS);
+    }
   }
 
   /**

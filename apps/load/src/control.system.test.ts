@@ -47,9 +47,9 @@ describe('roost-load --control', () => {
     const processes = childrenOf(program.child.pid!);
     const before = processes.map(countSockets);
     expect(await program.ask({ do: 'open', count: 5, process: 1 })).toMatchObject({ open: 5 });
-    expect(processes.map((pid, index) => countSockets(pid) - before[index])).toEqual([0, 5]);
+    expect(processes.map((pid, index) => countSockets(pid) - (before[index] ?? 0))).toEqual([0, 5]);
     expect(await program.ask({ do: 'open', count: 4 })).toMatchObject({ open: 9 });
-    expect(processes.map((pid, index) => countSockets(pid) - before[index])).toEqual([2, 7]);
+    expect(processes.map((pid, index) => countSockets(pid) - (before[index] ?? 0))).toEqual([2, 7]);
     expect((await program.ask({ do: 'open', count: 1, process: 2 })).error).toContain(
       'process must be a number from 0 to 1, got 2',
     );
