@@ -57,13 +57,18 @@ killProgramsOnInterrupt();
 process.once('exit', killRunningPrograms);
 
 const results = [];
-for (const row of rows) results.push(await runRow(row));
-const lines = results.flatMap(({ row, summaries }) =>
-  row.figures.flatMap((figure) => judge(figure, summaries[figure.key])),
-);
+let lines = [];
+let file;
+for (const row of rows) {
+  results.push(await runRow(row));
+  lines = results.flatMap(({ row, summaries }) =>
+    row.figures.flatMap((figure) => judge(figure, summaries[figure.key])),
+  );
+  // After each row: who interrupts an hour of measuring has what was measured.
+  file = writeResults();
+}
 console.log(`\nMedians of ${settings.runs} (least–most); load average now ${loadavg()[0].toFixed(2)}.\n`);
 console.log(formatTable(lines));
-const file = writeResults();
 console.log(`\nEvery run: ${file}`);
 const hasErrors = results.some(({ errors }) => errors.length > 0);
 if (hasErrors || lines.some((line) => line.passes === false)) process.exitCode = 1;

@@ -14,7 +14,7 @@ const ECHO_PER_SECOND = 1000;
 const ECHO_BYTES = 64;
 const MIN_ECHO_SECONDS = 3;
 /** nice(2) of the clients once all are connected and idle: as if they were on other machines. */
-const CLIENT_NICENESS = 19;
+const CLIENT_NICENESS = 10;
 /** nice(2) of the process that measures echoes: what it waits for a CPU is not the farm's. Takes root. */
 const ECHO_PRIORITY = -10;
 /**

@@ -58,6 +58,8 @@ export class Clients implements TransportEvents {
   readonly #transport: Transport;
   readonly #handshake: Handshake;
   readonly #says: readonly Buffer[];
+  /** Answers a ping without payload, as heartbeats are: there is nothing to mask. */
+  readonly #emptyPong = clientFrame(Opcode.pong, new Uint8Array(0));
   readonly #awaits: Buffer | null;
   readonly #handshakeTimeoutMs: number;
   /** Bytes of answers and frames that have not fully arrived, for the few that have any. */
@@ -212,7 +214,11 @@ export class Clients implements TransportEvents {
       // Fragments are counted as the one message that their last frame ends; only a whole one can be shown.
       if (isFinal) this.#message(slot, bytes, start, opcode === Opcode.continuation ? -1 : payloadBytes);
     } else if (opcode === Opcode.ping) {
-      this.send(slot, clientFrame(Opcode.pong, bytes.subarray(start, start + payloadBytes)));
+      const answer =
+        payloadBytes === 0
+          ? this.#emptyPong
+          : clientFrame(Opcode.pong, bytes.subarray(start, start + payloadBytes));
+      this.send(slot, answer);
     } else if (opcode === Opcode.close) {
       const code = payloadBytes >= 2 ? bytes.readUInt16BE(start) : 1005;
       const state = this.table.states[slot];
