@@ -59,8 +59,8 @@ process.once('exit', killRunningPrograms);
 const results = [];
 let lines = [];
 let file;
-for (const row of rows) {
-  results.push(await runRow(row));
+for (const next of rows) {
+  results.push(await runRow(next));
   lines = results.flatMap(({ row, summaries }) =>
     row.figures.flatMap((figure) => judge(figure, summaries[figure.key])),
   );

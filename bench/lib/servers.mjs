@@ -46,7 +46,7 @@ const SERVERS = {
 export const SERVER_NAMES = Object.keys(SERVERS);
 
 /** What one process can hold with 20,000 descriptors. */
-const MAX_IN_ONE_PROCESS = 18_000;
+export const MAX_IN_ONE_PROCESS = 18_000;
 
 /** So many of `connections` as a server can hold. */
 export function connectionsFor(serverName, connections) {

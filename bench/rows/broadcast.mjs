@@ -1,7 +1,7 @@
 import { startLoad } from '../lib/load.mjs';
 import { cpuMs, waitUntilQuiet } from '../lib/processes.mjs';
 import { startRedis } from '../lib/redis.mjs';
-import { connectionsFor, startServer } from '../lib/servers.mjs';
+import { MAX_IN_ONE_PROCESS, startServer } from '../lib/servers.mjs';
 import { summarise } from '../lib/statistics.mjs';
 
 const WARM_UP = 3;
@@ -30,7 +30,8 @@ export const broadcast = {
   ],
 
   async measure(serverName, settings) {
-    const connections = connectionsFor(serverName, settings.connections);
+    // The same for every server: what a send costs depends on how many sockets share the caches.
+    const connections = Math.min(settings.connections, MAX_IN_ONE_PROCESS);
     const redis = await startRedis();
     let server;
     let load;

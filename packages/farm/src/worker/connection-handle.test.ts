@@ -37,6 +37,17 @@ describe('an open connection', () => {
     expect(connection.hasGap).toBe(false);
   });
 
+  it('takes no other bytes than UTF-8 for text, wherever they stand', async () => {
+    const connection = await start();
+    for (const length of [1, 2, 3, 4, 5, 8, 9, 96, 97, 200]) {
+      for (let at = 0; at < length; at++) {
+        const data = Buffer.alloc(length, 'a');
+        data[at] = 0xff;
+        expect(() => connection.send(data, false), `${length} bytes, at ${at}`).toThrow('needs valid UTF-8');
+      }
+    }
+  });
+
   it('is the same in every hook, by its id and its attachment', async () => {
     const seen: unknown[] = [];
     harness = await WorkerHarness.start({

@@ -113,7 +113,12 @@ const SHORT_TEXT_BYTES = 96;
 function isText(data: Uint8Array): boolean {
   if (data.length > SHORT_TEXT_BYTES) return isUtf8(data);
   let seenBits = 0;
-  for (let index = 0; index < data.length; index++) seenBits |= data[index] ?? 0;
+  let index = 0;
+  // Four at a time, for every echo comes by here.
+  for (; index + 4 <= data.length; index += 4) {
+    seenBits |= (data[index] ?? 0) | (data[index + 1] ?? 0) | (data[index + 2] ?? 0) | (data[index + 3] ?? 0);
+  }
+  for (; index < data.length; index++) seenBits |= data[index] ?? 0;
   return seenBits < 0x80 || isUtf8(data);
 }
 
