@@ -74,7 +74,11 @@ export async function waitForConntrack(connections) {
 export function readMemory() {
   const text = readFileSync('/proc/meminfo', 'utf8');
   const bytes = (field) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)[1]) * 1024;
-  return { availableBytes: bytes('MemAvailable'), slabBytes: bytes('Slab') };
+  return {
+    availableBytes: bytes('MemAvailable'),
+    slabBytes: bytes('Slab'),
+    reclaimableBytes: bytes('SReclaimable'),
+  };
 }
 
 /**
