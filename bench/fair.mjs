@@ -50,8 +50,9 @@ if (unknown !== undefined) throw new RangeError(`--only knows close, drop, busy;
 
 killProgramsOnInterrupt();
 
-printFacts(describeMachine());
-for (const warning of findWarnings(connections)) console.log(`warning: ${warning}`);
+const machine = await describeMachine();
+printFacts(machine);
+for (const warning of findWarnings(machine, connections)) console.log(`warning: ${warning}`);
 
 const verdicts = [];
 for (const policy of ['close', 'drop']) {

@@ -29,8 +29,9 @@ const LATE_MS = 2200 + 300;
 const DEAF_CLIENTS = fileURLToPath(new URL('../test/clients/deaf_clients.py', import.meta.url));
 
 killProgramsOnInterrupt();
-printFacts(describeMachine());
-for (const warning of findWarnings(36_000)) console.log(`warning: ${warning}`);
+const machine = await describeMachine();
+printFacts(machine);
+for (const warning of findWarnings(machine, 36_000)) console.log(`warning: ${warning}`);
 
 const farms = [];
 const verdicts = [];

@@ -60,7 +60,7 @@ const timeoutMinutes = parseCount(
   values['timeout-minutes'] ?? String(8 + Math.ceil((connections / MILLION) * 8)),
 );
 
-const machine = describeMachine();
+const machine = await describeMachine();
 printFacts(machine);
 await checkHost();
 
@@ -260,7 +260,7 @@ async function checkHost() {
     process.exit(2);
   }
   // About connection tracking the probe above knows better.
-  const warnings = findWarnings(0);
+  const warnings = findWarnings(machine, 0);
   if (connections / 2 > readSocketsUnread()) {
     warnings.push(
       `the third value of net.ipv4.tcp_mem is ${readSocketsUnread()} pages: when so many clients have a broadcast unread, the kernel ` +

@@ -45,11 +45,11 @@ const rows = parseNames(
 ).map((name) => ROWS.find((row) => row.name === name));
 const servers = chooseServers();
 
-const machine = describeMachine();
+const machine = await describeMachine();
 const versions = peerVersions();
 printFacts(machine);
 printFacts(versions);
-for (const warning of findWarnings(settings.connections)) console.log(`warning: ${warning}`);
+for (const warning of findWarnings(machine, settings.connections)) console.log(`warning: ${warning}`);
 
 killProgramsOnInterrupt();
 

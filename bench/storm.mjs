@@ -28,9 +28,9 @@ const connections = Number(values.connections);
 if (!Number.isInteger(connections) || connections < 100 || connections > 32_000)
   throw new RangeError('--connections must be an integer from 100 to 32000: two workers hold them');
 
-const machine = describeMachine();
+const machine = await describeMachine();
 printFacts(machine);
-const warnings = findWarnings(connections);
+const warnings = findWarnings(machine, connections);
 for (const warning of warnings) console.log(`warning: ${warning}`);
 const isQuiet = warnings.length === 0;
 killProgramsOnInterrupt();

@@ -28,8 +28,9 @@ const waves = Number(values.waves);
 
 killProgramsOnInterrupt();
 
-printFacts(describeMachine());
-for (const warning of findWarnings(connections)) console.log(`warning: ${warning}`);
+const machine = await describeMachine();
+printFacts(machine);
+for (const warning of findWarnings(machine, connections)) console.log(`warning: ${warning}`);
 
 const server = await startServer('Roost', {
   app: 'echo',

@@ -74,7 +74,7 @@ function trim(value) {
 }
 
 /** By name, for it is committed: nothing that says whose machine it is, as the end of a kernel's release may. */
-function trimMachine({ date, cpu, cpus, memoryGb, kernel, node, commit, loadAverage }) {
+function trimMachine({ date, cpu, cpus, memoryGb, kernel, node, commit, busyCpus }) {
   const release = /^[\d.]*\d/.exec(kernel)?.[0] ?? '';
-  return { date, cpu, cpus, memoryGb, kernel: release, node, commit, loadAverage: loadAverage[0] };
+  return { date, cpu, cpus, memoryGb, kernel: release, node, commit, busyCpus };
 }

@@ -2,17 +2,20 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { cpus, loadavg, release, totalmem } from 'node:os';
+import { cpus, release, totalmem } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const LOAD_WARNING = 0.5;
+/** How long the CPUs are looked at before anything is started. */
+const LOOK_MS = 1000;
+/** Others that use more than that spoil the figures. */
+export const MAX_BUSY_CPUS = 0.5;
 /** The row that opens the most opens each connection twice. */
 const OPENED_PER_CONNECTION = 2.1;
 /** Connections that tell whether loopback is tracked. */
 const PROBES = 20;
 
-/** Where the figures were made. */
-export function describeMachine() {
+/** Where the figures are made. To be called before anything is started: `busyCpus` is what others use. */
+export async function describeMachine() {
   return {
     date: new Date().toISOString(),
     cpu: cpus()[0]?.model ?? 'unknown',
@@ -21,7 +24,7 @@ export function describeMachine() {
     kernel: release(),
     node: process.version,
     commit: readCommit(),
-    loadAverage: loadavg().map((load) => Number(load.toFixed(2))),
+    busyCpus: await measureBusyCpus(),
   };
 }
 
@@ -34,8 +37,18 @@ export function printFacts(facts) {
   );
 }
 
+/** CPUs that are in use now. The load average would not do: it still tells of the build that came before. */
+async function measureBusyCpus() {
+  const busyMs = () =>
+    cpus().reduce((sum, { times: { user, nice, sys, irq } }) => sum + user + nice + sys + irq, 0);
+  const before = busyMs();
+  const startedAt = performance.now();
+  await delay(LOOK_MS);
+  return Number(((busyMs() - before) / (performance.now() - startedAt)).toFixed(2));
+}
+
 /** What would spoil the figures, one sentence each; nothing is changed. */
-export function findWarnings(connections) {
+export function findWarnings({ busyCpus }, connections) {
   const warnings = [];
   const [low, high] = readNumbers('/proc/sys/net/ipv4/ip_local_port_range') ?? [32_768, 60_999];
   if (connections > (high - low + 1) * 8)
@@ -51,9 +64,8 @@ export function findWarnings(connections) {
   const [somaxconn = 4096] = readNumbers('/proc/sys/net/core/somaxconn') ?? [];
   if (somaxconn < 1024)
     warnings.push(`net.core.somaxconn is ${somaxconn}: SYNs will be dropped and tried again.`);
-  if (loadavg()[0] > LOAD_WARNING) {
-    warnings.push(`the load average is ${loadavg()[0].toFixed(2)}: somebody else uses this machine.`);
-  }
+  if (busyCpus > MAX_BUSY_CPUS)
+    warnings.push(`others use ${busyCpus.toFixed(1)} CPUs of this machine: trust only the ratios.`);
   return warnings;
 }
 

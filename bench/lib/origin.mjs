@@ -1,3 +1,5 @@
+import { MAX_BUSY_CPUS } from './machine.mjs';
+
 /** Where and when some rows were measured, in the parts of a caption. Throws when that was on different machines. */
 export function describeOrigin(rows) {
   const machines = rows.map(({ machine }) => machine);
@@ -12,17 +14,16 @@ export function describeOrigin(rows) {
       `figures of different machines do not go together, got: ${found}. Measure all rows on one.`,
     );
   }
-  const busiest = Math.max(...machines.map(({ loadAverage }) => loadAverage));
-  // More than it has CPUs: a build just before leaves less.
-  const isBusy = busiest > machines[0].cpus;
+  const busyCpus = Math.max(...machines.map((machine) => machine.busyCpus ?? 0));
   return {
     date: formatDates(machines.map(({ date }) => date.slice(0, 10)).toSorted()),
     place: [...places][0],
     versions: formatVersions(rows),
     runs: formatRuns(rows),
-    warning: isBusy
-      ? `Others used the machine (load average ${busiest.toFixed(0)} at the start): trust only the ratios.`
-      : undefined,
+    warning:
+      busyCpus > MAX_BUSY_CPUS
+        ? `Others used ${busyCpus.toFixed(1)} CPUs of the machine at the start: trust only the ratios.`
+        : undefined,
   };
 }
 
