@@ -4,7 +4,7 @@ import { startServer } from '../lib/servers.mjs';
 
 const CONNECTIONS = 1000;
 const PAYLOAD_BYTES = 64;
-/** V8 compiles in each process for two or three seconds, which is no message's cost. */
+/** V8 compiles in each process for a second or two, which is no message's cost. */
 const WARM_UP_SECONDS = 3;
 const SECONDS = 5;
 
