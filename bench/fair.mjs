@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { nowMicros } from './clients/crowd.mjs';
 import { API_KEY, askApi } from './lib/api.mjs';
 import { ChildProgram, killProgramsOnInterrupt } from './lib/child-program.mjs';
-import { describeMachine, findWarnings, printFacts, waitForConntrack } from './lib/machine.mjs';
+import { introduceMachine, waitForConntrack } from './lib/machine.mjs';
 import { memoryOf } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 import { summarise } from './lib/statistics.mjs';
@@ -50,9 +50,7 @@ if (unknown !== undefined) throw new RangeError(`--only knows close, drop, busy;
 
 killProgramsOnInterrupt();
 
-const machine = await describeMachine();
-printFacts(machine);
-for (const warning of findWarnings(machine, connections)) console.log(`warning: ${warning}`);
+await introduceMachine(connections);
 
 const verdicts = [];
 for (const policy of ['close', 'drop']) {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { askApi, API_KEY } from './lib/api.mjs';
 import { ChildProgram, killProgramsOnInterrupt } from './lib/child-program.mjs';
 import { startLoad } from './lib/load.mjs';
-import { describeMachine, findWarnings, printFacts } from './lib/machine.mjs';
+import { introduceMachine } from './lib/machine.mjs';
 import { cpuMs } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 import { formatVerdicts } from './lib/verdicts.mjs';
@@ -29,9 +29,7 @@ const LATE_MS = 2200 + 300;
 const DEAF_CLIENTS = fileURLToPath(new URL('../test/clients/deaf_clients.py', import.meta.url));
 
 killProgramsOnInterrupt();
-const machine = await describeMachine();
-printFacts(machine);
-for (const warning of findWarnings(machine, 36_000)) console.log(`warning: ${warning}`);
+await introduceMachine(36_000);
 
 const farms = [];
 const verdicts = [];

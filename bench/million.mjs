@@ -227,7 +227,8 @@ function reached() {
 }
 
 function stillOpen() {
-  return { target: '= connected', passes: findings.openAfterIdle === findings.connected };
+  const { openAfterIdle, connected } = findings;
+  return { target: '= connected', passes: openAfterIdle !== undefined && openAfterIdle === connected };
 }
 
 /** Ends with exit code 2, before anything is begun, when this host cannot do it; says what to change. */
@@ -284,7 +285,8 @@ async function checkHost() {
 }
 
 function describeProgress(farm) {
-  return `${farm.connected} of ${connections} connected, ${farm.failedCount} failed, ${(farm.availableBytes / 1e9).toFixed(1)} GB available`;
+  const { availableBytes } = readMemory();
+  return `${farm.connected} of ${connections} connected, ${farm.failedCount} failed, ${(availableBytes / 1e9).toFixed(1)} GB available`;
 }
 
 function growth(now, empty) {

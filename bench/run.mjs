@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { killProgramsOnInterrupt, killRunningPrograms } from './lib/child-program.mjs';
-import { describeMachine, findWarnings, printFacts, waitForConntrack } from './lib/machine.mjs';
+import { introduceMachine, printFacts, waitForConntrack } from './lib/machine.mjs';
 import { fetchPeer, isFetched, peerVersions } from './lib/peers.mjs';
 import { SERVER_NAMES } from './lib/servers.mjs';
 import { judge, summarise } from './lib/statistics.mjs';
@@ -45,11 +45,9 @@ const rows = parseNames(
 ).map((name) => ROWS.find((row) => row.name === name));
 const servers = chooseServers();
 
-const machine = await describeMachine();
+const { machine } = await introduceMachine(settings.connections);
 const versions = peerVersions();
-printFacts(machine);
 printFacts(versions);
-for (const warning of findWarnings(machine, settings.connections)) console.log(`warning: ${warning}`);
 
 killProgramsOnInterrupt();
 

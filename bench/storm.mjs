@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { killProgramsOnInterrupt } from './lib/child-program.mjs';
 import { startLoad } from './lib/load.mjs';
-import { describeMachine, findWarnings, printFacts, waitForConntrack } from './lib/machine.mjs';
+import { introduceMachine, waitForConntrack } from './lib/machine.mjs';
 import { cpuMs, waitUntilQuiet } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 
@@ -28,10 +28,7 @@ const connections = Number(values.connections);
 if (!Number.isInteger(connections) || connections < 100 || connections > 32_000)
   throw new RangeError('--connections must be an integer from 100 to 32000: two workers hold them');
 
-const machine = await describeMachine();
-printFacts(machine);
-const warnings = findWarnings(machine, connections);
-for (const warning of warnings) console.log(`warning: ${warning}`);
+const { machine, warnings } = await introduceMachine(connections);
 const isQuiet = warnings.length === 0;
 killProgramsOnInterrupt();
 

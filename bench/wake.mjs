@@ -2,7 +2,7 @@ import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { killProgramsOnInterrupt } from './lib/child-program.mjs';
-import { describeMachine, findWarnings, printFacts } from './lib/machine.mjs';
+import { introduceMachine } from './lib/machine.mjs';
 import { memoryOf } from './lib/processes.mjs';
 import { startRawClients } from './lib/raw-clients.mjs';
 import { startServer } from './lib/servers.mjs';
@@ -28,9 +28,7 @@ const waves = Number(values.waves);
 
 killProgramsOnInterrupt();
 
-const machine = await describeMachine();
-printFacts(machine);
-for (const warning of findWarnings(machine, connections)) console.log(`warning: ${warning}`);
+await introduceMachine(connections);
 
 const server = await startServer('Roost', {
   app: 'echo',

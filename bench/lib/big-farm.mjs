@@ -46,8 +46,6 @@ export class BigFarm {
   #loads = [];
   #echoLoad;
   #published = 0;
-  /** Of the kernel's memory, before the first connection. */
-  #reclaimableAtFirst = readMemory().reclaimableBytes;
   /** Whether the process that measures echoes goes before the others that want a CPU. */
   hasPriority = false;
 
@@ -142,21 +140,7 @@ export class BigFarm {
   /** User memory of the farm and of Redis, and the kernel's of the whole machine, both ends of each connection, in bytes. */
   memory() {
     this.#assertWhole();
-    return {
-      farm: memoryOf(this.pids),
-      redis: memoryOf([this.#redis.pid]),
-      slabBytes: readMemory().slabBytes,
-      availableBytes: this.availableBytes,
-    };
-  }
-
-  /**
-   * What the machine can still give. The kernel's own figure counts the inodes and names of sockets as reclaimable; those of
-   * open ones are not: with it, 7 GB seemed to be left of 25 when the first process was killed for want of memory.
-   */
-  get availableBytes() {
-    const { availableBytes, reclaimableBytes } = readMemory();
-    return availableBytes - Math.max(0, reclaimableBytes - this.#reclaimableAtFirst);
+    return { farm: memoryOf(this.pids), redis: memoryOf([this.#redis.pid]), ...readMemory() };
   }
 
   /**
@@ -290,8 +274,9 @@ export class BigFarm {
   }
 
   #whyToStop() {
-    if (this.availableBytes < MIN_AVAILABLE_BYTES)
-      return `memory: ${(this.availableBytes / 1e9).toFixed(1)} GB are left of this machine's`;
+    const { availableBytes } = readMemory();
+    if (availableBytes < MIN_AVAILABLE_BYTES)
+      return `memory: ${(availableBytes / 1e9).toFixed(1)} GB are left of this machine's`;
     if (this.failedCount > MAX_FAILED) return `failures: ${JSON.stringify(this.failed)}`;
     return undefined;
   }
