@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { nowMicros } from './clients/crowd.mjs';
 import { API_KEY, askApi } from './lib/api.mjs';
-import { ChildProgram, killProgramsOnInterrupt } from './lib/child-program.mjs';
+import { ChildProgram, killProgramsAtExit } from './lib/child-program.mjs';
 import { introduceMachine, waitForConntrack } from './lib/machine.mjs';
 import { memoryOf } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
@@ -48,7 +48,7 @@ const only = new Set(values.only.split(','));
 const unknown = [...only].find((name) => !['close', 'drop', 'busy'].includes(name));
 if (unknown !== undefined) throw new RangeError(`--only knows close, drop, busy; got "${unknown}"`);
 
-killProgramsOnInterrupt();
+killProgramsAtExit();
 
 await introduceMachine(connections);
 

@@ -6,7 +6,7 @@ import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { askApi, API_KEY } from './lib/api.mjs';
-import { ChildProgram, killProgramsOnInterrupt } from './lib/child-program.mjs';
+import { ChildProgram, killProgramsAtExit } from './lib/child-program.mjs';
 import { startLoad } from './lib/load.mjs';
 import { introduceMachine } from './lib/machine.mjs';
 import { cpuMs } from './lib/processes.mjs';
@@ -28,7 +28,7 @@ const DEAD = 1000;
 const LATE_MS = 2200 + 300;
 const DEAF_CLIENTS = fileURLToPath(new URL('../test/clients/deaf_clients.py', import.meta.url));
 
-killProgramsOnInterrupt();
+killProgramsAtExit();
 await introduceMachine(36_000);
 
 const farms = [];

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { killProgramsOnInterrupt, killRunningPrograms } from './lib/child-program.mjs';
+import { killProgramsAtExit } from './lib/child-program.mjs';
 import { introduceMachine, printFacts, waitForConntrack } from './lib/machine.mjs';
 import { fetchPeer, isFetched, peerVersions } from './lib/peers.mjs';
 import { SERVER_NAMES } from './lib/servers.mjs';
@@ -49,10 +49,7 @@ const { machine } = await introduceMachine(settings.connections);
 const versions = peerVersions();
 printFacts(versions);
 
-killProgramsOnInterrupt();
-
-// Also after an exception that nobody caught.
-process.once('exit', killRunningPrograms);
+killProgramsAtExit();
 
 const results = [];
 let lines = [];

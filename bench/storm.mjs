@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { killProgramsOnInterrupt } from './lib/child-program.mjs';
+import { killProgramsAtExit } from './lib/child-program.mjs';
 import { startLoad } from './lib/load.mjs';
 import { introduceMachine, waitForConntrack } from './lib/machine.mjs';
 import { cpuMs, waitUntilQuiet } from './lib/processes.mjs';
@@ -28,9 +28,9 @@ const connections = Number(values.connections);
 if (!Number.isInteger(connections) || connections < 100 || connections > 32_000)
   throw new RangeError('--connections must be an integer from 100 to 32000: two workers hold them');
 
-const { machine, warnings } = await introduceMachine(connections);
+const { warnings } = await introduceMachine(connections);
 const isQuiet = warnings.length === 0;
-killProgramsOnInterrupt();
+killProgramsAtExit();
 
 const folder = mkdtempSync(join(tmpdir(), 'roost-storm-'));
 const failures = [];

@@ -1,7 +1,7 @@
 import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { killProgramsOnInterrupt } from './lib/child-program.mjs';
+import { killProgramsAtExit } from './lib/child-program.mjs';
 import { introduceMachine } from './lib/machine.mjs';
 import { memoryOf } from './lib/processes.mjs';
 import { startRawClients } from './lib/raw-clients.mjs';
@@ -26,7 +26,7 @@ const { values } = parseArgs({
 const connections = Number(values.connections);
 const waves = Number(values.waves);
 
-killProgramsOnInterrupt();
+killProgramsAtExit();
 
 await introduceMachine(connections);
 

@@ -16,14 +16,10 @@ export function killRunningPrograms() {
   for (const program of running) for (const pid of processTree(program.pid)) kill(pid);
 }
 
-/** Whatever is running ends with this process, when that is interrupted. */
-export function killProgramsOnInterrupt() {
-  for (const signal of ['SIGINT', 'SIGTERM']) {
-    process.once(signal, () => {
-      killRunningPrograms();
-      process.exit(1);
-    });
-  }
+/** Whatever is running ends with this process: when that is interrupted, and after an exception that nobody caught. */
+export function killProgramsAtExit() {
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+  process.once('exit', killRunningPrograms);
 }
 
 /** A program that speaks lines, most of them JSON, on its standard output. */
