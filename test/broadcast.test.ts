@@ -321,4 +321,30 @@ describe('without Redis', () => {
       await raw.close();
     }
   });
+
+  it('a worker that does not read for a while holds up neither the master nor the others, and is told what it missed', async () => {
+    const farm = await startFarm(['--max-message-bytes=2000000', '--max-outbound-bytes=64000000']);
+    const clients = await connectMany(farm, '/news?channel=news', 4);
+    const [stopped] = farm.workers;
+    const answered = new Set<TestClient>();
+    process.kill(stopped!.pid, 'SIGSTOP');
+    for (const client of clients) void client.roundTrip().then(() => answered.add(client));
+    await eventually(() => expect(answered.size).toBe(2));
+    // Twice what the link to a worker holds.
+    const payload = 'x'.repeat(1_000_000);
+    for (let index = 0; index < 32; index++) {
+      const [publisher] = answered;
+      publisher!.send(`news ${payload}`);
+      for (const client of answered) expect((await client.nextMessage()).text).toHaveLength(1_000_000);
+    }
+    process.kill(stopped!.pid, 'SIGCONT');
+    await farm.log(({ msg, worker }) => msg === 'publications may have been missed' && worker === 0);
+    await call(farm, 'publish', { channel: 'news', data: 'now' });
+    for (const client of clients) {
+      let { text } = await client.nextMessage();
+      while (text === payload) ({ text } = await client.nextMessage());
+      expect(text).toBe('now');
+    }
+    expect((await info(farm)).workers.map(({ restarts }) => restarts)).toEqual([0, 0]);
+  });
 });

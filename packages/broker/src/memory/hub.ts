@@ -79,7 +79,7 @@ export class MemoryBrokerHub {
     const message: HubToWorkerMessage = { type: 'publication', channel, payload };
     for (const port of ports) {
       if (!port.isAttached) continue;
-      if (this.#caughtUp(port) && port.send(message)) this.counters.deliveryCount += 1;
+      if (this.#caughtUp(port) && this.#send(port, message)) this.counters.deliveryCount += 1;
       else this.#drop(port, channel);
     }
   }
@@ -87,8 +87,11 @@ export class MemoryBrokerHub {
   /** Gives a control message to every worker. The payload is only lent. */
   control(payload: Buffer): void {
     const message: HubToWorkerMessage = { type: 'control', payload };
-    for (const port of this.#ports.values()) {
-      if (!this.#caughtUp(port) || !port.send(message)) this.#drop(port, undefined);
+    // As it is now: a send may detach its port, and attach another.
+    const ports = [...this.#ports.values()];
+    for (const port of ports) {
+      if (!port.isAttached) continue;
+      if (!this.#caughtUp(port) || !this.#send(port, message)) this.#drop(port, undefined);
     }
   }
 
@@ -107,7 +110,7 @@ export class MemoryBrokerHub {
         return;
       case 'subscribe':
         for (const channel of message.channels) this.#subscribe(port, channel);
-        if (!this.#caughtUp(port) || !port.send({ type: 'subscribed', channels: message.channels })) {
+        if (!this.#caughtUp(port) || !this.#send(port, { type: 'subscribed', channels: message.channels })) {
           port.confirmations.push(message.channels);
           this.#retryLater(port);
         }
@@ -120,6 +123,15 @@ export class MemoryBrokerHub {
       case 'control':
       case 'gap':
         return;
+    }
+  }
+
+  /** A send that throws has not taken the message: it must not cost the other workers theirs, nor the caller its turn. */
+  #send(port: Port, message: HubToWorkerMessage): boolean {
+    try {
+      return port.isAttached && port.send(message);
+    } catch {
+      return false;
     }
   }
 
@@ -146,7 +158,8 @@ export class MemoryBrokerHub {
       if (ports.includes(port)) this.#unsubscribe(port, channel);
     }
     this.#behind.delete(port);
-    this.#ports.delete(workerId);
+    // Its place may have been taken by another that its send has attached.
+    if (this.#ports.get(workerId) === port) this.#ports.delete(workerId);
   }
 
   #drop(port: Port, channel: string | undefined): void {
@@ -167,28 +180,34 @@ export class MemoryBrokerHub {
         droppedCount: dropped.droppedCount,
         sinceMs: Math.ceil(performance.now() - dropped.since),
       };
-      if (!port.send(gap)) return false;
+      if (!this.#send(port, gap)) return false;
       this.counters.gapCount += 1;
       port.dropped = undefined;
     }
     for (;;) {
       const channels = port.confirmations[0];
       if (channels === undefined) return true;
-      if (!port.send({ type: 'subscribed', channels })) return false;
+      if (!this.#send(port, { type: 'subscribed', channels })) return false;
       port.confirmations.shift();
     }
   }
 
   #retryLater(port: Port): void {
+    // Detached from inside its own send: nobody is there to try.
+    if (!port.isAttached) return;
     this.#behind.add(port);
     if (this.#retryTimer !== undefined) return;
-    this.#retryTimer = setTimeout(() => {
-      this.#retryTimer = undefined;
-      for (const other of this.#behind) {
-        this.#behind.delete(other);
-        if (!this.#caughtUp(other)) this.#retryLater(other);
-      }
-    }, RETRY_MS);
+    this.#retryTimer = setTimeout(() => this.#retry(), RETRY_MS);
     this.#retryTimer.unref();
+  }
+
+  /** One attempt for each. Who still takes nothing waits for the next timer: the event loop turns in between. */
+  #retry(): void {
+    this.#retryTimer = undefined;
+    const behind = [...this.#behind];
+    this.#behind.clear();
+    for (const port of behind) {
+      if (port.isAttached && !this.#caughtUp(port)) this.#retryLater(port);
+    }
   }
 }
