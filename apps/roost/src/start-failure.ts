@@ -24,6 +24,7 @@ export function startFailure(error: unknown, settings: Settings): StartFailure |
         exitCode: EXIT_CODES.portInUse.code,
       };
     case 'FARM_ERR_LISTEN':
+    case 'FARM_ERR_FORK':
     case 'POLLER_UNAVAILABLE':
       return { sentence, exitCode: EXIT_CODES.unsupported.code };
     case 'FARM_ERR_WORKER_BOOTSTRAP':

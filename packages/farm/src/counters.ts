@@ -11,6 +11,8 @@ export const COUNTERS = {
   handoffs_placed_again: 'Sockets given to another worker because the first died or had no descriptor left.',
   handoffs_lost: 'Sockets that no worker could take before the farm stopped.',
   worker_restarts: 'Workers that died and were started again.',
+  fork_errors:
+    'Workers that could not be forked for want of descriptors, processes or memory; tried again later.',
   worker_lags:
     'Times a worker left hand-offs unacknowledged for workerLagMs; others got what came meanwhile.',
   worker_kills: 'Workers killed by the master because they were silent.',

@@ -6,6 +6,8 @@ export type FarmErrorCode =
   | 'FARM_ERR_PORT_IN_USE'
   /** The kernel refused to listen for another reason. */
   | 'FARM_ERR_LISTEN'
+  /** The system had no descriptors, processes or memory for the first workers. */
+  | 'FARM_ERR_FORK'
   /** A worker died before it was ready for the first time: the app could not be loaded, most often. */
   | 'FARM_ERR_WORKER_BOOTSTRAP'
   /** The farm is stopping or stopped. */

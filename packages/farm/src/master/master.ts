@@ -189,6 +189,17 @@ export class Master implements Farm, SupervisionHooks {
     if (this.#workers.every(({ state }) => state === 'ready')) this.#onStarted?.();
   }
 
+  workerNotForked(worker: SupervisedWorker, cause: NodeJS.ErrnoException): void {
+    this.#updateReadiness();
+    this.#onStarted?.(
+      new FarmError(
+        'FARM_ERR_FORK',
+        `Worker ${worker.index} could not be forked (${cause.message}): the system has no descriptors, processes or memory left for it. Raise the limit (ulimit -n, ulimit -u), or start fewer workers.`,
+        { cause },
+      ),
+    );
+  }
+
   workerFailed(worker: SupervisedWorker, reason: string): void {
     this.#log.error({ worker: worker.index, reason }, 'worker could not start');
     this.#onStarted?.(bootstrapError(worker.index, reason));

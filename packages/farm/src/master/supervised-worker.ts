@@ -9,7 +9,7 @@ import type { FarmConfig } from '../options.ts';
 import { Backoff } from './backoff.ts';
 import { HandOff, isLimited, type AcceptedSocket } from './hand-off.ts';
 import type { WorkerLoad } from './placement.ts';
-import { spawnWorker, type WorkerProcess } from './worker-process.ts';
+import { forkWorker, type WorkerProcess } from './worker-process.ts';
 
 /** What a worker says that concerns more than its own supervision. */
 export type ForwardedMessage = Extract<WorkerMessage, { type: 'query' | 'broker' | 'addresses' | 'turn' }>;
@@ -21,6 +21,8 @@ export interface SupervisionHooks {
   workerStarted(worker: SupervisedWorker): void;
   /** It takes hand-offs now. */
   workerReady(worker: SupervisedWorker): void;
+  /** The system had no process for it; it is tried again later. */
+  workerNotForked(worker: SupervisedWorker, error: NodeJS.ErrnoException): void;
   /** It cannot start; `reason` is what its app threw, most often. It is not started again by itself. */
   workerFailed(worker: SupervisedWorker, reason: string): void;
   /** It has room again, or its connections have become fewer. */
@@ -46,7 +48,7 @@ const SHORTAGE_PAUSE_MS = 100;
  *     starting ─► ready ─► draining ─► stopped
  *        └─► failed ◄┘        (failed ─► starting after a delay, unless the farm stops)
  *
- * starting: forked, its apps are being loaded. ready: it takes sockets. draining: it closes its connections and takes
+ * starting: forked, its apps are being loaded; failed at once when it cannot be forked. ready: it takes sockets. draining: it closes its connections and takes
  * none. failed: it died without being asked; what it had not acknowledged has been given back. A worker that is silent,
  * to hand-offs or altogether, is killed first and never bypassed: it might have read what another is given.
  */
@@ -156,7 +158,8 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     this.#startedAt = this.#heardAt = performance.now();
     this.#readyAt = undefined;
     this.#report = undefined;
-    const process = spawnWorker(this.#config);
+    const process = forkWorker(this.#config, (error) => this.#notForked(error));
+    if (process === undefined) return;
     this.#process = process;
     this.#handOff = new HandOff(
       process.descriptors,
@@ -174,7 +177,13 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
         this.#hooks.workerReturned(this, sockets);
       },
     );
-    process.child.once('error', (error) => this.#ended(null, error.message));
+    // It lives, or its exit will be told: only a signal could not be sent.
+    process.child.on('error', (error) =>
+      this.#log.error(
+        { worker: this.index, pid: process.child.pid, reason: error.message },
+        'signal not sent',
+      ),
+    );
     process.child.once('exit', (code, signal) => this.#ended(code, signal));
     this.#hooks.workerStarted(this);
     process.channel.open(this);
@@ -387,6 +396,18 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     this.#hooks.workerEnded(this);
     if (returned.length > 0) this.#hooks.workerReturned(this, returned);
     if (!this.#isStopping) this.#restart(readyMs);
+  }
+
+  /** There is no process: the system did not let us have one. It may, later. */
+  #notForked(error: NodeJS.ErrnoException): void {
+    this.#counters.add('fork_errors');
+    // The farm has stopped meanwhile: this place is given up already.
+    if (this.#isStopping) return;
+    this.#state = 'failed';
+    const delayMs = this.#backoff.next(0);
+    this.#log.error({ worker: this.index, code: error.code, reason: error.message, delayMs }, 'fork failed');
+    this.#restartTimer = setTimeout(() => this.start(), delayMs);
+    this.#hooks.workerNotForked(this, error);
   }
 
   #restart(readyMs: number): void {

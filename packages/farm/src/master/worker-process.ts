@@ -30,21 +30,44 @@ export interface WorkerProcess {
   readonly descriptors: number;
 }
 
-/** Forks a worker. The caller opens the channel, and sends `start` first. */
-export function spawnWorker(config: FarmConfig): WorkerProcess {
-  const [ours, theirs] = descriptorPair();
-  const child = spawn(
-    process.execPath,
-    [...WORKER_FLAGS, ...process.execArgv, WORKER_MAIN, String(config.maxChannelBufferBytes)],
-    {
+/**
+ * Forks a worker. The caller opens the channel, and sends `start` first. Undefined when the system does not let us: for
+ * want of descriptors (EMFILE, ENFILE), processes (EAGAIN) or memory (ENOMEM), or because the program of Node is not there
+ * at this moment (ENOENT, EACCES). Nothing is left of it then, and `onFailed` is told why in a later turn.
+ */
+export function forkWorker(
+  config: FarmConfig,
+  onFailed: (error: NodeJS.ErrnoException) => void,
+): WorkerProcess | undefined {
+  let pair: readonly [number, number] | undefined;
+  let child: ChildProcess;
+  try {
+    pair = descriptorPair();
+    child = spawn(
+      process.execPath,
+      [...WORKER_FLAGS, ...process.execArgv, WORKER_MAIN, String(config.maxChannelBufferBytes)],
       // Output of applications goes where ours goes; ours is written by the master alone.
-      stdio: ['ignore', 'inherit', 'inherit', theirs, 'pipe'],
-    },
-  );
+      { stdio: ['ignore', 'inherit', 'inherit', pair[1], 'pipe'] },
+    );
+  } catch (error) {
+    for (const fd of pair ?? []) closeDescriptor(fd);
+    process.nextTick(onFailed, error);
+    return undefined;
+  }
+  const [ours, theirs] = pair;
   // The child has its copy. Ours would keep the pair open after its death.
   closeDescriptor(theirs);
+  // Without a descriptor left there are no streams at all, whatever the types say.
+  const stdio: readonly unknown[] | undefined = child.stdio;
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- 'pipe' is a socket in both directions (child_process, options.stdio).
-  const control = child.stdio[4] as Duplex;
+  const control = stdio?.[4] as Duplex | undefined;
+  if (child.pid === undefined || control === undefined) {
+    child.once('error', onFailed);
+    // It is connected to nothing, and would say so in an error of its own.
+    control?.on('error', () => undefined).destroy();
+    closeDescriptor(ours);
+    return undefined;
+  }
   const channel = new StreamChannel<WorkerMessage, MasterMessage>(control, config.maxChannelBufferBytes);
   return { child, channel, descriptors: ours };
 }
