@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listenLocally } from './free-port.ts';
 import { RawClient } from './raw-client.ts';
@@ -74,6 +76,24 @@ describe('RawClient', () => {
     socket.end(Buffer.from('8800', 'hex'));
     await expect(client.read(4)).rejects.toThrow('ended (FIN) before 4 bytes arrive; unread: 8800');
     expect(await client.closed).toEqual({ errorCode: undefined });
+  });
+
+  it('reads what came before the end, also when it writes after that', async () => {
+    const [client, socket] = await pair();
+    // Unread bytes at a close are answered with a reset, so that a write after it fails.
+    client.write('00');
+    client.pause();
+    socket.pause();
+    const closed = once(socket, 'close');
+    socket.write('refused', () => socket.destroy());
+    await closed;
+    for (let count = 0; count < 20; count++) {
+      client.write('00');
+      await turn();
+    }
+    client.resume();
+    expect((await client.read(7)).toString()).toBe('refused');
+    await client.closed;
   });
 
   it('tells a reset from a FIN', async () => {

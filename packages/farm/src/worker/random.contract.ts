@@ -9,7 +9,17 @@ export function seededRandom(seed: number): (below: number) => number {
   };
 }
 
-/** A seed that differs from run to run, unless ROOST_TEST_SEED repeats one. */
-export function testSeed(): number {
-  return Number(process.env['ROOST_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+/** Any number would do; a run that fails must fail again. */
+const FIXED_SEED = 6455;
+
+/**
+ * The seed of a spec's random steps: the same in each run, so that a change that passed does not fail the next one.
+ * `ROOST_TEST_SEED` gives another; `ROOST_TEST_SEED=random` a new one, which stands in the title. As a map function of
+ * `Array.from` it gives different ones.
+ */
+export function testSeed(_value?: unknown, index = 0): number {
+  const wanted = process.env['ROOST_TEST_SEED'] ?? String(FIXED_SEED);
+  if (wanted === 'random') return Math.floor(Math.random() * 2 ** 31);
+  if (/^\d+$/.test(wanted)) return Number(wanted) + index;
+  throw new Error(`ROOST_TEST_SEED is a whole number or "random", got ${JSON.stringify(wanted)}.`);
 }
