@@ -18,6 +18,7 @@ export class Recorder implements BrokerHandlers {
   readonly states: BrokerState[] = [];
   readonly reasons: string[] = [];
   readonly gaps: BrokerGap[] = [];
+  readonly warnings: string[] = [];
 
   brokerOnPublication(publication: Publication): void {
     this.publications.push(publication);
@@ -34,6 +35,10 @@ export class Recorder implements BrokerHandlers {
 
   brokerOnGap(gap: BrokerGap): void {
     this.gaps.push(gap);
+  }
+
+  brokerOnWarning(reason: string): void {
+    this.warnings.push(reason);
   }
 
   /** Payloads of a channel as text, in the order of arrival. */

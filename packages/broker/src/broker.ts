@@ -52,6 +52,8 @@ export interface BrokerHandlers {
   brokerOnState(state: BrokerState, reason: string): void;
   /** After a reconnect, once everything is subscribed again: publications of that time may be missing. */
   brokerOnGap(gap: BrokerGap): void;
+  /** Something that the broker can do without is refused to it. One sentence for logs, with what to do; each is told once. */
+  brokerOnWarning(reason: string): void;
 }
 
 /**

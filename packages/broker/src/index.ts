@@ -26,3 +26,4 @@ export type {
 } from './memory/link.ts';
 export { MemoryBroker } from './memory/memory-broker.ts';
 export type { MemoryBrokerOptions } from './memory/memory-broker.ts';
+export { REDIS_URL_ALLOWED, redisUrlProblem } from './redis/redis-url.ts';

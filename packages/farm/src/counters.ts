@@ -112,6 +112,8 @@ export const COUNTERS = {
     'Such turns that ended after twice broadcastTurnMs because the worker had not said that its was over.',
   publish_errors: 'Publishes that the broker refused or lost.',
   broker_gaps: 'Times publications may have been missed because the broker was away.',
+  broker_warnings:
+    'Things that Redis refuses and the broker can do without, such as control messages; each is told once in the log.',
   connections_with_gap: 'Connections that were open, or opened, during such a time.',
   control_messages: 'Control messages carried out.',
   control_malformed: 'Control messages ignored because they were malformed or unknown.',

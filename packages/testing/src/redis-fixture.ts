@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestingError } from './errors.ts';
@@ -18,6 +18,15 @@ const OUTPUT_CHARACTERS = 4_000;
 export interface RedisOptions {
   /** More arguments for redis-server, such as `['--requirepass', 'secret']`. */
   readonly args?: readonly string[];
+}
+
+export interface SentinelOptions {
+  readonly masterName: string;
+  readonly masterPort: number;
+  /** How many sentinels must agree that the master is gone. */
+  readonly quorum: number;
+  /** More lines of its configuration, such as `requirepass secret`. */
+  readonly lines?: readonly string[];
 }
 
 let isInstalled: boolean | undefined;
@@ -39,8 +48,30 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisFixtu
       'This spec needs a redis-server and found none in PATH: run apt-get install redis-server.',
     );
   }
+  return started(options.args ?? []);
+}
+
+/** Starts a real sentinel (`redis-server --sentinel`) that watches a master on 127.0.0.1 and takes 500 ms of silence for its end. */
+export function startSentinel({
+  masterName,
+  masterPort,
+  quorum,
+  lines = [],
+}: SentinelOptions): Promise<RedisFixture> {
+  return started(
+    [],
+    [
+      `sentinel monitor ${masterName} 127.0.0.1 ${masterPort} ${quorum}`,
+      `sentinel down-after-milliseconds ${masterName} 500`,
+      `sentinel failover-timeout ${masterName} 3000`,
+      ...lines,
+    ],
+  );
+}
+
+async function started(args: readonly string[], sentinelLines?: readonly string[]): Promise<RedisFixture> {
   for (let attempt = 1; ; attempt += 1) {
-    const fixture = new RedisFixture(await freePort(), options.args ?? []);
+    const fixture = new RedisFixture(await freePort(), args, sentinelLines);
     try {
       await fixture.restart();
       return fixture;
@@ -55,15 +86,17 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisFixtu
 export class RedisFixture {
   readonly port: number;
   readonly #args: readonly string[];
+  readonly #sentinelLines: readonly string[] | undefined;
   readonly #directory: string;
   readonly #release: () => void;
   #process: CapturedProcess | undefined;
   #exited: Promise<ExitStatus> | undefined;
 
   /** Starts nothing yet: use {@link startRedis}. */
-  constructor(port: number, args: readonly string[]) {
+  constructor(port: number, args: readonly string[], sentinelLines?: readonly string[]) {
     this.port = port;
     this.#args = args;
+    this.#sentinelLines = sentinelLines;
     this.#directory = mkdtempSync(join(tmpdir(), 'roost-redis-'));
     this.#release = registerFixture({
       what: `redis-server on port ${port}`,
@@ -95,7 +128,7 @@ export class RedisFixture {
   async restart(): Promise<void> {
     this.#end();
     await this.#waitForExit();
-    const child = spawnGroup('redis-server', [...quietServer(this.port, this.#directory), ...this.#args]);
+    const child = spawnGroup('redis-server', this.#arguments());
     let output = '';
     const exited = new Promise<ExitStatus>((resolve) => {
       child.once('exit', (code, signal) => {
@@ -106,7 +139,7 @@ export class RedisFixture {
     const ready = new Promise<void>((resolve, reject) => {
       const capture = (chunk: Buffer): void => {
         output = (output + chunk.toString()).slice(-OUTPUT_CHARACTERS);
-        if (output.includes('Ready to accept connections')) resolve();
+        if (/Ready to accept connections|Sentinel ID is/.test(output)) resolve();
       };
       child.stdout.on('data', capture);
       child.stderr.on('data', capture);
@@ -146,12 +179,27 @@ export class RedisFixture {
     }
   }
 
+  /** The port that the connection of this name (CLIENT SETNAME) comes from, as the server sees it. */
+  async clientPort(name: string): Promise<number> {
+    const list = String(await this.command('CLIENT', 'LIST'));
+    return Number(new RegExp(` addr=127\\.0\\.0\\.1:(\\d+) .* name=${name} `).exec(list)?.[1]);
+  }
+
   /** Ends the server and removes its directory. Calling it twice is safe. */
   async stop(): Promise<void> {
     this.#end();
     await this.#waitForExit();
     this.#removeDirectory();
     this.#release();
+  }
+
+  /** A sentinel writes what it learns into its configuration file, so it must have one. */
+  #arguments(): string[] {
+    if (this.#sentinelLines === undefined) return [...quietServer(this.port, this.#directory), ...this.#args];
+    const file = join(this.#directory, 'sentinel.conf');
+    const lines = [`port ${this.port}`, 'bind 127.0.0.1', `dir ${this.#directory}`, ...this.#sentinelLines];
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    return [file, '--sentinel'];
   }
 
   #end(): void {

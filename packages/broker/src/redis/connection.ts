@@ -1,19 +1,19 @@
-import { Redis } from 'ioredis';
-import type { RedisOptions } from 'ioredis';
-import { explainFailure } from './failure.ts';
+import type { Redis } from 'ioredis';
+import { Attempt } from './attempt.ts';
+import type { Shortcoming } from './handshake.ts';
 import type { RedisBrokerConfig } from './options.ts';
+import { Sentinels } from './sentinels.ts';
 
 /** The pause before the second attempt, in ms; it doubles up to `maxRetryDelayMs`. */
 const FIRST_RETRY_DELAY_MS = 50;
-
-/** How long a connection that is given up may take to say goodbye, in ms. A silent Redis never would. */
-const FAREWELL_MS = 100;
 
 export interface RedisConnectionOwner {
   /** Ready for commands. */
   connectionOnReady(connection: RedisConnection, client: Redis): void;
   /** An attempt failed, or an established connection is gone. The next attempt is on its way. */
   connectionOnLost(connection: RedisConnection, wasReady: boolean): void;
+  /** Redis refused something that the broker can do without. */
+  connectionOnShortcoming(shortcoming: Shortcoming): void;
 }
 
 /**
@@ -27,16 +27,19 @@ export interface RedisConnectionOwner {
  *
  * Each attempt is a new ioredis client that never reconnects by itself. So no queue, subscription set or
  * retry counter survives from one connection into the next; what a client had under way is rejected when it
- * ends; and there is no state in which ioredis has given up but nobody knows. The whole attempt has one
- * deadline, where ioredis would wait for ever for the handshake of a server that accepts and is silent.
+ * ends; a name is looked up anew, and Sentinel asked anew; and there is no state in which ioredis has given
+ * up but nobody knows. The whole attempt has one deadline, where ioredis would wait for ever for the
+ * handshake of a server that accepts and is silent.
  */
 export class RedisConnection {
   readonly role: 'publisher' | 'subscriber';
   readonly #config: RedisBrokerConfig;
   readonly #owner: RedisConnectionOwner;
-  readonly #ending = new Set<Redis>();
-  #current: Redis | undefined;
-  #readyAt: number | undefined;
+  readonly #sentinels: Sentinels | undefined;
+  readonly #ending = new Set<Promise<void>>();
+  #attempt: Attempt | undefined;
+  #client: Redis | undefined;
+  #readyAt = 0;
   #failureCount = 0;
   #reason = '';
   #timer: NodeJS.Timeout | undefined;
@@ -46,11 +49,16 @@ export class RedisConnection {
     this.role = role;
     this.#config = config;
     this.#owner = owner;
+    const { target } = config.location;
+    if ('masterName' in target) {
+      // All of them, and then the master, have their turn within one attempt.
+      this.#sentinels = new Sentinels(target, config.connectTimeoutMs / (target.sentinels.length + 1));
+    }
   }
 
   /** The client to send commands with; undefined while the connection is not ready. */
   get client(): Redis | undefined {
-    return this.#readyAt === undefined ? undefined : this.#current;
+    return this.#client;
   }
 
   /** Why it was lost last, in one sentence. */
@@ -59,89 +67,67 @@ export class RedisConnection {
   }
 
   start(): void {
-    this.#attempt();
+    this.#begin();
   }
 
   /** Gives the connection up and makes a new one, for a reason that only the owner can know. */
   reset(reason: string): void {
-    if (this.#current !== undefined) this.#lose(this.#current, reason);
+    if (this.#attempt !== undefined) this.#lose(this.#attempt, reason);
   }
 
-  /** Ends it for good and resolves when no socket is left. */
-  async stop(): Promise<void> {
+  /** Ends it for good and resolves when no socket is left. In good order, what was sent arrives. */
+  async stop(isInGoodOrder: boolean): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    if (this.#current !== undefined) this.#giveUp(this.#current);
-    this.#current = undefined;
-    this.#readyAt = undefined;
-    await Promise.all([...this.#ending].map((client) => ended(client)));
+    if (this.#attempt !== undefined) this.#giveUp(this.#attempt, isInGoodOrder && this.#client !== undefined);
+    this.#attempt = undefined;
+    this.#client = undefined;
+    await Promise.all(this.#ending);
   }
 
-  #attempt(): void {
-    const client = new Redis(this.#config.url, this.#clientOptions());
-    this.#current = client;
-    let lastError: unknown;
-    client.on('error', (error) => {
-      lastError = error;
+  #begin(): void {
+    const attempt = new Attempt(`roost-${this.role}`, this.#config, this.#sentinels, {
+      attemptOnReady: (ready, client, shortcomings) => this.#becomeReady(ready, client, shortcomings),
+      attemptOnEnd: (ended, reason) => this.#lose(ended, reason),
     });
-    client.once('end', () => this.#lose(client, explainFailure(this.#config.shownUrl, lastError)));
-    client.once('ready', () => this.#becomeReady(client));
+    this.#attempt = attempt;
     const { connectTimeoutMs, shownUrl } = this.#config;
     this.#timer = setTimeout(
-      () => this.#lose(client, `Redis at ${shownUrl} was not ready within ${connectTimeoutMs} ms.`),
+      () => this.#lose(attempt, `Redis at ${shownUrl} was not ready within ${connectTimeoutMs} ms.`),
       connectTimeoutMs,
     );
-    // Also told by 'error' and 'end'.
-    client.connect().catch(() => {});
+    attempt.start();
   }
 
-  #becomeReady(client: Redis): void {
-    if (client !== this.#current) return;
+  #becomeReady(attempt: Attempt, client: Redis, shortcomings: readonly Shortcoming[]): void {
+    if (attempt !== this.#attempt) return;
     clearTimeout(this.#timer);
+    this.#client = client;
     this.#readyAt = performance.now();
+    for (const shortcoming of shortcomings) this.#owner.connectionOnShortcoming(shortcoming);
     this.#owner.connectionOnReady(this, client);
   }
 
-  #lose(client: Redis, reason: string): void {
-    if (client !== this.#current || this.#isStopped) return;
-    const readyAt = this.#readyAt;
-    this.#current = undefined;
-    this.#readyAt = undefined;
+  #lose(attempt: Attempt, reason: string): void {
+    if (attempt !== this.#attempt || this.#isStopped) return;
+    const wasReady = this.#client !== undefined;
+    this.#attempt = undefined;
+    this.#client = undefined;
     this.#reason = reason;
     clearTimeout(this.#timer);
-    this.#giveUp(client);
+    this.#giveUp(attempt, false);
     // One that is lost right after it was ready counts as a failure, or a server that accepts and closes
     // would be asked without a pause.
     const { maxRetryDelayMs } = this.#config;
-    if (readyAt !== undefined && performance.now() - readyAt > maxRetryDelayMs) this.#failureCount = 0;
-    this.#timer = setTimeout(() => this.#attempt(), retryDelayMs(this.#failureCount, maxRetryDelayMs));
+    if (wasReady && performance.now() - this.#readyAt > maxRetryDelayMs) this.#failureCount = 0;
+    this.#timer = setTimeout(() => this.#begin(), retryDelayMs(this.#failureCount, maxRetryDelayMs));
     this.#failureCount += 1;
-    this.#owner.connectionOnLost(this, readyAt !== undefined);
+    this.#owner.connectionOnLost(this, wasReady);
   }
 
-  #giveUp(client: Redis): void {
-    client.removeAllListeners('ready').removeAllListeners('messageBuffer');
-    if (client.status === 'end') return;
-    this.#ending.add(client);
-    client.once('end', () => this.#ending.delete(client));
-    client.disconnect();
-  }
-
-  #clientOptions() {
-    return {
-      lazyConnect: true,
-      retryStrategy: () => null,
-      connectionName: `roost-${this.role}`,
-      connectTimeout: this.#config.connectTimeoutMs,
-      disconnectTimeout: FAREWELL_MS,
-      // A command that cannot be written now fails now; one that was written is never written again.
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      autoResubscribe: false,
-      maxRetriesPerRequest: null,
-      // The subscriber needs no ordinary commands, and RESP2 costs less per message.
-      protocol: 2,
-    } satisfies RedisOptions;
+  #giveUp(attempt: Attempt, isInGoodOrder: boolean): void {
+    const ended = attempt.giveUp(isInGoodOrder).finally(() => this.#ending.delete(ended));
+    this.#ending.add(ended);
   }
 }
 
@@ -149,11 +135,4 @@ export class RedisConnection {
 function retryDelayMs(failureCount: number, maxDelayMs: number): number {
   const delayMs = Math.min(maxDelayMs, FIRST_RETRY_DELAY_MS * 2 ** Math.min(failureCount, 30));
   return delayMs * (0.5 + Math.random() / 2);
-}
-
-function ended(client: Redis): Promise<void> {
-  if (client.status === 'end') return Promise.resolve();
-  return new Promise((resolve) => {
-    client.once('end', () => resolve());
-  });
 }

@@ -1,6 +1,16 @@
+/** An answer of Redis that is an error, as ioredis rejects with it. */
+interface ReplyError extends Error {
+  readonly name: 'ReplyError';
+}
+
 /** Whether the error is an answer of Redis, so that the connection lives and the command's outcome is known. */
-export function isReplyError(error: unknown): boolean {
+export function isReplyError(error: unknown): error is ReplyError {
   return error instanceof Error && error.name === 'ReplyError';
+}
+
+/** Whether Redis answered that this user may not, or that there is no such command: asking again changes nothing. */
+export function isDenied(error: unknown): error is ReplyError {
+  return isReplyError(error) && /^(?:NOPERM|ERR unknown (?:sub)?command)/i.test(error.message);
 }
 
 /** Whether ioredis refused to write the command, so that Redis has not seen it. */
@@ -29,15 +39,24 @@ const WORDS = new Map([
  * and for AUTH that is the password.
  */
 export function explainFailure(shownUrl: string, error: unknown): string {
-  const subject = `Redis at ${shownUrl}`;
+  return explain(`Redis at ${shownUrl}`, error);
+}
+
+/** As {@link explainFailure}, of whoever else was spoken to. */
+export function explain(subject: string, error: unknown): string {
   if (!(error instanceof Error)) return `${subject} closed the connection.`;
   if (isReplyError(error)) {
     const isAboutCredentials = /^(?:WRONGPASS|NOAUTH|ERR AUTH|ERR invalid password)/.test(error.message);
-    return `${subject} ${isAboutCredentials ? 'refused the credentials' : 'answered with an error'} (${oneLine(error.message)}).`;
+    return `${subject} ${isAboutCredentials ? 'refused the credentials' : 'answered with an error'} (${answerOf(error)}).`;
   }
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   if (code === undefined) return `${subject} is away (${oneLine(error.message)}).`;
   return `${subject} ${WORDS.get(code) ?? 'could not be reached'} (${code}).`;
+}
+
+/** What Redis said, in one line. Where it repeats the arguments that it was given, without them: of AUTH it is the password. */
+export function answerOf(error: Error): string {
+  return oneLine(error.message.replace(/,? with args beginning with.*$/is, ''));
 }
 
 function oneLine(text: string): string {

@@ -1,13 +1,16 @@
 import type { BrokerHandlers, WantedChannels } from '../broker.ts';
 import { BrokerError } from '../errors.ts';
+import { parseRedisUrl, REDIS_URL_ALLOWED, RedisUrlError } from './redis-url.ts';
+import type { RedisLocation } from './redis-url.ts';
 import { SUBSCRIBE_TIMEOUT_MS, UNSUBSCRIBE_LINGER_MS } from '../subscription-table.ts';
 
 export interface RedisBrokerOptions {
   readonly handlers: BrokerHandlers;
   readonly wanted: WantedChannels;
   /**
-   * `redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS, or the path of a Unix socket.
-   * Pub/sub ignores the database number; it only decides whether the connection is accepted.
+   * `redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS, `unix://[user:password@]/path` or only the path of a
+   * Unix socket, `redis+sentinel://[user:password@]host[:port],…/master-name` or `rediss+sentinel://…`. User and password
+   * are percent-encoded. See {@link redisUrlProblem}. Pub/sub ignores the database number.
    */
   readonly url: string;
   /** What all keys begin with. Brokers with different prefixes do not hear each other. Default `roost:`. */
@@ -34,11 +37,16 @@ export interface RedisBrokerOptions {
   readonly probeIntervalMs?: number;
   /** A probe that has not come back after this many ms means new connections. Default 5,000. */
   readonly probeTimeoutMs?: number;
+  /**
+   * How often, in ms, Redis is asked whether it is still the master: so long may publications reach nobody elsewhere after a
+   * failover that cuts no connection. Default 2,000.
+   */
+  readonly roleIntervalMs?: number;
 }
 
 /** What the broker runs on: every option decided. */
 export interface RedisBrokerConfig {
-  readonly url: string;
+  readonly location: RedisLocation;
   /** The URL without credentials, for messages. */
   readonly shownUrl: string;
   readonly prefix: string;
@@ -50,13 +58,15 @@ export interface RedisBrokerConfig {
   readonly unsubscribeLingerMs: number;
   readonly probeIntervalMs: number;
   readonly probeTimeoutMs: number;
+  readonly roleIntervalMs: number;
 }
 
 /** Throws `BROKER_INVALID_OPTION` for a URL that cannot be one. */
 export function resolveOptions(options: RedisBrokerOptions): RedisBrokerConfig {
+  const location = locationOf(options.url);
   return Object.freeze({
-    url: options.url,
-    shownUrl: withoutCredentials(options.url),
+    location,
+    shownUrl: location.shown,
     prefix: options.prefix ?? 'roost:',
     connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
     maxRetryDelayMs: options.maxRetryDelayMs ?? 2_000,
@@ -66,20 +76,19 @@ export function resolveOptions(options: RedisBrokerOptions): RedisBrokerConfig {
     unsubscribeLingerMs: options.unsubscribeLingerMs ?? UNSUBSCRIBE_LINGER_MS,
     probeIntervalMs: options.probeIntervalMs ?? 10_000,
     probeTimeoutMs: options.probeTimeoutMs ?? 5_000,
+    roleIntervalMs: options.roleIntervalMs ?? 2_000,
   });
 }
 
-/** Only scheme, host, port and database: passwords stand before the host or, misplaced, in the query. */
-function withoutCredentials(url: string): string {
-  if (url.startsWith('/')) return url.replace(/\?.*$/s, '');
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined || !['redis:', 'rediss:'].includes(parsed.protocol) || parsed.hostname === '') {
+function locationOf(url: string): RedisLocation {
+  try {
+    return parseRedisUrl(url);
+  } catch (error) {
+    if (!(error instanceof RedisUrlError)) throw error;
     // The value is not shown: what is malformed may well contain the password.
     throw new BrokerError(
       'BROKER_INVALID_OPTION',
-      `The URL of Redis must look like redis://[user:password@]host[:port][/db], rediss://… or /path/of/a.sock, got ${url.length} characters that do not.`,
+      `The URL of Redis must be ${REDIS_URL_ALLOWED}, got ${url.length} characters that are none: ${error.message}.`,
     );
   }
-  const path = parsed.pathname === '/' ? '' : parsed.pathname;
-  return `${parsed.protocol}//${parsed.hostname}:${parsed.port === '' ? '6379' : parsed.port}${path}`;
 }

@@ -59,14 +59,14 @@ export class Publisher {
     }
   }
 
-  /** Resolves when nothing is under way any more, at the latest after a second. */
-  async drain(): Promise<void> {
-    if (this.#inFlightCount === 0 || this.#connection.client === undefined) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, DRAIN_MS);
+  /** Resolves when nothing is under way any more, at the latest after a second: then with false. */
+  async drain(): Promise<boolean> {
+    if (this.#inFlightCount === 0 || this.#connection.client === undefined) return this.#inFlightCount === 0;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), DRAIN_MS);
       this.#drained.add(() => {
         clearTimeout(timer);
-        resolve();
+        resolve(true);
       });
     });
   }

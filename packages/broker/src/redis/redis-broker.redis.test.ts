@@ -1,47 +1,14 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { eventually, freePort, listenLocally, redisIsInstalled, startRedis } from '@roost/testing';
 import type { RedisFixture } from '@roost/testing';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { describeBrokerContract, Recorder, settle, TestBroker } from '../broker.contract.ts';
-import type { RedisBrokerOptions } from './options.ts';
+import { describeBrokerContract, Recorder, settle } from '../broker.contract.ts';
+import { callCount, create, isAway, isReady, start } from './broker-harness.contract.ts';
 import { RedisBroker } from './redis-broker.ts';
-
-let running: RedisBroker[] = [];
-
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((broker) => broker.stop()));
-});
-
-type TestOptions = Omit<RedisBrokerOptions, 'handlers' | 'wanted'>;
-
-function create(options: TestOptions): TestBroker<RedisBroker> {
-  const seen = new Recorder();
-  const broker = new RedisBroker({ handlers: seen, wanted: seen.wanted, maxRetryDelayMs: 200, ...options });
-  running.push(broker);
-  return new TestBroker(broker, seen);
-}
-
-async function start(options: TestOptions): Promise<TestBroker<RedisBroker>> {
-  const created = create(options);
-  await created.broker.start();
-  await isReady(created.broker);
-  return created;
-}
-
-async function isReady(broker: RedisBroker): Promise<void> {
-  await eventually(() => broker.state === 'ready', { what: 'the broker is ready' });
-}
-
-async function isAway(broker: RedisBroker): Promise<void> {
-  await eventually(() => broker.state === 'away', { what: 'the broker is away' });
-}
-
-/** Calls of one command that the server has counted. */
-async function callCount(redis: RedisFixture, command: string): Promise<number> {
-  const stats = String(await redis.command('INFO', 'commandstats'));
-  return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0);
-}
 
 /** The ids of the brokers' connections of one kind. */
 async function clientIds(redis: RedisFixture, role: 'publisher' | 'subscriber'): Promise<string[]> {
@@ -188,8 +155,8 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
       await eventually(() => worker.seen.gaps.length === 1, { what: 'the gap is told' });
       expect(worker.seen.gaps[0]?.channelCount).toBe(5_000);
       expect(names.every((name) => worker.broker.isConfirmed(name))).toBe(true);
-      // One for its own keys, ten for the channels.
-      expect((await callCount(redis, 'subscribe')) - before).toBe(11);
+      // Two for its own keys, ten for the channels.
+      expect((await callCount(redis, 'subscribe')) - before).toBe(12);
     });
 
     it('does not name a password, whatever is malformed about the URL', () => {
@@ -197,12 +164,12 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
       for (const url of ['redis:/secret@host', 'http://u:secret@host', 'u:secret@host:6379', '']) {
         let message = '';
         try {
-          running.push(new RedisBroker({ url, handlers, wanted: handlers.wanted }));
+          expect(new RedisBroker({ url, handlers, wanted: handlers.wanted })).toBeUndefined();
         } catch (error) {
           expect(error).toMatchObject({ code: 'BROKER_INVALID_OPTION' });
           message = String(error);
         }
-        expect(message).toContain('must look like redis://');
+        expect(message).toContain('must be a redis://');
         expect(message).not.toContain('secret');
       }
     });
@@ -434,6 +401,28 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
       await eventually(() => broker.stateReason.includes('NOPERM'), { what: 'the reason names NOPERM' });
       expect(broker.state).toBe('away');
     });
+  });
+
+  it('speaks over a Unix socket, and is reset there as well', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'roost-unix-'));
+    const path = join(folder, 'redis.sock');
+    const redis = await startRedis({ args: ['--unixsocket', path] });
+    await redis.command('ACL', 'SETUSER', 'farm', 'on', '>s3cret', '+@all', 'allchannels');
+    for (const url of [path, `unix://farm:s3cret@${path}`]) {
+      const worker = await start({ url, publishTimeoutMs: 200 });
+      expect(worker.broker.stateReason).toBe(`Connected to Redis at ${path}.`);
+      await worker.subscribe('news');
+      await redis.kill('SIGSTOP');
+      await expect(worker.broker.publish('news', Buffer.from('x'))).rejects.toMatchObject({
+        code: 'BROKER_OUTCOME_UNKNOWN',
+      });
+      await redis.kill('SIGCONT');
+      await isReady(worker.broker);
+      await settle(worker);
+      await worker.broker.stop();
+    }
+    await redis.stop();
+    rmSync(folder, { recursive: true });
   });
 
   it('gives up a server that accepts and is silent, and tries again', async () => {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type {
   Broker,
@@ -12,18 +11,22 @@ import { invalidChannel } from '../channel-name.ts';
 import { BrokerError } from '../errors.ts';
 import { ownedCopy } from '../owned-copy.ts';
 import { SubscriptionTable } from '../subscription-table.ts';
+import { ChannelRequests } from './channel-requests.ts';
 import { RedisConnection } from './connection.ts';
 import { explainFailure, isReplyError } from './failure.ts';
 import { forgetSubscriptions } from './forget-subscriptions.ts';
+import { roleUnknown } from './handshake.ts';
+import type { Shortcoming } from './handshake.ts';
 import { resolveOptions } from './options.ts';
 import type { RedisBrokerConfig, RedisBrokerOptions } from './options.ts';
+import { OwnKeys } from './own-keys.ts';
 import { Publisher } from './publisher.ts';
+import { roleProblem } from './role.ts';
+import { RoleWatch } from './role-watch.ts';
 import { SilenceProbe } from './silence-probe.ts';
 
 /** Most channel names in one SUBSCRIBE: up to 130 KB in one command, answered in one go. */
 const MAX_NAMES_PER_COMMAND = 512;
-
-const EMPTY = Buffer.alloc(0);
 
 /** What a RedisBroker has seen so far. Totals, for metrics. */
 export interface RedisBrokerCounters {
@@ -35,6 +38,8 @@ export interface RedisBrokerCounters {
   gapCount: number;
   /** Sum of the `channelCount` of those gaps. */
   gapChannelCount: number;
+  /** Warnings given to `brokerOnWarning`. */
+  warningCount: number;
 }
 
 /**
@@ -52,14 +57,20 @@ export interface RedisBrokerCounters {
  * Two connections: one publishes, one is subscribed (to channels with local subscribers only). An idle
  * subscription is probed with a message to oneself, which proves the whole way through PUBLISH and the
  * subscription, where a PING would prove only that somebody answers. When it does not come back, both
- * connections are made anew. Publishing needs the publisher connection only, so it may succeed while the
- * state is `away` because of the subscriber.
+ * connections are made anew. An error is a sign of life, too: a user that may not publish the probe is probed by
+ * PING instead. Publishing needs the publisher connection only, so it may succeed while the state is `away`
+ * because of the subscriber.
+ *
+ * A replica is as good as no Redis: it answers publishes that reach nobody elsewhere. Each connection asks for the
+ * role when it is made, and the publisher's is asked again every `roleIntervalMs`, so that a failover that cuts no
+ * connection is noticed.
  *
  * RESP2 rather than RESP3: 2.2 µs of CPU a message instead of 2.3 (200 bytes, ioredis 6, Node 20, three runs
  * each), no HELLO that an old server or a proxy may not know, and the subscriber needs none of the commands
  * that RESP3 would allow on it.
  *
- * With ACLs the user needs `+@pubsub`, `+@connection`, `+info` and `&<prefix>*`.
+ * With ACLs the user needs `+subscribe`, `+unsubscribe`, `+publish`, `+info` and `&<prefix>*`. What happens without one of
+ * them is told in docs/guide/broadcasting.md.
  */
 export class RedisBroker implements Broker {
   readonly counters: RedisBrokerCounters = {
@@ -67,6 +78,7 @@ export class RedisBroker implements Broker {
     lostConnectionCount: 0,
     gapCount: 0,
     gapChannelCount: 0,
+    warningCount: 0,
   };
   readonly #handlers: BrokerHandlers;
   readonly #wanted: WantedChannels;
@@ -75,11 +87,14 @@ export class RedisBroker implements Broker {
   readonly #subscriberConnection: RedisConnection;
   readonly #publisher: Publisher;
   readonly #table: SubscriptionTable;
+  readonly #requests: ChannelRequests;
   readonly #probe: SilenceProbe;
+  readonly #roleWatch: RoleWatch;
+  /** What has been warned of, by kind. */
+  readonly #warned = new Map<Shortcoming['kind'], string>();
   readonly #channelPrefix: string;
   readonly #channelPrefixBytes: number;
-  readonly #controlKey: Buffer;
-  readonly #probeKey: Buffer;
+  readonly #ownKeys: OwnKeys;
   #state: BrokerState = 'connecting';
   #stateReason: string;
   #started: Promise<void> | undefined;
@@ -98,12 +113,12 @@ export class RedisBroker implements Broker {
     this.#stateReason = `Connecting to Redis at ${config.shownUrl}.`;
     this.#channelPrefix = `${config.prefix}channel:`;
     this.#channelPrefixBytes = Buffer.byteLength(this.#channelPrefix);
-    this.#controlKey = Buffer.from(`${config.prefix}control`);
-    this.#probeKey = Buffer.from(`${config.prefix}probe:${randomUUID()}`);
+    this.#ownKeys = new OwnKeys({ ...config, onShortcoming: (shortcoming) => this.#warn(shortcoming) });
     const owner = {
       connectionOnReady: (connection: RedisConnection, client: Redis) => this.#onReady(connection, client),
       connectionOnLost: (connection: RedisConnection, wasReady: boolean) =>
         this.#onLost(connection, wasReady),
+      connectionOnShortcoming: (shortcoming: Shortcoming) => this.#warn(shortcoming),
     };
     this.#publisherConnection = new RedisConnection('publisher', config, owner);
     this.#subscriberConnection = new RedisConnection('subscriber', config, owner);
@@ -111,17 +126,38 @@ export class RedisBroker implements Broker {
     this.#table = new SubscriptionTable(
       {
         maxNames: MAX_NAMES_PER_COMMAND,
-        requestSubscribe: (channels) => this.#requestSubscribe(channels),
-        requestUnsubscribe: (channels) => this.#requestUnsubscribe(channels),
+        requestSubscribe: (channels) => this.#requests.subscribe(channels),
+        requestUnsubscribe: (channels) => this.#requests.unsubscribe(channels),
         wireOnRestored: (restoredCount) => this.#onRestored(restoredCount),
       },
       { ...config, wanted: options.wanted },
     );
+    this.#requests = new ChannelRequests(this.#subscriberConnection, {
+      channelPrefix: this.#channelPrefix,
+      shownUrl: config.shownUrl,
+      onConfirmed: (channels) => {
+        this.#probe.heard();
+        this.#table.confirm(channels);
+      },
+      onRefused: (channel, reason) => this.#onRefused(channel, reason),
+      onAnswered: () => this.#table.answered(),
+      onShortcoming: (shortcoming) => this.#warn(shortcoming),
+    });
     this.#probe = new SilenceProbe({
       intervalMs: config.probeIntervalMs,
       timeoutMs: config.probeTimeoutMs,
       send: () => this.#sendProbe(),
       onSilent: (silentMs) => this.#onSilent(silentMs),
+    });
+    this.#roleWatch = new RoleWatch({
+      intervalMs: config.roleIntervalMs,
+      timeoutMs: config.probeTimeoutMs,
+      onOther: (role) => this.#onFailover(roleProblem(config.shownUrl, role) ?? ''),
+      onDenied: (error) => this.#warn(roleUnknown(config.shownUrl, error)),
+      onSilent: () =>
+        this.#publisherConnection.reset(
+          `Redis at ${config.shownUrl} did not say within ${config.probeTimeoutMs} ms whether it is the master.`,
+        ),
     });
   }
 
@@ -183,10 +219,11 @@ export class RedisBroker implements Broker {
     this.#setState('stopped', 'The broker is stopped.');
     this.#table.stop();
     this.#probe.stop();
-    const subscriberStopped = this.#subscriberConnection.stop();
-    await this.#publisher.drain();
+    this.#roleWatch.stop();
+    const subscriberStopped = this.#subscriberConnection.stop(true);
+    const isDrained = await this.#publisher.drain();
     this.#publisher.stop();
-    await Promise.all([subscriberStopped, this.#publisherConnection.stop()]);
+    await Promise.all([subscriberStopped, this.#publisherConnection.stop(isDrained)]);
   }
 
   #onReady(connection: RedisConnection, client: Redis): void {
@@ -194,14 +231,14 @@ export class RedisBroker implements Broker {
       client.on('messageBuffer', (key: Buffer, message: Buffer) => this.#onMessage(key, message));
       this.#probe.start();
       void this.#subscribeOwnKeys(client);
-    }
+    } else this.#roleWatch.start(client);
     this.#refreshState();
   }
 
-  /** Control messages and the probe come first; with them confirmed, the channels follow. */
+  /** Control messages and the probe come first; with them answered, the channels follow. */
   async #subscribeOwnKeys(client: Redis): Promise<void> {
     try {
-      await client.subscribe(this.#controlKey, this.#probeKey);
+      await this.#ownKeys.subscribe(client);
     } catch (error) {
       // Anything else than a reply is the end of the connection, which is told elsewhere.
       if (isReplyError(error) && this.#isCurrent(client)) {
@@ -226,7 +263,7 @@ export class RedisBroker implements Broker {
         this.#probe.stop();
         this.#table.down();
       }
-    }
+    } else this.#roleWatch.stop();
     this.#refreshState();
   }
 
@@ -249,73 +286,45 @@ export class RedisBroker implements Broker {
 
   #onMessage(key: Buffer, message: Buffer): void {
     this.#probe.heard();
-    if (key.equals(this.#controlKey)) {
+    if (key.equals(this.#ownKeys.control)) {
       this.#handlers.brokerOnControl(ownedCopy(message));
       return;
     }
-    if (key.equals(this.#probeKey)) return;
+    if (key.equals(this.#ownKeys.probe)) return;
     const channel = key.toString('utf8', this.#channelPrefixBytes);
     if (!this.#wanted.has(channel)) return;
     this.counters.publicationCount += 1;
     this.#handlers.brokerOnPublication({ channel, payload: ownedCopy(message) });
   }
 
-  #requestSubscribe(channels: readonly string[]): boolean {
-    const { client } = this.#subscriberConnection;
-    if (client === undefined) return false;
-    void this.#request(client, channels);
-    return true;
-  }
-
-  async #request(client: Redis, channels: readonly string[]): Promise<void> {
-    await this.#ask(client, channels);
-    if (this.#isCurrent(client)) this.#table.answered();
-  }
-
-  /**
-   * Subscribes and tells the table. Redis refuses a whole SUBSCRIBE for one forbidden name, so a refused
-   * one is asked again in halves until the names that are meant stand alone.
-   */
-  async #ask(client: Redis, channels: readonly string[]): Promise<void> {
-    try {
-      await client.subscribe(...channels.map((channel) => this.#channelPrefix + channel));
-    } catch (error) {
-      if (!isReplyError(error) || !this.#isCurrent(client)) return;
-      const [channel] = channels;
-      if (channels.length === 1 && channel !== undefined) {
-        this.#refuse(channel, error);
-        return;
-      }
-      const half = Math.ceil(channels.length / 2);
-      await this.#ask(client, channels.slice(0, half));
-      await this.#ask(client, channels.slice(half));
-      return;
-    }
-    if (!this.#isCurrent(client)) return;
-    this.#probe.heard();
-    this.#table.confirm(channels);
-  }
-
-  #refuse(channel: string, error: unknown): void {
-    const reason = `Subscribing to channel ${JSON.stringify(channel)} failed: ${explainFailure(this.#config.shownUrl, error)}`;
+  #onRefused(channel: string, reason: string): void {
     // Permissions changed while it was away: nobody waits for an answer, but somebody counts on it.
     if (this.#table.refuse(channel, new BrokerError('BROKER_REFUSED', reason))) this.#tellGap(1, 0, reason);
-  }
-
-  #requestUnsubscribe(channels: readonly string[]): boolean {
-    const { client } = this.#subscriberConnection;
-    if (client === undefined) return false;
-    // When it fails the connection is going, and the subscriptions with it.
-    client.unsubscribe(...channels.map((channel) => this.#channelPrefix + channel)).catch(() => {});
-    return true;
   }
 
   #sendProbe(): boolean {
     const { client } = this.#publisherConnection;
     if (client === undefined) return false;
-    // Whether it comes back is the question; how the publish ends is not.
-    client.publish(this.#probeKey, EMPTY).catch(() => {});
+    void this.#ownKeys.sendProbe(client, this.#subscriberConnection.client, () => this.#probe.heard());
     return true;
+  }
+
+  /** The same warning is given once. */
+  #warn({ kind, reason }: Shortcoming): void {
+    if (this.#state === 'stopped' || this.#warned.get(kind) === reason) return;
+    this.#warned.set(kind, reason);
+    this.counters.warningCount += 1;
+    this.#handlers.brokerOnWarning(reason);
+  }
+
+  /** It is the master no longer: since it said last that it is, publications may have gone elsewhere. */
+  #onFailover(reason: string): void {
+    if (this.#gapSince === undefined) {
+      this.#gapSince = Math.min(this.#probe.heardAt, this.#roleWatch.masterAt);
+      this.#gapReason = reason;
+    }
+    this.#subscriberConnection.reset(reason);
+    this.#publisherConnection.reset(reason);
   }
 
   #onSilent(silentMs: number): void {

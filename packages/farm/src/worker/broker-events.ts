@@ -36,4 +36,10 @@ export class BrokerEvents implements BrokerHandlers {
     log.warn({ ...gap }, 'publications may have been missed');
     subscriptions.markGaps();
   }
+
+  brokerOnWarning(reason: string): void {
+    const { counters, log } = this.#core();
+    counters.add('broker_warnings');
+    log.warn({ reason }, 'broker warning');
+  }
 }
