@@ -97,6 +97,25 @@ describe('roost', () => {
     });
   });
 
+  it.each(['start', 'check-config'])('%s refuses a URL of Redis without showing it', async (command) => {
+    for (const url of [
+      'redis://:p@ssw0rd/hunter2#x@h:6379',
+      'redis://h:1,h:2',
+      'redis://h:99999',
+      'redis:///run/redis.sock',
+      'redis+sentinel://h:26379',
+    ]) {
+      const { exitCode, errors, printed, started } = await run([command, '--redis-url', url]);
+      expect([exitCode, printed, started]).toEqual([78, '', undefined]);
+      expect(errors).toMatch(
+        new RegExp(
+          `^--redis-url must be a redis://.*, got a value of ${url.length} characters, not shown here: .*\\. Leave it out .*\\n$`,
+        ),
+      );
+      expect(errors).not.toMatch(/hunter2|ssw0rd/);
+    }
+  });
+
   it('check-config prints lists as the file takes them', async () => {
     const words = ['check-config', '--trusted-proxies', '10.0.0.0/8,::1'];
     const { printed } = await run(words);

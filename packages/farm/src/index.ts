@@ -23,6 +23,7 @@ export { LIMITS } from './limits.ts';
 export type { LimitName, Limits } from './limits.ts';
 export type { Log, LogFields, LogLevel } from './log.ts';
 export type { FarmOptions, ProxyProtocol, SlowConsumerPolicy } from './options.ts';
+export { REDIS_URL_ALLOWED, redisUrlProblem } from './redis-url.ts';
 export { startFarm } from './start-farm.ts';
 export type { TlsOptions, TlsVersion } from './tls-options.ts';
 export { isAddressRange, MAX_TRUSTED_PROXIES } from './trusted-proxies.ts';

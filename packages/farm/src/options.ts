@@ -2,6 +2,7 @@ import { isOriginPattern, MAX_ALLOWED_ORIGINS } from './allowed-origins.ts';
 import { FarmError } from './errors.ts';
 import { LIMITS, type LimitName, type Limits } from './limits.ts';
 import type { Log } from './log.ts';
+import { REDIS_URL_ALLOWED, redisUrlProblem } from './redis-url.ts';
 import type { TlsOptions } from './tls-options.ts';
 import { isAddressRange, MAX_TRUSTED_PROXIES } from './trusted-proxies.ts';
 
@@ -32,7 +33,10 @@ export interface FarmOptions extends Partial<Limits> {
   readonly port?: number;
   /** Worker processes. Default: one for each CPU that this process may use. */
   readonly workers?: number;
-  /** `redis://` or `rediss://`. Without it the embedded broker serves this farm alone. */
+  /**
+   * `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `rediss+sentinel://`, with user and password percent-encoded.
+   * Without it the embedded broker serves this farm alone.
+   */
   readonly redisUrl?: string;
   /** Prefix of the keys in Redis. Default `roost:`. */
   readonly redisPrefix?: string;
@@ -127,9 +131,13 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     throw optionError('port', port, 'an integer from 0 to 65535');
   }
   const redisUrl = options.redisUrl ?? null;
-  if (redisUrl !== null && !/^rediss?:\/\/\S+$/.test(redisUrl)) {
-    // A password must not end up in a log.
-    throw optionError('redisUrl', redisUrl.replace(/\/\/.*@/, '//***@'), 'a redis:// or rediss:// URL');
+  const urlProblem = redisUrl === null ? undefined : redisUrlProblem(redisUrl);
+  if (redisUrl !== null && urlProblem !== undefined) {
+    // No part of it is shown: what is malformed may be the password.
+    const received = `a value of ${redisUrl.length} characters, not shown here: ${urlProblem}`;
+    throw new FarmError('FARM_ERR_OPTION', `redisUrl must be ${REDIS_URL_ALLOWED}, got ${received}.`, {
+      option: 'redisUrl',
+    });
   }
   const slowConsumerPolicy = options.slowConsumerPolicy ?? 'close';
   if (slowConsumerPolicy !== 'close' && slowConsumerPolicy !== 'drop') {

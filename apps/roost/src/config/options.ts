@@ -7,6 +7,8 @@ import {
   LIMITS,
   MAX_ALLOWED_ORIGINS,
   MAX_TRUSTED_PROXIES,
+  REDIS_URL_ALLOWED,
+  redisUrlProblem,
 } from '@roost/farm';
 import type { LimitName } from '@roost/farm';
 import { z } from 'zod';
@@ -54,11 +56,14 @@ const MAIN_OPTIONS = {
     doc: 'Worker processes, each pinned to a CPU where there are enough.',
   }),
   redisUrl: optionalText({
-    schema: z.string().regex(/^rediss?:\/\/\S+$/),
-    allowed: 'a redis:// or rediss:// URL',
+    schema: z.string().superRefine((url, context) => {
+      const problem = redisUrlProblem(url);
+      if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+    }),
+    allowed: REDIS_URL_ALLOWED,
     placeholder: '<url>',
     whenLeftOut: 'to use the embedded broker, whose broadcasts stay within this farm',
-    doc: 'Redis that carries broadcasts between workers and hosts.',
+    doc: 'Redis that carries broadcasts between workers and hosts; the guide on broadcasting has the forms of its URL. Better given as a variable than as a flag, which every user of the machine can read.',
     isSecret: true,
   }),
   redisPrefix: text({

@@ -197,7 +197,7 @@ describe('a configuration error', () => {
     [
       'a secret, which it does not show',
       { environment: { ROOST_REDIS_URL: 'http://:hunter2@x' } },
-      'ROOST_REDIS_URL must be a redis:// or rediss:// URL, got a value of 17 characters, not shown here. Leave it out to use the embedded broker, whose broadcasts stay within this farm.',
+      'ROOST_REDIS_URL must be a redis://, rediss://, unix:// or redis+sentinel:// URL, with user and password percent-encoded, got a value of 17 characters, not shown here: it begins with none of redis://, rediss://, redis+sentinel://, rediss+sentinel:// and unix://. Leave it out to use the embedded broker, whose broadcasts stay within this farm.',
     ],
     [
       'an unknown variable',

@@ -106,7 +106,7 @@ function checked(key: OptionKey, written: Written): unknown {
     const advice = option.placeholder === undefined ? '' : ` Leave it out ${option.whenLeftOut}.`;
     throw new ConfigError(
       'CONFIG_ERR_VALUE',
-      `${written.name} must be ${option.allowed}, got ${shown(option, received)}.${advice}`,
+      `${written.name} must be ${option.allowed}, got ${shown(option, received)}${because(issue)}.${advice}`,
     );
   }
   return option.inFolder !== undefined && typeof result.data === 'string'
@@ -123,6 +123,12 @@ function wrongPart(
   const [index] = issue.path;
   if (typeof index === 'number') return value[index];
   return issue.code === 'too_big' ? value.length : value;
+}
+
+/** What an option's own check has found; it shows nothing of the value. */
+function because(issue: { readonly code: string; readonly message: string } | undefined): string {
+  const isOfOption = issue?.code === 'custom' && issue.message !== 'Invalid input';
+  return isOfOption ? `: ${issue.message}` : '';
 }
 
 /** What was received, short enough for one line; a secret only by its length. */
