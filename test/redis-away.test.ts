@@ -1,4 +1,5 @@
-import { eventually, freePort, RedisFixture, startRedis } from '@roost/testing';
+import { createServer } from 'node:net';
+import { eventually, freePort, listenLocally, RedisFixture, startRedis } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { PlainRedisClient } from './redis-client.ts';
 import {
@@ -22,12 +23,15 @@ describe('a farm that starts while Redis is away', () => {
 
     const away = await get(farm, '/health/ready');
     expect(away.status).toBe(503);
-    const { ready, reasons }: Readiness = JSON.parse(away.body);
-    expect(ready).toBe(false);
-    expect(reasons).toHaveLength(1);
-    expect(reasons[0]).toContain(`127.0.0.1:${redis.port}`);
+    // Anybody may read this: where Redis is stands in the log, and in the answer to who has the API key.
+    const answer: Readiness = JSON.parse(away.body);
+    expect(answer).toEqual({ ready: false, reasons: ['The broker is away.'] });
     expect((await get(farm, '/health/live')).status).toBe(200);
-    expect((await info(farm)).broker).toEqual({ kind: 'redis', state: 'away' });
+    const { broker, readiness } = await info(farm);
+    expect(broker).toMatchObject({ kind: 'redis', state: 'away' });
+    expect(broker.reason).toContain(`127.0.0.1:${redis.port} refused the connection`);
+    expect(readiness).toEqual(answer);
+    expect(farm.logs.find(({ msg }) => msg === 'broker state')?.['reason']).toBe(broker.reason);
 
     // Connections are served, and marked: they may miss something.
     const clients = await connectMany(farm, '/plain?channel=news', 4);
@@ -54,6 +58,68 @@ describe('a farm that starts while Redis is away', () => {
     expect(await call(farm, 'publish', { channel: 'news', data: 'hello' })).toMatchObject({ status: 200 });
     for (const client of clients) expect((await client.nextMessage()).text).toBe('hello');
     for (const client of clients) expect(client.messageCount).toBe(1);
+  });
+});
+
+describe('a farm whose Redis', () => {
+  it('accepts and is silent at the start is live meanwhile, and says that it is not ready', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.resume();
+    });
+    const port = await listenLocally(server);
+    endAfterTest(async () => {
+      server.close();
+    });
+    const farm = await startFarm(['--workers', '1', '--redis-url', `redis://127.0.0.1:${port}`]);
+    expect((await get(farm, '/health/live')).status).toBe(200);
+    // The first attempt was still under way.
+    const lines = farm.logs.map(({ msg }) => msg);
+    expect(lines.slice(0, lines.indexOf('farm ready'))).not.toContain('broker state');
+    const ready = await get(farm, '/health/ready');
+    expect(ready.status).toBe(503);
+    expect(ready.body).toMatch(/^\{"ready":false,"reasons":\["The broker is (?:connecting|away)\."\]\}$/);
+    await expectEcho(await connect(farm, '/echo'), 'hello');
+  });
+
+  it('refuses what it can do without says so in lines of its log only, once for each worker', async () => {
+    const redis = await startRedis();
+    endAfterTest(() => redis.stop());
+    await redis.command('ACL', 'SETUSER', 'default', '-info', '-role', '-client');
+    const farm = await startFarm(['--redis-url', `redis://:s3cret@127.0.0.1:${redis.port}/99`]);
+    await eventually(async () => expect((await get(farm, '/health/ready')).status).toBe(200));
+    expect(await counter(farm, 'broker_warnings')).toBe(6);
+    const warnings = farm.logs.filter(({ msg }) => msg === 'broker warning');
+    for (const part of ['wants no password', 'database 99', 'whether it is the master']) {
+      expect(warnings.filter(({ reason }) => String(reason).includes(part))).toHaveLength(2);
+    }
+    expect(await call(farm, 'publish', { channel: 'news', data: 'x' })).toMatchObject({ status: 200 });
+    expect(farm.otherOutput).toBe('');
+    expect(JSON.stringify(farm.logs)).not.toContain('s3cret');
+  });
+});
+
+describe('a client that has no API key', () => {
+  it('reads nothing of the inside, whatever Redis answers', async () => {
+    const redis = await startRedis();
+    endAfterTest(() => redis.stop());
+    await redis.command('ACL', 'SETUSER', 'default', 'resetchannels', '&roost:control', '&roost:probe:*');
+    const farm = await startFarm(['--redis-url', redis.url]);
+    await eventually(async () => expect((await get(farm, '/health/ready')).status).toBe(200));
+    await expect(connect(farm, '/plain?channel=secret')).rejects.toMatchObject({
+      status: 503,
+      body: expect.stringContaining('the broker did not confirm the channels'),
+    });
+    const { reason } = await farm.log(({ msg }) => msg === 'broker state');
+    expect(reason).toContain(`127.0.0.1:${redis.port}`);
+    await redis.kill();
+    await eventually(async () => expect((await get(farm, '/health/ready')).status).toBe(503));
+    const paths = ['/health/ready', '/health/live', '/', '/none', '/plain', '/api/publish', '/api/info'];
+    for (const path of paths) {
+      const { body, headers } = await get(farm, path);
+      const answer = body + JSON.stringify([...headers]);
+      expect(answer).not.toMatch(new RegExp(`127\\.0\\.0\\.1:${redis.port}|redis://|NOPERM|ECONNREFUSED`));
+    }
   });
 });
 

@@ -103,7 +103,7 @@ export interface ApiAnswer {
 export interface NodeInfo {
   readonly num_clients: number;
   readonly readiness: Readiness;
-  readonly broker: { readonly kind: string; readonly state: string };
+  readonly broker: { readonly kind: string; readonly state: string; readonly reason: string };
   readonly workers: readonly {
     readonly worker: number;
     readonly pid: number;

@@ -1,4 +1,7 @@
-/** Whether the farm can serve, and if not why: one sentence a reason. */
+/**
+ * Whether the farm can serve, and if not why: one sentence a reason. Anybody may read them: they name no host, no path and
+ * no error of the inside, which stand in the log and in {@link FarmInfo}.
+ */
 export interface Readiness {
   readonly ready: boolean;
   readonly reasons: readonly string[];
@@ -26,7 +29,8 @@ export interface FarmInfo {
   readonly connections: number;
   readonly subscriptions: number;
   readonly workers: readonly WorkerInfo[];
-  readonly broker: { readonly kind: 'memory' | 'redis'; readonly state: string };
+  /** `reason` is one sentence, with the address of Redis: not for everybody. Of the first worker whose broker is not ready. */
+  readonly broker: { readonly kind: 'memory' | 'redis'; readonly state: string; readonly reason: string };
   readonly readiness: Readiness;
   /** Sums over master and workers since the start; docs/reference/counters.md says what each counts. */
   readonly counters: Readonly<Record<string, number>>;

@@ -136,7 +136,8 @@ export class Master implements Farm, SupervisionHooks {
     const counters = this.#counters.snapshot();
     addCounts(counters, this.#retiredCounts);
     for (const { report } of this.#workers) if (report !== undefined) addCounts(counters, report.counters);
-    const states = this.#workers.map(({ report }) => report?.broker.state ?? 'connecting');
+    const brokers = this.#workers.map(({ report }) => report?.broker ?? { state: 'connecting', reason: '' });
+    const broker = brokers.find(({ state }) => state !== 'ready') ?? brokers[0];
     return {
       version: this.#config.version,
       uptimeMs: Math.round(performance.now() - this.#startedAt),
@@ -145,7 +146,8 @@ export class Master implements Farm, SupervisionHooks {
       workers,
       broker: {
         kind: this.#config.redisUrl === null ? 'memory' : 'redis',
-        state: states.find((state) => state !== 'ready') ?? 'ready',
+        state: broker?.state ?? 'connecting',
+        reason: broker?.reason ?? '',
       },
       readiness: this.#readiness,
       counters,

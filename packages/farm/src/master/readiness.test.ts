@@ -27,11 +27,11 @@ describe('a farm', () => {
     expect(readinessOf(state, [READY])).toEqual({ ready: false, reasons: [`The farm is ${state}.`] });
   });
 
-  it('is not ready when a worker has lost its broker; equal reasons are told once', () => {
-    const away = { state: 'ready', report: report('away', 'Redis is away.') } as const;
+  it('is not ready when a worker has lost its broker, which is told once and without its address', () => {
+    const away = { state: 'ready', report: report('away', 'Redis at redis://inside:6379 is away.') } as const;
     expect(readinessOf('running', [READY, away, away])).toEqual({
       ready: false,
-      reasons: ['Redis is away.'],
+      reasons: ['The broker is away.'],
     });
   });
 });

@@ -15,7 +15,9 @@ export function readinessOf(
   if (state === 'running' && ready.length === 0) reasons.push('No worker is ready.');
   for (const { report } of ready) {
     if (report === undefined || report.broker.state === 'ready') continue;
-    if (!reasons.includes(report.broker.reason)) reasons.push(report.broker.reason);
+    // The broker's own reason names hosts.
+    const reason = `The broker is ${report.broker.state}.`;
+    if (!reasons.includes(reason)) reasons.push(reason);
   }
   return { ready: reasons.length === 0, reasons };
 }

@@ -10,7 +10,7 @@ const FARM_INFO: FarmInfo = {
   connections: 0,
   subscriptions: 0,
   workers: [],
-  broker: { kind: 'memory', state: 'ready' },
+  broker: { kind: 'memory', state: 'ready', reason: '' },
   readiness: { ready: true, reasons: [] },
   counters: {},
 };

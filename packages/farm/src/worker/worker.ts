@@ -58,6 +58,12 @@ export interface WorkerParts {
 const REPORT_MS = 1000;
 
 /**
+ * How long a start waits for the broker, in ms. It waits so that the first clients need not be told of a gap; and no longer,
+ * since /health/live must answer while Redis accepts and is silent.
+ */
+const BROKER_PATIENCE_MS = 1000;
+
+/**
  * One worker: puts the parts together, gives each event of the poller to the part that its row's state asks for, and
  * answers the master. It knows nothing of the process that it runs in: see main.ts.
  */
@@ -119,14 +125,14 @@ export class Worker implements ChannelHandlers<MasterMessage> {
   }
 
   /**
-   * Loads the apps, connects the broker, and tells the master that it is ready. When an app cannot be loaded, releases
-   * everything and rejects with what the app threw.
+   * Loads the apps, connects the broker, and tells the master that it is ready; also without the broker, when that takes
+   * its time. When an app cannot be loaded, releases everything and rejects with what the app threw.
    */
   async start(): Promise<void> {
     const { loadApps: load, descriptors, capacity, cpu } = this.#options;
     try {
       this.#core.apps.use(await load(this.#context()));
-      await this.#core.broker.start();
+      await Promise.race([this.#core.broker.start(), waited(BROKER_PATIENCE_MS)]);
       this.#events.adopt(descriptors);
       this.#channel.send({ type: 'ready', capacity, cpu }, true);
       this.#report();
@@ -246,14 +252,18 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     timeouts.stop();
     expirations.stop();
     addresses.stop();
-    const isLate = new Promise<void>((resolve) => {
-      setTimeout(resolve, config.stopTimeoutMs).unref();
-    });
+    const isLate = waited(config.stopTimeoutMs);
     await Promise.race([apps.stop(), isLate]);
     await Promise.race([broker.stop(), isLate]);
     broadcaster.stop();
     poller.destroy();
   }
+}
+
+function waited(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
 }
 
 function makeMemoryBroker(
