@@ -187,6 +187,25 @@ export function describeBrokerContract(contract: BrokerContract): void {
       expect(orders[0]?.filter((text) => text.startsWith('0:'))).toEqual(expected);
     });
 
+    it('has its place once it resolves: who publishes next through another broker is not overtaken', async () => {
+      const workers = [await start(), await start()] as const;
+      for (const worker of workers) await worker.subscribe('turns');
+      const expected: string[] = [];
+      for (let index = 0; index < 100; index += 1) {
+        for (const [worker, { broker }] of workers.entries()) {
+          // What else is under way from here must not matter.
+          const other = broker.publish('elsewhere', Buffer.alloc(worker === 0 ? 50_000 : 1));
+          await broker.publish('turns', Buffer.from(`${index}:${worker}`));
+          expected.push(`${index}:${worker}`);
+          await other;
+        }
+      }
+      for (const worker of workers) {
+        await settle(worker);
+        expect(worker.seen.texts('turns')).toEqual(expected);
+      }
+    });
+
     it('carries names of up to 1,024 bytes of UTF-8, with spaces, line ends and keys of objects', async () => {
       const worker = await start();
       const names = ['ü'.repeat(512), 'a b\r\nc', '__proto__', 'toString', '🐓', '*', 'x'.repeat(1024)];

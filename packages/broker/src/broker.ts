@@ -97,11 +97,13 @@ export interface Broker {
 
   /**
    * Publishes raw bytes. The payload is copied or written before this returns: the caller keeps it.
-   * Resolves when the broker has taken the publication; that says nothing of its receivers.
+   * Resolves when the publication has its place in the order of its channel: whoever publishes the next one afterwards,
+   * through any broker, comes after it. That says nothing of its receivers.
    *
    * Rejects with a BrokerError:
    * - `BROKER_UNAVAILABLE`: away or stopped; nothing was sent. Fails at once.
-   * - `BROKER_OUTCOME_UNKNOWN`: the connection broke, or went silent, with the publication under way.
+   * - `BROKER_OUTCOME_UNKNOWN`: the connection broke, or whoever orders publications went silent or was not awaited any
+   *   more (`stop`), with the publication under way.
    * - `BROKER_OVERLOADED`: too many bytes are under way already; nothing was sent.
    * - `BROKER_REFUSED`: the server answered with an error.
    * - `BROKER_INVALID_CHANNEL`: nothing was sent.

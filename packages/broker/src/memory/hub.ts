@@ -10,6 +10,10 @@ interface Port {
   readonly alone: readonly Port[];
   /** Confirmations that the worker could not take yet. Bounded by what a worker asks for at once. */
   readonly confirmations: (readonly string[])[];
+  /** Publications of this worker that have their place in the order. */
+  orderedCount: number;
+  /** It is to be told `orderedCount`: `soon` in this turn of the event loop, or it was `late` because it took nothing. */
+  acknowledgement: 'none' | 'soon' | 'late';
   dropped: { readonly channels: Set<string>; droppedCount: number; readonly since: number } | undefined;
   isAttached: boolean;
 }
@@ -30,7 +34,7 @@ export interface MemoryBrokerHubCounters {
  * The embedded broker's centre, in the master: one total order for all workers of the farm.
  *
  * It gives each publication to the workers that subscribed its channel, the publishing worker like all
- * others. A worker that does not read (its `send` answers false) loses publications: they are dropped,
+ * others, and acknowledges it to the publishing worker once it has. A worker that does not read (its `send` answers false) loses publications: they are dropped,
  * counted, and once it takes messages again the first thing it gets is a `gap`.
  *
  * Bounded by what the workers subscribe; holds no payload.
@@ -47,6 +51,9 @@ export class MemoryBrokerHub {
   // channels may share theirs: the many that one worker alone wants cost an entry each.
   readonly #subscribers = new Map<string, readonly Port[]>();
   readonly #behind = new Set<Port>();
+  /** Whose publications of this turn are to be acknowledged at its end. */
+  readonly #toAcknowledge: Port[] = [];
+  #acknowledgeTurn: NodeJS.Immediate | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
 
   /** Channels with at least one subscribed worker. */
@@ -62,7 +69,15 @@ export class MemoryBrokerHub {
     const former = this.#ports.get(workerId);
     if (former !== undefined) this.#detach(workerId, former);
     const alone: Port[] = [];
-    const port: Port = { send, alone, confirmations: [], dropped: undefined, isAttached: true };
+    const port: Port = {
+      send,
+      alone,
+      confirmations: [],
+      orderedCount: 0,
+      acknowledgement: 'none',
+      dropped: undefined,
+      isAttached: true,
+    };
     alone.push(port);
     this.#ports.set(workerId, port);
     return {
@@ -100,6 +115,9 @@ export class MemoryBrokerHub {
     for (const [workerId, port] of this.#ports) this.#detach(workerId, port);
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
+    clearImmediate(this.#acknowledgeTurn);
+    this.#acknowledgeTurn = undefined;
+    this.#toAcknowledge.length = 0;
   }
 
   #receive(port: Port, message: BrokerLinkMessage): void {
@@ -107,6 +125,8 @@ export class MemoryBrokerHub {
     switch (message.type) {
       case 'publish':
         this.publish(message.channel, message.payload);
+        port.orderedCount += 1;
+        this.#acknowledgeSoon(port);
         return;
       case 'subscribe':
         for (const channel of message.channels) this.#subscribe(port, channel);
@@ -119,6 +139,7 @@ export class MemoryBrokerHub {
         for (const channel of message.channels) this.#unsubscribe(port, channel);
         return;
       case 'publication':
+      case 'published':
       case 'subscribed':
       case 'control':
       case 'gap':
@@ -170,7 +191,7 @@ export class MemoryBrokerHub {
     this.#retryLater(port);
   }
 
-  /** Whether the worker has everything that waited for it: the gap first, then the confirmations. */
+  /** Whether the worker has everything that waited for it: the gap first, then confirmations and acknowledgements. */
   #caughtUp(port: Port): boolean {
     const { dropped } = port;
     if (dropped !== undefined) {
@@ -184,12 +205,34 @@ export class MemoryBrokerHub {
       this.counters.gapCount += 1;
       port.dropped = undefined;
     }
-    for (;;) {
-      const channels = port.confirmations[0];
-      if (channels === undefined) return true;
+    for (let channels = port.confirmations[0]; channels !== undefined; channels = port.confirmations[0]) {
       if (!this.#send(port, { type: 'subscribed', channels })) return false;
       port.confirmations.shift();
     }
+    return port.acknowledgement !== 'late' || this.#acknowledge(port);
+  }
+
+  /** One acknowledgement for all publications of a worker in a turn of the event loop. */
+  #acknowledgeSoon(port: Port): void {
+    if (port.acknowledgement !== 'none') return;
+    port.acknowledgement = 'soon';
+    this.#toAcknowledge.push(port);
+    this.#acknowledgeTurn ??= setImmediate(() => {
+      this.#acknowledgeTurn = undefined;
+      for (const other of this.#toAcknowledge.splice(0)) {
+        // What waited for it longer goes first.
+        if (!this.#caughtUp(other) || !this.#acknowledge(other)) {
+          other.acknowledgement = 'late';
+          this.#retryLater(other);
+        }
+      }
+    });
+  }
+
+  #acknowledge(port: Port): boolean {
+    if (!this.#send(port, { type: 'published', count: port.orderedCount })) return false;
+    port.acknowledgement = 'none';
+    return true;
   }
 
   #retryLater(port: Port): void {

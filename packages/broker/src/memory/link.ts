@@ -5,7 +5,10 @@
  */
 export type BrokerLinkMessage = WorkerToHubMessage | HubToWorkerMessage;
 
-/** Messages of a worker. `subscribe` is answered by one `subscribed` with the same channels. */
+/**
+ * Messages of a worker. `subscribe` is answered by one `subscribed` with the same channels, any number of `publish` by one
+ * `published`.
+ */
 export type WorkerToHubMessage =
   | { readonly type: 'publish'; readonly channel: string; readonly payload: Buffer }
   | { readonly type: 'subscribe'; readonly channels: readonly string[] }
@@ -15,6 +18,8 @@ export type WorkerToHubMessage =
 export type HubToWorkerMessage =
   | { readonly type: 'publication'; readonly channel: string; readonly payload: Buffer }
   | { readonly type: 'subscribed'; readonly channels: readonly string[] }
+  /** So many publications of this worker have their place in the order, since it was attached. */
+  | { readonly type: 'published'; readonly count: number }
   | { readonly type: 'control'; readonly payload: Buffer }
   /** The worker did not read: this many publications of this many channels were dropped for it. */
   | {

@@ -277,5 +277,6 @@ function makeMemoryBroker(
     wanted,
     link: { send: (message) => channel.send({ type: 'broker', message }) === 'sent' },
     subscribeTimeoutMs: config.subscribeTimeoutMs,
+    maxInFlightBytes: config.maxChannelBufferBytes,
   });
 }
