@@ -33,6 +33,8 @@ export type BrokerState = 'connecting' | 'ready' | 'away' | 'stopped';
 export interface BrokerGap {
   /** How many subscribed channels are concerned. 0 when only control messages may be missing. */
   readonly channelCount: number;
+  /** Their names, when it is known that no other has lost anything. Left out: any channel may have. */
+  readonly channels?: readonly string[];
   /** Length of the gap in ms, from the last moment the subscription was known to work. Never too short. */
   readonly sinceMs: number;
   /** One sentence: what caused the gap. */

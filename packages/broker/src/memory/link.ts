@@ -21,10 +21,12 @@ export type HubToWorkerMessage =
   /** So many publications of this worker have their place in the order, since it was attached. */
   | { readonly type: 'published'; readonly count: number }
   | { readonly type: 'control'; readonly payload: Buffer }
-  /** The worker did not read: this many publications of this many channels were dropped for it. */
+  /** The link to the worker was full, or some channels had their share of it: so many publications were dropped for it. */
   | {
       readonly type: 'gap';
       readonly channelCount: number;
+      /** Their names; left out when they are more than {@link MAX_NAMES_PER_MESSAGE}. */
+      readonly channels?: readonly string[];
       readonly droppedCount: number;
       readonly sinceMs: number;
     };

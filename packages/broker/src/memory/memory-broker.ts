@@ -157,8 +157,9 @@ export class MemoryBroker implements Broker {
       case 'gap':
         this.#handlers.brokerOnGap({
           channelCount: message.channelCount,
+          ...(message.channels !== undefined && { channels: message.channels }),
           sinceMs: message.sinceMs,
-          reason: `This worker did not read for ${message.sinceMs} ms, and the master dropped ${message.droppedCount} publications for it.`,
+          reason: `This worker read too slowly for ${message.sinceMs} ms, and the master dropped ${message.droppedCount} publications for it.`,
         });
         return;
       case 'published':

@@ -1,5 +1,6 @@
 import type { Channel, ChannelHandlers, SendOutcome } from './channel.ts';
 import { encodeEnvelope, EnvelopeDecoder } from './envelope.ts';
+import { MESSAGE_OVERHEAD_BYTES } from './stream-channel.ts';
 
 /**
  * The in-memory twin of {@link StreamChannel}: two connected ends in one process, so that what master and worker say to
@@ -69,7 +70,7 @@ class MemoryChannel<In, Out extends object> implements Channel<In, Out> {
 
   deliver(envelope: Buffer): void {
     this.#inbox.push(envelope);
-    this.#inboxBytes += envelope.length;
+    this.#inboxBytes += envelope.length + MESSAGE_OVERHEAD_BYTES;
     this.#schedule();
   }
 
@@ -93,7 +94,7 @@ class MemoryChannel<In, Out extends object> implements Channel<In, Out> {
     while (!this.#isClosed) {
       const envelope = this.#inbox.shift();
       if (envelope === undefined) break;
-      this.#inboxBytes -= envelope.length;
+      this.#inboxBytes -= envelope.length + MESSAGE_OVERHEAD_BYTES;
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the other end sends only these.
       this.#decoder.write(envelope, (message) => handlers.channelOnMessage(message as In));
     }
