@@ -141,6 +141,38 @@ describe('a publication of a plain Redis client', () => {
   });
 });
 
+describe.each([['Redis'], ['the embedded broker']])('a flooded channel over %s', (kind) => {
+  it('loses its own publications, which its subscribers are told, and no other channel any', async () => {
+    const redis = kind === 'Redis' ? await startRedis() : undefined;
+    if (redis !== undefined) endAfterTest(() => redis.stop());
+    const broker = redis === undefined ? [] : ['--redis-url', redis.url];
+    const farm = await startFarm([
+      '--max-broadcast-queue-bytes=65536',
+      '--slow-consumer-policy=drop',
+      ...broker,
+    ]);
+    const flooded = await connectMany(farm, '/news?channel=flooded', 10);
+    const quiet = await connectMany(farm, '/news?channel=quiet', 4);
+    const publish = async (channel: string, texts: string[]): Promise<void> => {
+      if (redis === undefined) for (const text of texts) flooded[0]!.send(`${channel} ${text}`);
+      else await (await PlainRedisClient.connect(redis.port)).publishAll(`roost:channel:${channel}`, texts);
+    };
+    const flood = Array.from({ length: 3000 }, () => 'x');
+    for (const text of ['1', '2', '3']) {
+      await publish('flooded', flood);
+      await publish('quiet', [text]);
+      for (const client of quiet) expect((await client.nextMessage()).text).toBe(text);
+    }
+    const { counters } = await info(farm);
+    expect(counters['publications_dropped']).toBeGreaterThan(0);
+    expect(counters['connections_with_gap']).toBe(10);
+    expect(counters['broker_gaps']).toBe(0);
+    const lines = farm.logs.filter(({ msg }) => msg === 'publications dropped: broadcast queue is full');
+    expect(lines.length).toBeGreaterThan(0);
+    for (const line of lines) expect(line).toMatchObject({ channel: 'flooded', channels: 1 });
+  });
+});
+
 describe('workers that share a CPU', () => {
   it('broadcast to a large channel in turns, and every subscriber has each publication once, in order', async () => {
     const farm = await startFarm([], { onOneCpu: true });

@@ -347,6 +347,38 @@ export function describeBrokerContract(contract: BrokerContract): void {
     });
   });
 
+  describe('reading', () => {
+    it('that is stopped holds publications back, and loses none', async () => {
+      const [worker, other] = [await start(), await start()];
+      await worker.subscribe('news');
+      await worker.broker.publish('news', Buffer.from('before'));
+      await settle(worker);
+      const { length } = worker.seen.publications;
+      worker.broker.setReading(false);
+      const expected = Array.from({ length: 300 }, (_, index) => `${index}`);
+      for (const text of expected) await other.broker.publish('news', Buffer.from(text));
+      await settle(other);
+      expect(worker.seen.publications).toHaveLength(length);
+      worker.broker.setReading(true);
+      await eventually(() => worker.seen.texts('news').length === 301, { what: 'all arrive' });
+      expect(worker.seen.texts('news').slice(1)).toEqual(expected);
+      expect(worker.seen.gaps).toEqual([]);
+    });
+
+    it('can be stopped and resumed at any time, and a broker that does not read can be stopped', async () => {
+      const worker = create();
+      worker.broker.setReading(false);
+      worker.broker.setReading(true);
+      await worker.broker.start();
+      await settle(worker);
+      worker.broker.setReading(false);
+      worker.broker.setReading(false);
+      await worker.broker.stop();
+      worker.broker.setReading(true);
+      worker.broker.setReading(false);
+    });
+  });
+
   describe('control messages', () => {
     it('reach every broker, byte by byte', async () => {
       const workers = [await start(), await start()];

@@ -35,6 +35,8 @@ export interface BrokerGap {
   readonly channelCount: number;
   /** Their names, when it is known that no other has lost anything. Left out: any channel may have. */
   readonly channels?: readonly string[];
+  /** How many publications, when that is known. */
+  readonly droppedCount?: number;
   /** Length of the gap in ms, from the last moment the subscription was known to work. Never too short. */
   readonly sinceMs: number;
   /** One sentence: what caused the gap. */
@@ -132,6 +134,14 @@ export interface Broker {
    * is not wanted.
    */
   unsubscribe(channel: string): void;
+
+  /**
+   * Stops reading, and reads on, for an owner that is behind. Nothing is lost by that: publications wait with whoever sends
+   * them, and so does everything else that comes the same way. Of all channels, and not for long: a link fills up, and Redis
+   * ends a subscriber for which too much waits. So the owner reads on after a fraction of a second. A connection that is
+   * made anew is read. Nothing after `stop`.
+   */
+  setReading(isReading: boolean): void;
 
   /**
    * Ends the broker: waits a moment for publishes under way, then closes its connections and rejects what

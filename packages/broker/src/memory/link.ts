@@ -44,6 +44,8 @@ export interface BrokerLink {
    * Serialises or copies the payload before it returns.
    */
   send(message: WorkerToHubMessage): boolean;
+  /** Stops and resumes the reading of what comes from the hub. */
+  setReading(isReading: boolean): void;
 }
 
 /** The hub's end of the channel to one worker, as `MemoryBrokerHub.attach` returns it. */

@@ -109,7 +109,10 @@ class SlowWorker {
       this.broker.onMessage(message);
       return true;
     });
-    const link = { send: (message: WorkerToHubMessage) => this.#onTheWay.push(message) > 0 };
+    const link = {
+      send: (message: WorkerToHubMessage) => this.#onTheWay.push(message) > 0,
+      setReading: () => undefined,
+    };
     this.broker = new MemoryBroker({ handlers: seen, wanted: seen.wanted, link, ...options });
     void this.broker.start();
   }

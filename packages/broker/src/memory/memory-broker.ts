@@ -135,6 +135,10 @@ export class MemoryBroker implements Broker {
     this.#table.unsubscribe(channel);
   }
 
+  setReading(isReading: boolean): void {
+    if (this.#state !== 'stopped') this.#link.setReading(isReading);
+  }
+
   /** A message of the hub has arrived over the link. The payload is copied when it is kept. */
   onMessage(message: BrokerLinkMessage): void {
     if (message.type === 'published') this.#underWay.acknowledged(message.count);
@@ -158,6 +162,7 @@ export class MemoryBroker implements Broker {
         this.#handlers.brokerOnGap({
           channelCount: message.channelCount,
           ...(message.channels !== undefined && { channels: message.channels }),
+          droppedCount: message.droppedCount,
           sinceMs: message.sinceMs,
           reason: `This worker read too slowly for ${message.sinceMs} ms, and the master dropped ${message.droppedCount} publications for it.`,
         });

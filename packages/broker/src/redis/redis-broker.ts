@@ -210,6 +210,12 @@ export class RedisBroker implements Broker {
     this.#table.unsubscribe(channel);
   }
 
+  setReading(isReading: boolean): void {
+    if (this.#state === 'stopped') return;
+    this.#probe.setReading(isReading);
+    this.#subscriberConnection.setReading(isReading);
+  }
+
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;

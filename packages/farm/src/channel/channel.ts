@@ -23,6 +23,8 @@ export interface Channel<In, Out> {
   send(message: Out, urgent?: boolean): SendOutcome;
   /** Memory of what `send` has accepted and the other side's kernel buffer has not taken: bytes, and an overhead for each. */
   readonly bufferedBytes: number;
+  /** Stops and resumes reading what the other side has sent; until then it waits there, and its end is not seen. */
+  setReading(isReading: boolean): void;
   /** Sends what waits, then ends. Calling it twice is safe. */
   close(): void;
 }

@@ -69,6 +69,11 @@ export class StreamChannel<In, Out extends object> implements Channel<In, Out> {
     return 'sent';
   }
 
+  setReading(isReading: boolean): void {
+    if (isReading) this.#stream.resume();
+    else this.#stream.pause();
+  }
+
   close(): void {
     this.#stream.end();
   }

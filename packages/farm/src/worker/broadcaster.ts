@@ -7,6 +7,7 @@ import { RowFlag } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { DroppedPublications } from './dropped-publications.ts';
 import { Fifo } from './fifo.ts';
+import { ReadingPause } from './reading-pause.ts';
 
 const RESULT_FIELDS = 2 + 2 * 1024;
 /** A channel's turn within a slice, so that small channels do not wait behind a large one. */
@@ -30,6 +31,7 @@ export class Broadcaster {
   readonly #waiting: ChannelQueue[] = [];
   readonly #queues: BroadcastQueues;
   readonly #dropped: DroppedPublications;
+  readonly #pause: ReadingPause;
   readonly #results = new Int32Array(RESULT_FIELDS);
   #isScheduled = false;
 
@@ -39,6 +41,7 @@ export class Broadcaster {
     this.#queues = new BroadcastQueues(core.config.maxBroadcastQueueBytes, (channel, count) =>
       this.#dropped.add(channel.name, count),
     );
+    this.#pause = new ReadingPause(core, this.#queues);
   }
 
   /** Memory of the publications that wait. */
@@ -68,6 +71,7 @@ export class Broadcaster {
       hub.pin(channel);
       this.#turns.push(added);
     }
+    this.#pause.added();
     this.#schedule();
   }
 
@@ -83,6 +87,7 @@ export class Broadcaster {
     this.#turns.clear();
     this.#waiting.length = 0;
     this.#dropped.stop();
+    this.#pause.stop();
   }
 
   #schedule(): void {
@@ -145,6 +150,7 @@ export class Broadcaster {
     counters.add('deliveries', delivered);
     if (broadcast.next < broadcast.end) return true;
     const hasMore = this.#queues.shift(queue);
+    this.#pause.left();
     hub.endWalk(channel);
     return hasMore;
   }

@@ -33,6 +33,7 @@ export class BrokerEvents implements BrokerHandlers {
   brokerOnGap(gap: BrokerGap): void {
     const { counters, log, subscriptions } = this.#core();
     counters.add('broker_gaps');
+    counters.add('publications_missed', gap.droppedCount ?? 0);
     const { channels, ...facts } = gap;
     // One is enough for the log: there may be 128.
     const [first] = channels ?? [];

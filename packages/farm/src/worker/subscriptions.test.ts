@@ -198,12 +198,29 @@ describe('a publication', () => {
     for (const client of [...clients, late]) await client.close();
   });
 
+  it('waits with the broker when sending is behind and no channel has more than its share', async () => {
+    await start({ beyondLimits: { maxBroadcastQueueBytes: 262_144 } });
+    const names = Array.from({ length: 8 }, (_, index) => `${index}`);
+    const client = await harness.client(`/?${names.map((name) => `channel=${name}`).join('&')}`);
+    for (let index = 0; index < 100; index++)
+      for (const name of names) harness.publish(name, `${name} ${index}`);
+    await eventually(
+      async () =>
+        (await harness.count('publications')) + (await harness.count('publications_dropped')) === 800,
+    );
+    expect(await harness.count('broker_pauses')).toBeGreaterThan(0);
+    // And it reads on.
+    harness.publish('7', 'end');
+    for (let text = ''; text !== 'end';) ({ text } = await client.nextMessage());
+    await client.close();
+  });
+
   it('of a quiet channel arrives whole, in order and soon while another channel is flooded', async () => {
     await start({ beyondLimits: { maxBroadcastQueueBytes: 65_536 } });
     const flooded = await Promise.all([1, 2, 3, 4].map(() => harness.client('/?channel=flooded')));
     const quiet = await harness.client('/?channel=quiet');
     const expected: string[] = [];
-    for (let round = 0; round < 50; round++) {
+    for (let round = 0; round < 20; round++) {
       for (let index = 0; index < 2000; index++) harness.publish('flooded', 'x');
       const text = `${round} ${'.'.repeat(400)}`;
       expected.push(text);
@@ -214,6 +231,7 @@ describe('a publication', () => {
       expect((flooded[0]?.messageCount ?? 0) - before).toBeLessThan(1000);
     }
     expect(await harness.count('publications_dropped')).toBeGreaterThan(10_000);
+    expect(await harness.count('broker_pauses')).toBe(0);
     expect(opened.map(({ hasGap }) => hasGap)).toEqual([true, true, true, true, false]);
     for (const client of [...flooded, quiet]) await client.close();
   });
