@@ -373,7 +373,9 @@ export function describeBrokerContract(contract: BrokerContract): void {
       await settle(worker);
       worker.broker.setReading(false);
       worker.broker.setReading(false);
+      const published = worker.broker.publish('news', Buffer.from('x'));
       await worker.broker.stop();
+      await published;
       worker.broker.setReading(true);
       worker.broker.setReading(false);
     });

@@ -181,6 +181,8 @@ export class MemoryBroker implements Broker {
   }
 
   async #stop(): Promise<void> {
+    // Or the acknowledgements that it waits for would not come.
+    this.setReading(true);
     this.#table.stop();
     this.#setState('stopped', 'The broker is stopped.');
     await this.#underWay.drain();

@@ -7,7 +7,7 @@ const DRAIN_MS = 1_000;
 const PUBLISHED: PublishResult = Object.freeze({});
 
 export interface PublishesUnderWayOptions {
-  /** Most bytes under way: payloads, and {@link PUBLISH_OVERHEAD_BYTES} for each. */
+  /** Most bytes under way: payloads, and 896 for each. */
   readonly maxBytes: number;
   /** When nothing is acknowledged for so many ms, all that is under way is given up. */
   readonly timeoutMs: number;
@@ -26,7 +26,7 @@ interface Pending {
  * what waits for it in a worker. Measured as the growth of the heap by a million of them, each awaited by an async function
  * whose promise has a handler (Node 20): 843.
  */
-export const PUBLISH_OVERHEAD_BYTES = 896;
+const PUBLISH_OVERHEAD_BYTES = 896;
 
 /**
  * The publishes of one worker that its hub has not ordered yet, oldest first. The link keeps their order, so the hub

@@ -222,6 +222,7 @@ export class RedisBroker implements Broker {
   }
 
   async #stop(): Promise<void> {
+    this.setReading(true);
     this.#setState('stopped', 'The broker is stopped.');
     this.#table.stop();
     this.#probe.stop();

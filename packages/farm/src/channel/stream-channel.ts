@@ -70,8 +70,9 @@ export class StreamChannel<In, Out extends object> implements Channel<In, Out> {
   }
 
   setReading(isReading: boolean): void {
-    if (isReading) this.#stream.resume();
-    else this.#stream.pause();
+    // Before open() nobody would hear what a resumed stream says.
+    if (!isReading) this.#stream.pause();
+    else if (this.#stream.isPaused()) this.#stream.resume();
   }
 
   close(): void {
