@@ -1,13 +1,18 @@
+import { once } from 'node:events';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { text as textOf } from 'node:stream/consumers';
 import { eventually, startRedis } from '@roost/testing';
 import type { FarmProcess, RedisFixture, TestClient } from '@roost/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PlainRedisClient } from './redis-client.ts';
 import {
+  API_KEY,
   call,
   connect,
   connectMany,
   connectRaw,
   counter,
+  endAfterTest,
   info,
   startFarm,
   startSharedFarm,
@@ -18,6 +23,20 @@ import {
 async function received(client: TestClient): Promise<string[]> {
   await client.roundTrip();
   return client.waitingMessages.map(({ text }) => text);
+}
+
+/** POSTs JSON over a connection of the agent's. */
+async function post(
+  farm: FarmProcess,
+  agent: Agent,
+  path: string,
+  body: object,
+): Promise<{ readonly status: number | undefined; readonly body: string }> {
+  const headers = { 'X-API-Key': API_KEY };
+  const request = httpRequest({ port: farm.port, agent, path, method: 'POST', headers });
+  request.end(JSON.stringify(body));
+  const [response]: IncomingMessage[] = await once(request, 'response');
+  return { status: response!.statusCode, body: await textOf(response!) };
 }
 
 describe('a publication of a plain Redis client', () => {
@@ -119,6 +138,38 @@ describe('a publication of a plain Redis client', () => {
     await publisher.publish('roost:channel:three', '3');
     await publisher.publish('roost:channel:one', 'end');
     for (const text of ['1', '2', 'end']) expect((await client.nextMessage()).text).toBe(text);
+  });
+});
+
+describe.each([['Redis'], ['the embedded broker']])('a flooded channel over %s', (kind) => {
+  it('loses its own publications, which its subscribers are told, and no other channel any', async () => {
+    const redis = kind === 'Redis' ? await startRedis() : undefined;
+    if (redis !== undefined) endAfterTest(() => redis.stop());
+    const broker = redis === undefined ? [] : ['--redis-url', redis.url];
+    const farm = await startFarm([
+      '--max-broadcast-queue-bytes=65536',
+      '--slow-consumer-policy=drop',
+      ...broker,
+    ]);
+    const flooded = await connectMany(farm, '/news?channel=flooded', 10);
+    const quiet = await connectMany(farm, '/news?channel=quiet', 4);
+    const publish = async (channel: string, texts: string[]): Promise<void> => {
+      if (redis === undefined) for (const text of texts) flooded[0]!.send(`${channel} ${text}`);
+      else await (await PlainRedisClient.connect(redis.port)).publishAll(`roost:channel:${channel}`, texts);
+    };
+    const flood = Array.from({ length: 3000 }, () => 'x');
+    for (const text of ['1', '2', '3']) {
+      await publish('flooded', flood);
+      await publish('quiet', [text]);
+      for (const client of quiet) expect((await client.nextMessage()).text).toBe(text);
+    }
+    const { counters } = await info(farm);
+    expect(counters['publications_dropped']).toBeGreaterThan(0);
+    expect(counters['connections_with_gap']).toBe(10);
+    expect(counters['broker_gaps']).toBe(0);
+    const lines = farm.logs.filter(({ msg }) => msg === 'publications dropped: broadcast queue is full');
+    expect(lines.length).toBeGreaterThan(0);
+    for (const line of lines) expect(line).toMatchObject({ channel: 'flooded', channels: 1 });
   });
 });
 
@@ -302,6 +353,29 @@ describe('without Redis', () => {
     expect(ofFirst).toEqual(Array.from({ length: 200 }, (_, index) => `0:${index}`));
   });
 
+  it('one publisher on two workers by turns is heard in the order of its requests by everybody', async () => {
+    const farm = await startFarm();
+    const clients = await connectMany(farm, '/plain?channel=news', 6);
+    const agents = new Map<string, Agent>();
+    while (agents.size < 2) {
+      // One connection, kept alive, is one worker.
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      endAfterTest(() => Promise.resolve(agent.destroy()));
+      agents.set((await post(farm, agent, '/pid', {})).body, agent);
+    }
+    const expected: string[] = [];
+    for (let index = 0; index < 200; index++) {
+      for (const [worker, agent] of [...agents.values()].entries()) {
+        const data = `${index}:${worker}`;
+        expect((await post(farm, agent, '/api/publish', { channel: 'news', data })).status).toBe(200);
+        expected.push(data);
+      }
+    }
+    for (const client of clients) {
+      for (const text of expected) expect((await client.nextMessage()).text).toBe(text);
+    }
+  });
+
   it('the HTTP API reaches every worker', async () => {
     const farm = await startFarm();
     const clients = await connectMany(farm, '/plain?channel=news', 4);
@@ -323,19 +397,24 @@ describe('without Redis', () => {
   });
 
   it('a worker that does not read for a while holds up neither the master nor the others, and is told what it missed', async () => {
-    const farm = await startFarm(['--max-message-bytes=2000000', '--max-outbound-bytes=64000000']);
+    const farm = await startFarm(['--max-channel-buffer-bytes=1000000', '--max-outbound-bytes=64000000']);
     const clients = await connectMany(farm, '/news?channel=news', 4);
     const [stopped] = farm.workers;
     const answered = new Set<TestClient>();
     process.kill(stopped!.pid, 'SIGSTOP');
-    for (const client of clients) void client.roundTrip().then(() => answered.add(client));
+    for (const client of clients) {
+      client.roundTrip().then(
+        () => answered.add(client),
+        () => undefined,
+      );
+    }
     await eventually(() => expect(answered.size).toBe(2));
     // Twice what the link to a worker holds.
-    const payload = 'x'.repeat(1_000_000);
-    for (let index = 0; index < 32; index++) {
+    const payload = 'x'.repeat(60_000);
+    for (let index = 0; index < 40; index++) {
       const [publisher] = answered;
       publisher!.send(`news ${payload}`);
-      for (const client of answered) expect((await client.nextMessage()).text).toHaveLength(1_000_000);
+      for (const client of answered) expect((await client.nextMessage()).text).toHaveLength(60_000);
     }
     process.kill(stopped!.pid, 'SIGCONT');
     await farm.log(({ msg, worker }) => msg === 'publications may have been missed' && worker === 0);

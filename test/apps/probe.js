@@ -47,6 +47,9 @@ export default (context) => ({
       case '/who':
         response.end(request.socket.remoteAddress);
         return true;
+      case '/pid':
+        response.end(String(process.pid));
+        return true;
       case '/release':
         for (const half of halfAnswered.splice(0)) half.end('whole');
         response.end('released');

@@ -187,6 +187,25 @@ export function describeBrokerContract(contract: BrokerContract): void {
       expect(orders[0]?.filter((text) => text.startsWith('0:'))).toEqual(expected);
     });
 
+    it('has its place once it resolves: who publishes next through another broker is not overtaken', async () => {
+      const workers = [await start(), await start()] as const;
+      for (const worker of workers) await worker.subscribe('turns');
+      const expected: string[] = [];
+      for (let index = 0; index < 100; index += 1) {
+        for (const [worker, { broker }] of workers.entries()) {
+          // What else is under way from here must not matter.
+          const other = broker.publish('elsewhere', Buffer.alloc(worker === 0 ? 50_000 : 1));
+          await broker.publish('turns', Buffer.from(`${index}:${worker}`));
+          expected.push(`${index}:${worker}`);
+          await other;
+        }
+      }
+      for (const worker of workers) {
+        await settle(worker);
+        expect(worker.seen.texts('turns')).toEqual(expected);
+      }
+    });
+
     it('carries names of up to 1,024 bytes of UTF-8, with spaces, line ends and keys of objects', async () => {
       const worker = await start();
       const names = ['ü'.repeat(512), 'a b\r\nc', '__proto__', 'toString', '🐓', '*', 'x'.repeat(1024)];
@@ -325,6 +344,40 @@ export function describeBrokerContract(contract: BrokerContract): void {
       const subscribed = worker.subscribe('unknown');
       expect(worker.broker.isConfirmed('unknown')).toBe(false);
       expect(await subscribed).toBe('confirmed');
+    });
+  });
+
+  describe('reading', () => {
+    it('that is stopped holds publications back, and loses none', async () => {
+      const [worker, other] = [await start(), await start()];
+      await worker.subscribe('news');
+      await worker.broker.publish('news', Buffer.from('before'));
+      await settle(worker);
+      const { length } = worker.seen.publications;
+      worker.broker.setReading(false);
+      const expected = Array.from({ length: 300 }, (_, index) => `${index}`);
+      for (const text of expected) await other.broker.publish('news', Buffer.from(text));
+      await settle(other);
+      expect(worker.seen.publications).toHaveLength(length);
+      worker.broker.setReading(true);
+      await eventually(() => worker.seen.texts('news').length === 301, { what: 'all arrive' });
+      expect(worker.seen.texts('news').slice(1)).toEqual(expected);
+      expect(worker.seen.gaps).toEqual([]);
+    });
+
+    it('can be stopped and resumed at any time, and a broker that does not read can be stopped', async () => {
+      const worker = create();
+      worker.broker.setReading(false);
+      worker.broker.setReading(true);
+      await worker.broker.start();
+      await settle(worker);
+      worker.broker.setReading(false);
+      worker.broker.setReading(false);
+      const published = worker.broker.publish('news', Buffer.from('x'));
+      await worker.broker.stop();
+      await published;
+      worker.broker.setReading(true);
+      worker.broker.setReading(false);
     });
   });
 

@@ -33,6 +33,10 @@ export type BrokerState = 'connecting' | 'ready' | 'away' | 'stopped';
 export interface BrokerGap {
   /** How many subscribed channels are concerned. 0 when only control messages may be missing. */
   readonly channelCount: number;
+  /** Their names, when it is known that no other has lost anything. Left out: any channel may have. */
+  readonly channels?: readonly string[];
+  /** How many publications, when that is known. */
+  readonly droppedCount?: number;
   /** Length of the gap in ms, from the last moment the subscription was known to work. Never too short. */
   readonly sinceMs: number;
   /** One sentence: what caused the gap. */
@@ -97,11 +101,13 @@ export interface Broker {
 
   /**
    * Publishes raw bytes. The payload is copied or written before this returns: the caller keeps it.
-   * Resolves when the broker has taken the publication; that says nothing of its receivers.
+   * Resolves when the publication has its place in the order of its channel: whoever publishes the next one afterwards,
+   * through any broker, comes after it. That says nothing of its receivers.
    *
    * Rejects with a BrokerError:
    * - `BROKER_UNAVAILABLE`: away or stopped; nothing was sent. Fails at once.
-   * - `BROKER_OUTCOME_UNKNOWN`: the connection broke, or went silent, with the publication under way.
+   * - `BROKER_OUTCOME_UNKNOWN`: the connection broke, or whoever orders publications went silent or was not awaited any
+   *   more (`stop`), with the publication under way.
    * - `BROKER_OVERLOADED`: too many bytes are under way already; nothing was sent.
    * - `BROKER_REFUSED`: the server answered with an error.
    * - `BROKER_INVALID_CHANNEL`: nothing was sent.
@@ -128,6 +134,14 @@ export interface Broker {
    * is not wanted.
    */
   unsubscribe(channel: string): void;
+
+  /**
+   * Stops reading, and reads on, for an owner that is behind. Nothing is lost by that: publications wait with whoever sends
+   * them, and so does everything else that comes the same way. Of all channels, and not for long: a link fills up, and Redis
+   * ends a subscriber for which too much waits. So the owner reads on after a fraction of a second. A connection that is
+   * made anew is read. Nothing after `stop`.
+   */
+  setReading(isReading: boolean): void;
 
   /**
    * Ends the broker: waits a moment for publishes under way, then closes its connections and rejects what

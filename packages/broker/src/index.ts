@@ -16,6 +16,7 @@ export { MemoryBrokerHub } from './memory/hub.ts';
 export type { MemoryBrokerHubCounters } from './memory/hub.ts';
 export { InProcessLink } from './memory/in-process-link.ts';
 export type { InProcessLinkOptions } from './memory/in-process-link.ts';
+export type { LinkLevel } from './memory/link-shares.ts';
 export { MAX_NAMES_PER_MESSAGE } from './memory/link.ts';
 export type {
   BrokerLink,

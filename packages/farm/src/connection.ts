@@ -22,7 +22,10 @@ export interface Connection {
   expiresAt: number | undefined;
   /** Bytes that the kernel has not taken yet. 0 for nearly all; bounded by `maxOutboundBytes`. */
   readonly bufferedBytes: number;
-  /** True when publications may have been missed, because the broker was away at a time since it was subscribed. */
+  /**
+   * True when publications may have been missed since it was subscribed: the broker was away, or some of one of its channels
+   * were dropped.
+   */
   readonly hasGap: boolean;
   /** Names of its channels; none once a close has begun. The close hook is told those that it had then. */
   readonly channels: readonly string[];

@@ -105,16 +105,23 @@ export const COUNTERS = {
   pings_sent: 'Heartbeat pings.',
   publications: 'Publications received from the broker for channels with subscribers here.',
   deliveries: 'Frames of publications handed to the kernel or to outbound queues.',
-  publications_dropped: 'Publications dropped because maxBroadcastQueueBytes were waiting.',
+  publications_dropped:
+    'Publications dropped because maxBroadcastQueueBytes were waiting, and their channel had its share of it or one of the longest queues.',
+  publications_missed:
+    'Publications that the master dropped for a worker because maxChannelBufferBytes were waiting for it, or its channel had its share of that.',
+  broker_pauses:
+    'Times a worker let the broker wait, for 250 ms at most, because much was waiting for its fan-out and no channel had more than its share.',
   broadcast_turns:
     'Times a worker waited for its turn to broadcast to a large channel because others share its CPU.',
   broadcast_turns_expired:
     'Such turns that ended after twice broadcastTurnMs because the worker had not said that its was over.',
   publish_errors: 'Publishes that the broker refused or lost.',
-  broker_gaps: 'Times publications may have been missed because the broker was away.',
+  broker_gaps:
+    'Times publications may have been missed because the broker was away, or the worker read too slowly.',
   broker_warnings:
     'Things that Redis refuses and the broker can do without, such as control messages; each is told once in the log.',
-  connections_with_gap: 'Connections that were open, or opened, during such a time.',
+  connections_with_gap:
+    'Connections that may have missed publications: those with a gap of the broker, and the subscribers of dropped publications.',
   control_messages: 'Control messages carried out.',
   control_malformed: 'Control messages ignored because they were malformed or unknown.',
   logs_suppressed: 'Log lines of workers suppressed by the rate limit.',

@@ -262,7 +262,7 @@ export const LIMITS = {
     min: 65_536,
     max: 64 * 1024 * 1024 * 1024,
     unit: 'bytes',
-    doc: 'Publications of one worker waiting for their fan-out. Beyond it new ones are dropped, counted and logged as a gap.',
+    doc: 'Memory of the publications of one worker that wait for their fan-out: a frame counts 512 bytes more than it has. Beyond it they are dropped and counted, of channels that have their share of it, or of the longest queues; their subscribers have `hasGap`.',
   },
   broadcastSliceMs: {
     default: 1,
@@ -318,7 +318,7 @@ export const LIMITS = {
     min: 65_536,
     max: 1024 * 1024 * 1024,
     unit: 'bytes',
-    doc: 'Messages waiting between the master and one worker. Beyond it publications are dropped (a gap) and publishing fails; a worker that does not even take control messages is killed.',
+    doc: 'Memory of the messages that wait between the master and one worker: each counts 576 bytes more than it has. A channel may have as much of it as is free; beyond it publications are dropped (a gap) and publishing fails, as it does for as many bytes that the master has not acknowledged. A worker that does not even take control messages is killed.',
   },
   drainMs: {
     default: 10_000,

@@ -133,7 +133,7 @@ export const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
   maxOutboundBytesPerWorker: spec('test/fairness.test.ts', 'at maxOutboundBytesPerWorker'),
   maxBroadcastQueueBytes: spec(
     `${FARM}/worker/subscriptions.test.ts`,
-    'beyond maxBroadcastQueueBytes is dropped and counted',
+    'beyond maxBroadcastQueueBytes is dropped, counted, logged once, and told to the subscribers of its channel alone',
   ),
   broadcastSliceMs: spec(
     `${FARM}/worker/fan-out.test.ts`,

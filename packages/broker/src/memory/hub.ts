@@ -1,15 +1,35 @@
-import type { BrokerLinkMessage, HubPort, HubToWorkerMessage } from './link.ts';
+import { LinkShares, type LinkLevel } from './link-shares.ts';
+import {
+  MAX_NAMES_PER_MESSAGE,
+  type BrokerLinkMessage,
+  type HubPort,
+  type HubToWorkerMessage,
+} from './link.ts';
 
 /** How often a worker that took nothing is tried again, in ms. */
 const RETRY_MS = 25;
+/** When at the latest a worker that takes messages is told that a channel has lost some to its share of the link, in ms. */
+const GAP_MS = 250;
 
-/** A worker as the hub sees it. While `dropped` is set the worker is behind: it gets nothing before the gap. */
+/** Of a link that does not say how full it is. */
+const NO_LEVEL: LinkLevel = { bufferedBytes: 0, maxBufferedBytes: Number.POSITIVE_INFINITY };
+
+/**
+ * A worker as the hub sees it. `isBehind`: it did not take a message, and gets nothing before what waits for it, a gap first
+ * if there is one. With a gap alone, because channels were over their share, only these channels wait for it.
+ */
 interface Port {
   readonly send: (message: HubToWorkerMessage) => boolean;
   /** This port and no other: what all channels of one worker share. */
   readonly alone: readonly Port[];
   /** Confirmations that the worker could not take yet. Bounded by what a worker asks for at once. */
   readonly confirmations: (readonly string[])[];
+  /** Publications of this worker that have their place in the order. */
+  orderedCount: number;
+  /** It is to be told `orderedCount`: `soon` in this turn of the event loop, or it was `late` because it took nothing. */
+  acknowledgement: 'none' | 'soon' | 'late';
+  readonly shares: LinkShares;
+  isBehind: boolean;
   dropped: { readonly channels: Set<string>; droppedCount: number; readonly since: number } | undefined;
   isAttached: boolean;
 }
@@ -30,8 +50,10 @@ export interface MemoryBrokerHubCounters {
  * The embedded broker's centre, in the master: one total order for all workers of the farm.
  *
  * It gives each publication to the workers that subscribed its channel, the publishing worker like all
- * others. A worker that does not read (its `send` answers false) loses publications: they are dropped,
- * counted, and once it takes messages again the first thing it gets is a `gap`.
+ * others, and acknowledges it to the publishing worker once it has. A worker that does not read (its `send` answers
+ * false) loses publications: they are dropped, counted, and once it takes messages again the first thing it gets is a `gap`.
+ * Where a link fills up, its channels share the room (see {@link LinkShares}): one that floods loses its own publications.
+ * The gap names the channels that have lost some.
  *
  * Bounded by what the workers subscribe; holds no payload.
  */
@@ -47,6 +69,9 @@ export class MemoryBrokerHub {
   // channels may share theirs: the many that one worker alone wants cost an entry each.
   readonly #subscribers = new Map<string, readonly Port[]>();
   readonly #behind = new Set<Port>();
+  /** Whose publications of this turn are to be acknowledged at its end. */
+  readonly #toAcknowledge: Port[] = [];
+  #acknowledgeTurn: NodeJS.Immediate | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
 
   /** Channels with at least one subscribed worker. */
@@ -56,13 +81,28 @@ export class MemoryBrokerHub {
 
   /**
    * A worker is there. `send` gives it a message and answers false when the worker does not take it now; it
-   * serialises or copies the payload before it returns. A worker that is attached already is detached first.
+   * serialises or copies the payload before it returns. `level` is that of the same link, whose room the channels share.
+   * A worker that is attached already is detached first.
    */
-  attach(workerId: number, send: (message: HubToWorkerMessage) => boolean): HubPort {
+  attach(
+    workerId: number,
+    send: (message: HubToWorkerMessage) => boolean,
+    level: LinkLevel = NO_LEVEL,
+  ): HubPort {
     const former = this.#ports.get(workerId);
     if (former !== undefined) this.#detach(workerId, former);
     const alone: Port[] = [];
-    const port: Port = { send, alone, confirmations: [], dropped: undefined, isAttached: true };
+    const port: Port = {
+      send,
+      alone,
+      confirmations: [],
+      orderedCount: 0,
+      acknowledgement: 'none',
+      shares: new LinkShares(level),
+      isBehind: false,
+      dropped: undefined,
+      isAttached: true,
+    };
     alone.push(port);
     this.#ports.set(workerId, port);
     return {
@@ -79,8 +119,13 @@ export class MemoryBrokerHub {
     const message: HubToWorkerMessage = { type: 'publication', channel, payload };
     for (const port of ports) {
       if (!port.isAttached) continue;
-      if (this.#caughtUp(port) && this.#send(port, message)) this.counters.deliveryCount += 1;
-      else this.#drop(port, channel);
+      if (
+        port.shares.admits(channel, payload.length) &&
+        this.#deliver(port, message, port.dropped?.channels.has(channel))
+      ) {
+        this.counters.deliveryCount += 1;
+        port.shares.sent(channel, payload.length);
+      } else this.#drop(port, channel);
     }
   }
 
@@ -91,7 +136,7 @@ export class MemoryBrokerHub {
     const ports = [...this.#ports.values()];
     for (const port of ports) {
       if (!port.isAttached) continue;
-      if (!this.#caughtUp(port) || !this.#send(port, message)) this.#drop(port, undefined);
+      if (!this.#deliver(port, message)) this.#drop(port, undefined);
     }
   }
 
@@ -100,6 +145,9 @@ export class MemoryBrokerHub {
     for (const [workerId, port] of this.#ports) this.#detach(workerId, port);
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
+    clearImmediate(this.#acknowledgeTurn);
+    this.#acknowledgeTurn = undefined;
+    this.#toAcknowledge.length = 0;
   }
 
   #receive(port: Port, message: BrokerLinkMessage): void {
@@ -107,18 +155,20 @@ export class MemoryBrokerHub {
     switch (message.type) {
       case 'publish':
         this.publish(message.channel, message.payload);
+        port.orderedCount += 1;
+        this.#acknowledgeSoon(port);
         return;
       case 'subscribe':
         for (const channel of message.channels) this.#subscribe(port, channel);
-        if (!this.#caughtUp(port) || !this.#send(port, { type: 'subscribed', channels: message.channels })) {
+        if (!this.#deliver(port, { type: 'subscribed', channels: message.channels })) {
           port.confirmations.push(message.channels);
-          this.#retryLater(port);
         }
         return;
       case 'unsubscribe':
         for (const channel of message.channels) this.#unsubscribe(port, channel);
         return;
       case 'publication':
+      case 'published':
       case 'subscribed':
       case 'control':
       case 'gap':
@@ -162,6 +212,18 @@ export class MemoryBrokerHub {
     if (this.#ports.get(workerId) === port) this.#ports.delete(workerId);
   }
 
+  /** After what waits for the worker if it is behind, or the message `mustWait`. False: it is behind now. */
+  #deliver(port: Port, message: HubToWorkerMessage, mustWait = false): boolean {
+    if (((!port.isBehind && !mustWait) || this.#caughtUp(port)) && this.#send(port, message)) return true;
+    this.#fellBehind(port);
+    return false;
+  }
+
+  #fellBehind(port: Port): void {
+    port.isBehind = true;
+    this.#retryLater(port);
+  }
+
   #drop(port: Port, channel: string | undefined): void {
     this.counters.droppedCount += 1;
     port.dropped ??= { channels: new Set(), droppedCount: 0, since: performance.now() };
@@ -170,26 +232,43 @@ export class MemoryBrokerHub {
     this.#retryLater(port);
   }
 
-  /** Whether the worker has everything that waited for it: the gap first, then the confirmations. */
+  /** Whether the worker has everything that waited for it: the gap first, then confirmations and acknowledgements. */
   #caughtUp(port: Port): boolean {
     const { dropped } = port;
     if (dropped !== undefined) {
-      const gap: HubToWorkerMessage = {
-        type: 'gap',
-        channelCount: dropped.channels.size,
-        droppedCount: dropped.droppedCount,
-        sinceMs: Math.ceil(performance.now() - dropped.since),
-      };
-      if (!this.#send(port, gap)) return false;
+      if (!this.#send(port, gapOf(dropped))) return false;
       this.counters.gapCount += 1;
       port.dropped = undefined;
     }
-    for (;;) {
-      const channels = port.confirmations[0];
-      if (channels === undefined) return true;
+    for (let channels = port.confirmations[0]; channels !== undefined; channels = port.confirmations[0]) {
       if (!this.#send(port, { type: 'subscribed', channels })) return false;
       port.confirmations.shift();
     }
+    if (port.acknowledgement === 'late' && !this.#acknowledge(port)) return false;
+    port.isBehind = false;
+    return true;
+  }
+
+  /** One acknowledgement for all publications of a worker in a turn of the event loop. */
+  #acknowledgeSoon(port: Port): void {
+    if (port.acknowledgement !== 'none') return;
+    port.acknowledgement = 'soon';
+    this.#toAcknowledge.push(port);
+    this.#acknowledgeTurn ??= setImmediate(() => {
+      this.#acknowledgeTurn = undefined;
+      for (const other of this.#toAcknowledge.splice(0)) {
+        // What waited for it longer goes first.
+        if ((!other.isBehind || this.#caughtUp(other)) && this.#acknowledge(other)) continue;
+        other.acknowledgement = 'late';
+        this.#fellBehind(other);
+      }
+    });
+  }
+
+  #acknowledge(port: Port): boolean {
+    if (!this.#send(port, { type: 'published', count: port.orderedCount })) return false;
+    port.acknowledgement = 'none';
+    return true;
   }
 
   #retryLater(port: Port): void {
@@ -204,10 +283,25 @@ export class MemoryBrokerHub {
   /** One attempt for each. Who still takes nothing waits for the next timer: the event loop turns in between. */
   #retry(): void {
     this.#retryTimer = undefined;
+    const now = performance.now();
     const behind = [...this.#behind];
     this.#behind.clear();
     for (const port of behind) {
-      if (port.isAttached && !this.#caughtUp(port)) this.#retryLater(port);
+      if (!port.isAttached) continue;
+      // A flood that goes on would be told in every round.
+      const isDue = port.isBehind || now - (port.dropped?.since ?? now) >= GAP_MS;
+      if (!isDue && port.dropped !== undefined) this.#retryLater(port);
+      else if (!this.#caughtUp(port)) this.#fellBehind(port);
     }
   }
+}
+
+function gapOf({ channels, droppedCount, since }: NonNullable<Port['dropped']>): HubToWorkerMessage {
+  return {
+    type: 'gap',
+    channelCount: channels.size,
+    ...(channels.size <= MAX_NAMES_PER_MESSAGE && { channels: [...channels] }),
+    droppedCount,
+    sinceMs: Math.ceil(performance.now() - since),
+  };
 }

@@ -5,7 +5,10 @@
  */
 export type BrokerLinkMessage = WorkerToHubMessage | HubToWorkerMessage;
 
-/** Messages of a worker. `subscribe` is answered by one `subscribed` with the same channels. */
+/**
+ * Messages of a worker. `subscribe` is answered by one `subscribed` with the same channels, any number of `publish` by one
+ * `published`.
+ */
 export type WorkerToHubMessage =
   | { readonly type: 'publish'; readonly channel: string; readonly payload: Buffer }
   | { readonly type: 'subscribe'; readonly channels: readonly string[] }
@@ -15,11 +18,15 @@ export type WorkerToHubMessage =
 export type HubToWorkerMessage =
   | { readonly type: 'publication'; readonly channel: string; readonly payload: Buffer }
   | { readonly type: 'subscribed'; readonly channels: readonly string[] }
+  /** So many publications of this worker have their place in the order, since it was attached. */
+  | { readonly type: 'published'; readonly count: number }
   | { readonly type: 'control'; readonly payload: Buffer }
-  /** The worker did not read: this many publications of this many channels were dropped for it. */
+  /** The link to the worker was full, or some channels had their share of it: so many publications were dropped for it. */
   | {
       readonly type: 'gap';
       readonly channelCount: number;
+      /** Their names; left out when they are more than {@link MAX_NAMES_PER_MESSAGE}. */
+      readonly channels?: readonly string[];
       readonly droppedCount: number;
       readonly sinceMs: number;
     };
@@ -37,6 +44,8 @@ export interface BrokerLink {
    * Serialises or copies the payload before it returns.
    */
   send(message: WorkerToHubMessage): boolean;
+  /** Stops and resumes the reading of what comes from the hub. */
+  setReading(isReading: boolean): void;
 }
 
 /** The hub's end of the channel to one worker, as `MemoryBrokerHub.attach` returns it. */

@@ -3,7 +3,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeBrokerContract, Recorder, TestBroker } from '../broker.contract.ts';
 import { MemoryBrokerHub } from './hub.ts';
 import { InProcessLink } from './in-process-link.ts';
-import type { BrokerLinkMessage, HubPort } from './link.ts';
 import { MemoryBroker } from './memory-broker.ts';
 
 let hub: MemoryBrokerHub;
@@ -73,7 +72,7 @@ describe('the embedded broker', () => {
   });
 
   it('subscribes later when the link has no room at first', async () => {
-    const worker = await start({ maxBytes: 200 });
+    const worker = await start({ maxBytes: 700 });
     const { broker } = worker;
     const published = broker.publish('fill', Buffer.alloc(130));
     expect(await worker.subscribe('news')).toBe('confirmed');
@@ -116,7 +115,7 @@ describe('MemoryBrokerHub', () => {
   });
 
   it('drops publications for a worker that does not read, and tells it of the gap before anything new', async () => {
-    const [slow, quick] = [await start({ maxBytes: 1_000 }), await start()];
+    const [slow, quick] = [await start({ maxBytes: 5_000 }), await start()];
     for (const worker of [slow, quick]) {
       await worker.subscribe('one');
       await worker.subscribe('two');
@@ -131,18 +130,25 @@ describe('MemoryBrokerHub', () => {
     expect(slow.seen.publications).toEqual([]);
 
     slow.link.setReading(true);
-    await eventually(() => slow.seen.gaps.length === 1, { what: 'the worker is told without new traffic' });
+    // One gap, or more when the link was not full while channels were over their share.
+    const told = (): number =>
+      slow.seen.gaps.reduce(
+        (sum, { reason }) => sum + Number(/dropped (\d+) publications/.exec(reason)?.[1]),
+        0,
+      );
+    await eventually(() => told() === dropped, { what: 'the worker is told without new traffic' });
     expect(slow.seen.publications).toHaveLength(20 - dropped);
-    expect(slow.seen.gaps[0]).toMatchObject({ channelCount: 2 });
-    expect(slow.seen.gaps[0]?.reason).toContain(`dropped ${dropped} publications`);
+    expect(new Set(slow.seen.gaps.flatMap(({ channels }) => channels ?? []))).toEqual(
+      new Set(['one', 'two']),
+    );
     await quick.broker.publish('one', Buffer.from('new'));
     await eventually(() => slow.seen.texts('one').includes('new'));
-    expect(hub.counters).toMatchObject({ droppedCount: dropped, gapCount: 1 });
+    expect(hub.counters).toMatchObject({ droppedCount: dropped, gapCount: slow.seen.gaps.length });
     expect(quick.seen.gaps).toEqual([]);
   });
 
   it('answers subscriptions that it could not answer at once', async () => {
-    const slow = await start({ maxBytes: 200 });
+    const slow = await start({ maxBytes: 700 });
     const other = await start();
     await slow.subscribe('filled');
     slow.link.setReading(false);
@@ -225,189 +231,5 @@ describe('MemoryBrokerHub', () => {
     await former.subscribe('news');
     hub.attach(0, () => true);
     expect(hub.channelCount).toBe(0);
-  });
-});
-
-/** A worker's link that says no as long as it is full. It opens by itself after so many tries in one turn of the event loop. */
-class FullLink {
-  readonly taken: string[] = [];
-  isFull = false;
-  /** Throws instead of saying no. */
-  throws = false;
-  /** Called inside of each try. */
-  onTry: () => void = () => undefined;
-  tries = 0;
-  mostTriesInATurn = 0;
-  #triesInATurn = 0;
-
-  readonly send = (message: BrokerLinkMessage): boolean => {
-    this.tries += 1;
-    if (this.#triesInATurn === 0) setImmediate(() => (this.#triesInATurn = 0));
-    this.#triesInATurn += 1;
-    this.mostTriesInATurn = Math.max(this.mostTriesInATurn, this.#triesInATurn);
-    this.onTry();
-    // So that a hub which does not let the event loop turn fails instead of hanging.
-    if (this.isFull && this.#triesInATurn < 1_000) {
-      if (this.throws) throw new Error('the link is broken');
-      return false;
-    }
-    this.taken.push(message.type === 'publication' ? String(message.payload) : message.type);
-    return true;
-  };
-}
-
-function attach(workerId = 0): { link: FullLink; port: HubPort } {
-  const link = new FullLink();
-  const port = hub.attach(workerId, link.send);
-  port.receive({ type: 'subscribe', channels: ['news'] });
-  return { link, port };
-}
-
-function publish(text: string): void {
-  hub.publish('news', Buffer.from(text));
-}
-
-describe('a link that says no for longer than the time to the next try', () => {
-  const RETRIES = 5;
-
-  /** It has been tried again so many times, and the event loop turned between any two. */
-  const triedInVain = async (link: FullLink): Promise<void> => {
-    const { tries } = link;
-    await eventually(() => link.tries >= tries + RETRIES, { what: 'the hub tries again' });
-    expect(link.mostTriesInATurn).toBeLessThan(10);
-  };
-
-  it.each([[false], [true]])(
-    'costs one try at a time, and nobody else anything (throws: %s)',
-    async (throws) => {
-      const [{ link }, other] = [attach(0), attach(1)];
-      Object.assign(link, { isFull: true, throws });
-      publish('lost');
-      hub.control(Buffer.from('control'));
-      await triedInVain(link);
-      publish('lost, too');
-      await triedInVain(link);
-      expect(link.taken).toEqual(['subscribed']);
-      expect(other.link.taken).toEqual(['subscribed', 'lost', 'control', 'lost, too']);
-      link.isFull = false;
-      await eventually(() => link.taken.includes('gap'), { what: 'the worker is told without new traffic' });
-      publish('new');
-      expect(link.taken).toEqual(['subscribed', 'gap', 'new']);
-      expect(hub.counters).toMatchObject({ droppedCount: 3, gapCount: 1 });
-    },
-  );
-
-  it('gets the gap first and its confirmations after it, whichever came first', async () => {
-    for (const isConfirmationFirst of [true, false]) {
-      const { link, port } = attach();
-      link.isFull = true;
-      const steps = [() => port.receive({ type: 'subscribe', channels: ['late'] }), () => publish('lost')];
-      for (const step of isConfirmationFirst ? steps : steps.toReversed()) {
-        step();
-        await triedInVain(link);
-      }
-      link.isFull = false;
-      await eventually(() => link.taken.length === 3, { what: 'all that waited arrives' });
-      expect(link.taken).toEqual(['subscribed', 'gap', 'subscribed']);
-      port.detach();
-    }
-  });
-
-  it('holds up none of several that are full at once', async () => {
-    const ports = [attach(0), attach(1), attach(2)];
-    for (const { link } of ports) link.isFull = true;
-    publish('lost');
-    for (const { link } of ports) await triedInVain(link);
-    for (const { link } of ports) {
-      link.isFull = false;
-      await eventually(() => link.taken.includes('gap'), { what: 'each is told when it reads again' });
-    }
-  });
-
-  it.each([
-    ['its worker is detached', ({ port }: { port: HubPort }) => port.detach()],
-    ['another is attached in its place', () => hub.attach(0, () => true)],
-    ['the hub stops', () => hub.stop()],
-  ])('is tried no more when %s, from outside or inside of a try', async (_what, end) => {
-    for (const isInside of [false, true]) {
-      const { link, port } = attach();
-      link.isFull = true;
-      publish('lost');
-      await triedInVain(link);
-      if (isInside) {
-        link.onTry = () => end({ port });
-        const { tries } = link;
-        await eventually(() => link.tries > tries, { what: 'it is tried once more' });
-      } else end({ port });
-      const { tries } = link;
-      const other = attach(1);
-      other.link.isFull = true;
-      publish('lost, too');
-      await triedInVain(other.link);
-      expect(link.tries).toBe(tries);
-      other.port.detach();
-    }
-  });
-
-  it('is forgotten with its worker: the next one in its place is told of no gap', async () => {
-    const { link } = attach();
-    link.isFull = true;
-    publish('lost');
-    await triedInVain(link);
-    const next = attach();
-    publish('new');
-    await eventually(() => next.link.taken.length === 2);
-    expect(next.link.taken).toEqual(['subscribed', 'new']);
-  });
-
-  it('that ends from inside of a publication costs the others nothing', () => {
-    const [first, second] = [attach(0), attach(1)];
-    first.link.isFull = true;
-    first.link.onTry = () => first.port.detach();
-    publish('news');
-    expect(second.link.taken).toEqual(['subscribed', 'news']);
-    expect(hub.channelCount).toBe(1);
-  });
-
-  it.each([1, 2, 3])('loses nothing untold in any order of events (seed %i)', async (seed) => {
-    let state = seed;
-    const random = (below: number): number => {
-      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-      return (state >>> 8) % below;
-    };
-    const workers = [attach(0), attach(1), attach(2)];
-    let published = 0;
-    const events: ((index: number) => unknown)[] = [
-      () => publish(`${(published += 1)}`),
-      () => hub.control(Buffer.from('control')),
-      (index) => Object.assign(workers[index]?.link ?? {}, { isFull: true, throws: random(2) === 0 }),
-      (index) => Object.assign(workers[index]?.link ?? {}, { isFull: false }),
-      (index) => workers[index]?.port.receive({ type: 'subscribe', channels: ['more'] }),
-      (index) => workers[index]?.port.detach(),
-      (index) => (workers[index] = attach(index)),
-      () => new Promise((resolve) => setImmediate(resolve)),
-    ];
-    for (let step = 0; step < 2_000; step += 1) {
-      await events[random(events.length)]?.(random(workers.length));
-      if (step % 200 === 0) await new Promise((resolve) => setTimeout(resolve, 30));
-    }
-    for (const { link } of workers) link.isFull = false;
-    const last = [attach(0), attach(1), attach(2)];
-    publish('last');
-    for (const { link } of [...workers, ...last]) {
-      expect(link.mostTriesInATurn).toBeLessThan(1_000);
-      let previous = 0;
-      let isGap = true;
-      for (const text of link.taken) {
-        if (text === 'gap') isGap = true;
-        const number = Number(text);
-        if (!(number > 0)) continue;
-        if (!isGap) expect(number).toBe(previous + 1);
-        previous = number;
-        isGap = false;
-      }
-    }
-    for (const { link } of last) expect(link.taken).toEqual(['subscribed', 'last']);
-    expect(hub.counters.gapCount).toBeGreaterThan(0);
   });
 });

@@ -12,6 +12,7 @@ import { ownedCopy } from '../owned-copy.ts';
 import { SUBSCRIBE_TIMEOUT_MS, SubscriptionTable, UNSUBSCRIBE_LINGER_MS } from '../subscription-table.ts';
 import { MAX_NAMES_PER_MESSAGE } from './link.ts';
 import type { BrokerLink, BrokerLinkMessage } from './link.ts';
+import { PublishesUnderWay } from './publishes-under-way.ts';
 
 export interface MemoryBrokerOptions {
   readonly handlers: BrokerHandlers;
@@ -22,23 +23,40 @@ export interface MemoryBrokerOptions {
   readonly subscribeTimeoutMs?: number;
   /** How long a subscription outlives its last local subscriber, in ms. Default 2,000. */
   readonly unsubscribeLingerMs?: number;
+  /**
+   * Most bytes of publishes that the hub has not acknowledged yet; one counts its payload plus
+   * 896 bytes. Beyond, `publish` rejects with `BROKER_OVERLOADED`; one larger payload may go alone.
+   * Default 16 MiB.
+   */
+  readonly maxInFlightBytes?: number;
+  /**
+   * When the hub acknowledges no publish for this many ms while some are under way, they are given up with
+   * `BROKER_OUTCOME_UNKNOWN`. Default 5,000.
+   */
+  readonly publishTimeoutMs?: number;
 }
 
-const PUBLISHED: PublishResult = Object.freeze({});
+/** Default of `maxInFlightBytes`. */
+const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
+/** Default of `publishTimeoutMs`. */
+const PUBLISH_TIMEOUT_MS = 5_000;
 
 /**
  * The embedded broker of one worker. Everything it publishes goes to the hub in the master and comes back
  * from there, so that all workers of the farm see one order.
  *
- * `publish` resolves when the link has taken the publication. The link is ordered and reliable as long as
- * both processes live, so `BROKER_OUTCOME_UNKNOWN` does not occur: a worker does not outlive its master.
- * `ready` from `start` to `stop`.
+ * `publish` resolves when the hub has given the publication its place in that order, so who publishes the next one
+ * through another worker is not overtaken. `BROKER_OUTCOME_UNKNOWN`: the hub did not say so within `publishTimeoutMs`, or
+ * until the broker was stopped. `ready` from `start` to `stop`.
  */
 export class MemoryBroker implements Broker {
   readonly #handlers: BrokerHandlers;
   readonly #wanted: WantedChannels;
   readonly #link: BrokerLink;
   readonly #table: SubscriptionTable;
+  readonly #underWay: PublishesUnderWay;
+  readonly #maxInFlightBytes: number;
+  #stopped: Promise<void> | undefined;
   #state: BrokerState = 'connecting';
   #stateReason = 'The embedded broker is not started.';
 
@@ -47,6 +65,11 @@ export class MemoryBroker implements Broker {
     this.#wanted = options.wanted;
     this.#link = options.link;
     const link = this.#link;
+    this.#maxInFlightBytes = options.maxInFlightBytes ?? MAX_IN_FLIGHT_BYTES;
+    this.#underWay = new PublishesUnderWay({
+      maxBytes: this.#maxInFlightBytes,
+      timeoutMs: options.publishTimeoutMs ?? PUBLISH_TIMEOUT_MS,
+    });
     this.#table = new SubscriptionTable(
       {
         maxNames: MAX_NAMES_PER_MESSAGE,
@@ -86,16 +109,18 @@ export class MemoryBroker implements Broker {
         ),
       );
     }
-    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-    if (!this.#link.send({ type: 'publish', channel, payload: bytes })) {
-      return Promise.reject(
-        new BrokerError(
-          'BROKER_OVERLOADED',
-          `Publishing ${payload.byteLength} bytes to channel ${JSON.stringify(channel)} failed, nothing was sent: the channel to the master is full, so publish more slowly.`,
-        ),
+    if (!this.#underWay.hasRoomFor(payload.byteLength)) {
+      return this.#overloaded(
+        channel,
+        payload,
+        `${this.#underWay.bytes} bytes are under way to the master and ${this.#maxInFlightBytes} may be`,
       );
     }
-    return Promise.resolve(PUBLISHED);
+    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+    if (!this.#link.send({ type: 'publish', channel, payload: bytes })) {
+      return this.#overloaded(channel, payload, 'the channel to the master is full');
+    }
+    return this.#underWay.begin(channel, payload.byteLength);
   }
 
   subscribe(channel: string): Promise<SubscribeOutcome> {
@@ -110,8 +135,13 @@ export class MemoryBroker implements Broker {
     this.#table.unsubscribe(channel);
   }
 
+  setReading(isReading: boolean): void {
+    if (this.#state !== 'stopped') this.#link.setReading(isReading);
+  }
+
   /** A message of the hub has arrived over the link. The payload is copied when it is kept. */
   onMessage(message: BrokerLinkMessage): void {
+    if (message.type === 'published') this.#underWay.acknowledged(message.count);
     if (this.#state === 'stopped') return;
     switch (message.type) {
       case 'publication':
@@ -131,10 +161,13 @@ export class MemoryBroker implements Broker {
       case 'gap':
         this.#handlers.brokerOnGap({
           channelCount: message.channelCount,
+          ...(message.channels !== undefined && { channels: message.channels }),
+          droppedCount: message.droppedCount,
           sinceMs: message.sinceMs,
-          reason: `This worker did not read for ${message.sinceMs} ms, and the master dropped ${message.droppedCount} publications for it.`,
+          reason: `This worker read too slowly for ${message.sinceMs} ms, and the master dropped ${message.droppedCount} publications for it.`,
         });
         return;
+      case 'published':
       case 'publish':
       case 'subscribe':
       case 'unsubscribe':
@@ -143,11 +176,26 @@ export class MemoryBroker implements Broker {
   }
 
   stop(): Promise<void> {
-    if (this.#state !== 'stopped') {
-      this.#table.stop();
-      this.#setState('stopped', 'The broker is stopped.');
-    }
-    return Promise.resolve();
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    // Or the acknowledgements that it waits for would not come.
+    this.setReading(true);
+    this.#table.stop();
+    this.#setState('stopped', 'The broker is stopped.');
+    await this.#underWay.drain();
+    this.#underWay.stop();
+  }
+
+  #overloaded(channel: string, payload: Uint8Array, why: string): Promise<never> {
+    return Promise.reject(
+      new BrokerError(
+        'BROKER_OVERLOADED',
+        `Publishing ${payload.byteLength} bytes to channel ${JSON.stringify(channel)} failed, nothing was sent: ${why}, so publish more slowly.`,
+      ),
+    );
   }
 
   #setState(state: BrokerState, reason: string): void {

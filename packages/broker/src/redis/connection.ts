@@ -70,6 +70,12 @@ export class RedisConnection {
     this.#begin();
   }
 
+  /** Stops and resumes reading from the socket. The next connection is read in any case. */
+  setReading(isReading: boolean): void {
+    if (isReading) this.client?.stream.resume();
+    else this.client?.stream.pause();
+  }
+
   /** Gives the connection up and makes a new one, for a reason that only the owner can know. */
   reset(reason: string): void {
     if (this.#attempt !== undefined) this.#lose(this.#attempt, reason);

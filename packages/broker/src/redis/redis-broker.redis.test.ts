@@ -98,6 +98,20 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
       expect(worker.seen.gaps).toEqual([]);
     });
 
+    it('does not blame Redis for what it does not read itself', async () => {
+      const worker = await start({ url: redis.url, probeIntervalMs: 20, probeTimeoutMs: 40 });
+      // Before it asks, and while it waits for an answer.
+      for (let round = 0; round < 5; round += 1) {
+        worker.broker.setReading(false);
+        const until = performance.now() + 150;
+        await eventually(() => performance.now() > until);
+        worker.broker.setReading(true);
+        await settle(worker);
+      }
+      expect(worker.seen.states).toEqual(['ready']);
+      expect(worker.broker.counters.lostConnectionCount).toBe(0);
+    });
+
     it('leaves no connection behind when it is stopped', async () => {
       const { broker } = await start({ url: redis.url });
       expect(await clientIds(redis, 'publisher')).toHaveLength(1);

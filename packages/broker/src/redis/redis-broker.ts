@@ -210,12 +210,19 @@ export class RedisBroker implements Broker {
     this.#table.unsubscribe(channel);
   }
 
+  setReading(isReading: boolean): void {
+    if (this.#state === 'stopped') return;
+    this.#probe.setReading(isReading);
+    this.#subscriberConnection.setReading(isReading);
+  }
+
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;
   }
 
   async #stop(): Promise<void> {
+    this.setReading(true);
     this.#setState('stopped', 'The broker is stopped.');
     this.#table.stop();
     this.#probe.stop();

@@ -18,6 +18,7 @@ export class SilenceProbe {
   readonly #options: SilenceProbeOptions;
   #heardAt = 0;
   #askedAt: number | undefined;
+  #isReading = true;
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
 
@@ -38,8 +39,15 @@ export class SilenceProbe {
   /** Begins to watch, with a first sign of life now. */
   start(): void {
     this.stop();
+    this.#isReading = true;
     this.heard();
     this.#lookIn(this.#options.intervalMs);
+  }
+
+  /** While nothing is read, silence says nothing. An answer that is awaited then has its whole time afterwards. */
+  setReading(isReading: boolean): void {
+    if (isReading && !this.#isReading && this.#askedAt !== undefined) this.#askedAt = performance.now();
+    this.#isReading = isReading;
   }
 
   stop(): void {
@@ -60,6 +68,10 @@ export class SilenceProbe {
 
   #look(): void {
     const { intervalMs, timeoutMs, send, onSilent } = this.#options;
+    if (!this.#isReading) {
+      this.#lookIn(Math.min(timeoutMs, intervalMs));
+      return;
+    }
     const now = performance.now();
     const silentMs = now - this.#heardAt;
     if (this.#askedAt !== undefined && this.#heardAt < this.#askedAt) {

@@ -143,6 +143,22 @@ export function describeChannel(contract: ChannelContract): void {
     expect(right.received).toHaveLength(sent + 1);
   });
 
+  it('reads nothing while it is told not to, and everything in order afterwards', async () => {
+    const [left, right] = await open();
+    await right.send({ type: 'first' });
+    await arrived(left, 1);
+    left.channel.setReading(false);
+    for (let number = 0; number < 500; number++) await right.send({ type: 'held', number });
+    await left.send({ type: 'the other way' });
+    await arrived(right, 1);
+    expect(left.received).toHaveLength(1);
+    left.channel.setReading(true);
+    const held = await arrived(left, 501);
+    expect(held.slice(1).map(({ number }) => number)).toEqual(
+      Array.from({ length: 500 }, (_, index) => index),
+    );
+  });
+
   it('ends for both when this side closes, after what was sent before', async () => {
     const [left, right] = await open();
     await left.send({ type: 'last', payload: Buffer.alloc(500_000) });

@@ -14,15 +14,17 @@ export interface ChannelHandlers<In> {
  * Typed messages between the master and one worker, in order, each exactly once while both live. Messages are plain
  * data; a `payload` that is a Buffer, at the top or inside `message`, travels as raw bytes, and is lent to the receiver.
  *
- * What waits to be written is bounded: beyond `maxBufferedBytes` `send` answers `overflow`. Messages that must not be
+ * What waits to be written is bounded in memory, each message's overhead included: beyond `maxBufferedBytes` `send` answers `overflow`. Messages that must not be
  * refused for a backlog of publications say so with `urgent`: they have the same room again.
  */
 export interface Channel<In, Out> {
   /** Takes what arrives from here on; messages before that wait. */
   open(handlers: ChannelHandlers<In>): void;
   send(message: Out, urgent?: boolean): SendOutcome;
-  /** Bytes accepted by `send` that the other side's kernel buffer has not taken. */
+  /** Memory of what `send` has accepted and the other side's kernel buffer has not taken: bytes, and an overhead for each. */
   readonly bufferedBytes: number;
+  /** Stops and resumes reading what the other side has sent; until then it waits there, and its end is not seen. */
+  setReading(isReading: boolean): void;
   /** Sends what waits, then ends. Calling it twice is safe. */
   close(): void;
 }

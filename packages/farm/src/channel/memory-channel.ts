@@ -1,5 +1,6 @@
 import type { Channel, ChannelHandlers, SendOutcome } from './channel.ts';
 import { encodeEnvelope, EnvelopeDecoder } from './envelope.ts';
+import { MESSAGE_OVERHEAD_BYTES } from './stream-channel.ts';
 
 /**
  * The in-memory twin of {@link StreamChannel}: two connected ends in one process, so that what master and worker say to
@@ -23,6 +24,7 @@ class MemoryChannel<In, Out extends object> implements Channel<In, Out> {
   #inboxBytes = 0;
   #other: MemoryChannel<Out & object, In & object> | undefined;
   #handlers: ChannelHandlers<In> | undefined;
+  #isReading = true;
   #isClosed = false;
   #isScheduled = false;
   #otherHasClosed = false;
@@ -60,6 +62,11 @@ class MemoryChannel<In, Out extends object> implements Channel<In, Out> {
     return this.#isClosed;
   }
 
+  setReading(isReading: boolean): void {
+    this.#isReading = isReading;
+    this.#schedule();
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -69,7 +76,7 @@ class MemoryChannel<In, Out extends object> implements Channel<In, Out> {
 
   deliver(envelope: Buffer): void {
     this.#inbox.push(envelope);
-    this.#inboxBytes += envelope.length;
+    this.#inboxBytes += envelope.length + MESSAGE_OVERHEAD_BYTES;
     this.#schedule();
   }
 
@@ -79,7 +86,7 @@ class MemoryChannel<In, Out extends object> implements Channel<In, Out> {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#handlers === undefined) return;
+    if (this.#isScheduled || !this.#isReading || this.#handlers === undefined) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
@@ -90,14 +97,14 @@ class MemoryChannel<In, Out extends object> implements Channel<In, Out> {
   #drain(): void {
     const handlers = this.#handlers;
     if (handlers === undefined) return;
-    while (!this.#isClosed) {
+    while (!this.#isClosed && this.#isReading) {
       const envelope = this.#inbox.shift();
       if (envelope === undefined) break;
-      this.#inboxBytes -= envelope.length;
+      this.#inboxBytes -= envelope.length + MESSAGE_OVERHEAD_BYTES;
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the other end sends only these.
       this.#decoder.write(envelope, (message) => handlers.channelOnMessage(message as In));
     }
-    if (this.#otherHasClosed && !this.#isClosed) {
+    if (this.#otherHasClosed && !this.#isClosed && this.#isReading) {
       this.#isClosed = true;
       handlers.channelOnClose('the other side ended');
     }

@@ -2,11 +2,22 @@ import type { Duplex } from 'node:stream';
 import type { Channel, ChannelHandlers, SendOutcome } from './channel.ts';
 import { encodeEnvelope, EnvelopeDecoder } from './envelope.ts';
 
+/**
+ * What a message that waits in a stream takes beside its bytes: its Buffer and the stream's record of the write. Measured as
+ * the growth of RSS by 300,000 of them on a Unix socket (Node 20): 516 at 100 bytes, 567 at 1,000.
+ */
+export const MESSAGE_OVERHEAD_BYTES = 576;
+
 /** A {@link Channel} over a byte stream: in a farm, the Unix socket pair between the master and a worker. */
 export class StreamChannel<In, Out extends object> implements Channel<In, Out> {
   readonly #stream: Duplex;
   readonly #maxBufferedBytes: number;
   readonly #decoder = new EnvelopeDecoder();
+  /** Messages behind the one that is being written. */
+  #waitingCount = 0;
+  readonly #onWritten = (): void => {
+    this.#waitingCount--;
+  };
   #isClosed = false;
 
   constructor(stream: Duplex, maxBufferedBytes: number) {
@@ -17,7 +28,7 @@ export class StreamChannel<In, Out extends object> implements Channel<In, Out> {
   }
 
   get bufferedBytes(): number {
-    return this.#stream.writableLength;
+    return this.#stream.writableLength + this.#waitingCount * MESSAGE_OVERHEAD_BYTES;
   }
 
   open(handlers: ChannelHandlers<In>): void {
@@ -46,9 +57,22 @@ export class StreamChannel<In, Out extends object> implements Channel<In, Out> {
   send(message: Out, urgent = false): SendOutcome {
     if (this.#isClosed || this.#stream.writableEnded || this.#stream.destroyed) return 'closed';
     const bound = urgent ? 2 * this.#maxBufferedBytes : this.#maxBufferedBytes;
-    if (this.#stream.writableLength >= bound) return 'overflow';
-    this.#stream.write(encodeEnvelope(message));
+    if (this.bufferedBytes >= bound) return 'overflow';
+    const envelope = encodeEnvelope(message);
+    if (this.#stream.writableLength === 0) {
+      // The kernel takes it at once, nearly always.
+      this.#stream.write(envelope);
+    } else {
+      this.#waitingCount++;
+      this.#stream.write(envelope, this.#onWritten);
+    }
     return 'sent';
+  }
+
+  setReading(isReading: boolean): void {
+    // Before open() nobody would hear what a resumed stream says.
+    if (!isReading) this.#stream.pause();
+    else if (this.#stream.isPaused()) this.#stream.resume();
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import { MemoryBrokerHub, type HubPort } from '@roost/broker';
+import { MemoryBrokerHub, type HubPort, type HubToWorkerMessage } from '@roost/broker';
 import { EVENT_FIELDS, Interest, localAddress, Poller } from '@roost/poller';
 import type { TlsCredentials } from '../channel/tls-credentials.ts';
 import type { QueryAnswer, WorkerMessage } from '../channel/messages.ts';
@@ -267,7 +267,8 @@ export class Master implements Farm, SupervisionHooks {
     const { descriptors } = worker;
     if (descriptors === undefined) return;
     this.#poller.watchDescriptor(descriptors, WORKER_IDS + worker.index, Interest.readable);
-    const port = this.#hub.attach(worker.index, (message) => worker.offer({ type: 'broker', message }));
+    const offer = (message: HubToWorkerMessage): boolean => worker.offer({ type: 'broker', message });
+    const port = this.#hub.attach(worker.index, offer, worker);
     this.#ports.set(worker.index, port);
   }
 

@@ -208,6 +208,15 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     return this.#process?.channel.send(message) === 'sent';
   }
 
+  /** Memory of what it has not taken of {@link send} and {@link offer}. */
+  get bufferedBytes(): number {
+    return this.#process?.channel.bufferedBytes ?? 0;
+  }
+
+  get maxBufferedBytes(): number {
+    return this.#config.maxChannelBufferBytes;
+  }
+
   /** Gives it a socket; {@link flush} sends them. */
   give(socket: AcceptedSocket, address?: Uint8Array, addressOffset?: number): void {
     if (isLimited(socket)) this.#limitedHanded++;

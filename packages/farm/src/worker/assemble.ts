@@ -37,7 +37,7 @@ type Foundation = Pick<
 export function assemble(foundation: Foundation, makeTls?: (core: Core) => TlsConnections): Core {
   const { config, table } = foundation;
   const parts: Partial<Mutable<Core>> & Foundation = { ...foundation, clock: new Clock(), isDraining: false };
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parts only keep this object; none reads it before it is complete.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parts only keep this object; none reads more than the foundation before it is complete.
   const core = parts as Core;
   parts.timeouts = new Timeouts(
     table.capacity,

@@ -1,29 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import { BROADCAST_SKIPPED } from '@roost/poller';
-import { encodeFrame, Opcode, type DataOpcode } from '@roost/websocket';
+import { encodeFrame, frameHeaderBytes, Opcode } from '@roost/websocket';
+import { BroadcastQueues, type Broadcast, type ChannelQueue } from './broadcast-queues.ts';
 import { copyOf } from './copy-of.ts';
 import { RowFlag } from './connection-table.ts';
 import type { Core } from './core.ts';
-import type { HubChannel } from './hub.ts';
-
-/** One publication on its way to the subscribers of a channel. */
-interface Broadcast {
-  readonly opcode: DataOpcode;
-  readonly frame: Buffer;
-  readonly payloadBytes: number;
-  /** For the subscribers that agreed on compression; the same as `frame` when there are none, or it is no smaller. */
-  compressed: Buffer;
-  /** Next member to send to. */
-  next: number;
-  /** Members when its first turn came, -1 before: who subscribed later does not get it. */
-  end: number;
-}
-
-/** Publications of one channel that wait, oldest first. */
-interface ChannelQueue {
-  readonly channel: HubChannel;
-  readonly broadcasts: Broadcast[];
-}
+import { DroppedPublications } from './dropped-publications.ts';
+import { Fifo } from './fifo.ts';
+import { ReadingPause } from './reading-pause.ts';
 
 const RESULT_FIELDS = 2 + 2 * 1024;
 /** A channel's turn within a slice, so that small channels do not wait behind a large one. */
@@ -34,67 +18,76 @@ const LARGE = 1000;
 /**
  * Publications to subscribers, in slices: the channels that have something to send take turns until `broadcastSliceMs`
  * is over, then the event loop turns. Order holds per channel and connection. Who unsubscribes between two slices does
- * not get the message any more. What waits is bounded by `maxBroadcastQueueBytes`. Where workers share a CPU, large
- * channels wait for this worker's turn on it as well.
+ * not get the message any more. What waits is bounded by `maxBroadcastQueueBytes`, which the channels share (see
+ * {@link BroadcastQueues}). Where workers share a CPU, large channels wait for this worker's turn on it as well.
  *
  * A publication is framed once, and compressed once if one of its subscribers has agreed on that, whatever their number.
  */
 export class Broadcaster {
   readonly #core: Core;
   /** Channels with something to send, in the order of their turns. */
-  readonly #turns: ChannelQueue[] = [];
+  readonly #turns = new Fifo<ChannelQueue>();
   /** Large channels with something to send, while others of this CPU have their turn. */
   readonly #waiting: ChannelQueue[] = [];
-  readonly #byChannel = new Map<HubChannel, ChannelQueue>();
+  readonly #queues: BroadcastQueues;
+  readonly #dropped: DroppedPublications;
+  readonly #pause: ReadingPause;
   readonly #results = new Int32Array(RESULT_FIELDS);
-  #queuedBytes = 0;
   #isScheduled = false;
 
   constructor(core: Core) {
     this.#core = core;
+    this.#dropped = new DroppedPublications(core);
+    this.#queues = new BroadcastQueues(core.config.maxBroadcastQueueBytes, (channel, count) =>
+      this.#dropped.add(channel.name, count),
+    );
+    this.#pause = new ReadingPause(core, this.#queues);
+  }
+
+  /** Memory of the publications that wait. */
+  get queuedBytes(): number {
+    return this.#queues.bytes;
   }
 
   /** A publication has come from the broker. Text when it is valid UTF-8, else binary. */
   publish(name: string, payload: Uint8Array): void {
-    const { hub, counters, config, log } = this.#core;
+    const { hub, counters } = this.#core;
     const channel = hub.get(name);
     if (channel === undefined || channel.length === 0) return;
-    if (this.#queuedBytes + payload.length > config.maxBroadcastQueueBytes && this.#queuedBytes > 0) {
-      counters.add('publications_dropped');
-      log.warn(
-        { channel: name, queuedBytes: this.#queuedBytes },
-        'publication dropped: broadcast queue is full',
-      );
-      return;
-    }
+    const payloadBytes = payload.length;
+    if (!this.#queues.admit(channel, frameHeaderBytes(payloadBytes) + payloadBytes)) return;
     counters.add('publications');
     const opcode = isUtf8(payload) ? Opcode.text : Opcode.binary;
     const frame = encodeFrame(opcode, payload);
-    this.#queuedBytes += frame.length;
-    const payloadBytes = payload.length;
-    const broadcast = { opcode, frame, payloadBytes, compressed: frame, next: 0, end: -1 };
-    const queue = this.#byChannel.get(channel);
-    if (queue === undefined) {
-      const added = { channel, broadcasts: [broadcast] };
+    const added = this.#queues.push(channel, {
+      opcode,
+      frame,
+      payloadBytes,
+      compressed: frame,
+      next: 0,
+      end: -1,
+    });
+    if (added !== undefined) {
       hub.pin(channel);
-      this.#byChannel.set(channel, added);
       this.#turns.push(added);
-    } else {
-      queue.broadcasts.push(broadcast);
     }
+    this.#pause.added();
     this.#schedule();
   }
 
   /** The turn of this worker has come that was asked for. */
   turnBegins(): void {
     this.#core.broadcastTurn.begin();
-    this.#turns.push(...this.#waiting.splice(0));
+    for (const queue of this.#waiting.splice(0)) this.#turns.push(queue);
     this.#schedule();
   }
 
   /** The worker ends: what waits reaches nobody any more. */
   stop(): void {
-    this.#turns.length = this.#waiting.length = 0;
+    this.#turns.clear();
+    this.#waiting.length = 0;
+    this.#dropped.stop();
+    this.#pause.stop();
   }
 
   #schedule(): void {
@@ -120,25 +113,22 @@ export class Broadcaster {
         this.#waiting.push(queue);
         continue;
       }
-      this.#runTurn(queue, turnMicros);
-      if (queue.broadcasts.length > 0) {
-        this.#turns.push(queue);
-      } else {
-        this.#byChannel.delete(queue.channel);
-        hub.unpin(queue.channel);
-      }
+      if (this.#runTurn(queue, turnMicros)) this.#turns.push(queue);
+      else hub.unpin(queue.channel);
     } while (performance.now() < endsAt);
   }
 
-  #runTurn({ channel, broadcasts }: ChannelQueue, budgetMicros: number): void {
+  /** False when nothing of the channel waits any more. */
+  #runTurn(queue: ChannelQueue, budgetMicros: number): boolean {
     const { sockets, hub, counters } = this.#core;
-    const broadcast = broadcasts[0];
-    if (broadcast === undefined) return;
+    const { channel } = queue;
+    const broadcast = queue.broadcasts.first;
+    if (broadcast === undefined) return false;
     if (broadcast.end < 0) {
       // One walk at a time for each channel, so that the holes are closed between two.
       hub.beginWalk(channel);
       broadcast.end = channel.length;
-      this.#compress(broadcast, channel);
+      this.#compress(broadcast, queue);
     }
     const { frame, compressed } = broadcast;
     const results = this.#results;
@@ -158,26 +148,26 @@ export class Broadcaster {
       if (this.#except(results[2 + 2 * index] ?? 0, results[3 + 2 * index] ?? 0, broadcast)) delivered++;
     }
     counters.add('deliveries', delivered);
-    if (broadcast.next < broadcast.end) return;
-    broadcasts.shift();
-    this.#queuedBytes -= frame.length;
-    if (compressed !== frame) this.#queuedBytes -= compressed.length;
+    if (broadcast.next < broadcast.end) return true;
+    const hasMore = this.#queues.shift(queue);
+    this.#pause.left();
     hub.endWalk(channel);
+    return hasMore;
   }
 
   /** Before the first turn of a publication, whose subscribers are settled then. */
-  #compress(broadcast: Broadcast, channel: HubChannel): void {
+  #compress(broadcast: Broadcast, queue: ChannelQueue): void {
     const { config, table, hub, deflater, counters } = this.#core;
     const { opcode, frame, payloadBytes, end } = broadcast;
     if (!config.compression) return;
     if (payloadBytes < config.minCompressBytes || payloadBytes > config.maxCompressBytes) return;
-    const members = hub.membersOf(channel);
+    const members = hub.membersOf(queue.channel);
     let index = 0;
     while (index < end && !table.hasFlag(members[index] ?? -1, RowFlag.deflate)) index++;
     if (index === end) return;
     if (!deflater.deflate(opcode, frame.subarray(frame.length - payloadBytes), payloadBytes)) return;
     broadcast.compressed = copyOf(deflater.output, deflater.frameStart, deflater.frameEnd);
-    this.#queuedBytes += broadcast.compressed.length;
+    this.#queues.addCompressed(queue, broadcast.compressed);
     counters.add('publications_compressed');
   }
 

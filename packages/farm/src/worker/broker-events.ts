@@ -33,8 +33,13 @@ export class BrokerEvents implements BrokerHandlers {
   brokerOnGap(gap: BrokerGap): void {
     const { counters, log, subscriptions } = this.#core();
     counters.add('broker_gaps');
-    log.warn({ ...gap }, 'publications may have been missed');
-    subscriptions.markGaps();
+    counters.add('publications_missed', gap.droppedCount ?? 0);
+    const { channels, ...facts } = gap;
+    // One is enough for the log: there may be 128.
+    const [first] = channels ?? [];
+    log.warn(first === undefined ? facts : { channel: first, ...facts }, 'publications may have been missed');
+    if (channels === undefined) subscriptions.markGaps();
+    else for (const channel of channels) subscriptions.markGapOf(channel);
   }
 
   brokerOnWarning(reason: string): void {

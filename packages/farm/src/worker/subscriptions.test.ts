@@ -173,14 +173,67 @@ describe('a publication', () => {
     await Promise.all([leaving.close(), staying.close()]);
   });
 
-  it('beyond maxBroadcastQueueBytes is dropped and counted', async () => {
-    await start({ beyondLimits: { maxBroadcastQueueBytes: 1000 } });
-    const client = await harness.client('/?channel=news');
-    for (let index = 0; index < 10; index++) harness.publish('news', Buffer.alloc(600, 'x'));
-    await client.nextMessage();
-    await harness.counts('publications_dropped', 9);
-    expect(await harness.count('publications')).toBe(1);
+  it('beyond maxBroadcastQueueBytes is dropped, counted, logged once, and told to the subscribers of its channel alone', async () => {
+    await start({ beyondLimits: { maxBroadcastQueueBytes: 1500 } });
+    const clients = [
+      await harness.client('/?channel=news'),
+      await harness.client('/?channel=news&channel=chat'),
+      await harness.client('/?channel=chat'),
+      await harness.client('/'),
+    ];
+    for (let index = 0; index < 1000; index++) harness.publish('news', Buffer.alloc(600, 'x'));
+    await clients[0]?.nextMessage();
+    await eventually(async () => {
+      const dropped = await harness.count('publications_dropped');
+      return dropped > 0 && dropped + (await harness.count('publications')) === 1000;
+    });
+    expect(opened.map(({ hasGap }) => hasGap)).toEqual([true, true, false, false]);
+    expect(await harness.count('connections_with_gap')).toBe(2);
+    const lines = harness.logs.filter(({ message }) => message.startsWith('publications dropped'));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatchObject({ level: 'warn', fields: { channel: 'news', dropped: 1, channels: 1 } });
+    // Who comes later has missed nothing.
+    const late = await harness.client('/?channel=news');
+    expect(opened.at(-1)?.hasGap).toBe(false);
+    for (const client of [...clients, late]) await client.close();
+  });
+
+  it('waits with the broker when sending is behind and no channel has more than its share', async () => {
+    await start({ beyondLimits: { maxBroadcastQueueBytes: 262_144 } });
+    const names = Array.from({ length: 8 }, (_, index) => `${index}`);
+    const client = await harness.client(`/?${names.map((name) => `channel=${name}`).join('&')}`);
+    for (let index = 0; index < 100; index++)
+      for (const name of names) harness.publish(name, `${name} ${index}`);
+    await eventually(
+      async () =>
+        (await harness.count('publications')) + (await harness.count('publications_dropped')) === 800,
+    );
+    expect(await harness.count('broker_pauses')).toBeGreaterThan(0);
+    // And it reads on.
+    harness.publish('7', 'end');
+    for (let text = ''; text !== 'end';) ({ text } = await client.nextMessage());
     await client.close();
+  });
+
+  it('of a quiet channel arrives whole, in order and soon while another channel is flooded', async () => {
+    await start({ beyondLimits: { maxBroadcastQueueBytes: 65_536 } });
+    const flooded = await Promise.all([1, 2, 3, 4].map(() => harness.client('/?channel=flooded')));
+    const quiet = await harness.client('/?channel=quiet');
+    const expected: string[] = [];
+    for (let round = 0; round < 20; round++) {
+      for (let index = 0; index < 2000; index++) harness.publish('flooded', 'x');
+      const text = `${round} ${'.'.repeat(400)}`;
+      expected.push(text);
+      harness.publish('quiet', text);
+      // The flood before it waits still: what arrives meanwhile of the flood is bounded by the slices.
+      const before = flooded[0]?.messageCount ?? 0;
+      expect((await quiet.nextMessage()).text).toBe(text);
+      expect((flooded[0]?.messageCount ?? 0) - before).toBeLessThan(1000);
+    }
+    expect(await harness.count('publications_dropped')).toBeGreaterThan(10_000);
+    expect(await harness.count('broker_pauses')).toBe(0);
+    expect(opened.map(({ hasGap }) => hasGap)).toEqual([true, true, true, true, false]);
+    for (const client of [...flooded, quiet]) await client.close();
   });
 });
 
@@ -213,5 +266,24 @@ describe('a worker that did not read', () => {
     expect(opened.map(({ hasGap }) => hasGap)).toEqual([true, false]);
     expect(await harness.count('connections_with_gap')).toBe(1);
     await Promise.all([client.close(), without.close()]);
+  });
+
+  it('marks only subscribers of the channels that are known to have lost something', async () => {
+    await start();
+    const clients = [
+      await harness.client('/?channel=news&channel=chat'),
+      await harness.client('/?channel=chat'),
+    ];
+    const gap = {
+      type: 'gap',
+      channelCount: 2,
+      channels: ['news', 'left'],
+      droppedCount: 3,
+      sinceMs: 5,
+    } as const;
+    harness.send({ type: 'broker', message: gap });
+    await harness.counts('broker_gaps', 1);
+    expect(opened.map(({ hasGap }) => hasGap)).toEqual([true, false]);
+    for (const client of clients) await client.close();
   });
 });

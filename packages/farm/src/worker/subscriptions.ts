@@ -98,6 +98,18 @@ export class Subscriptions {
     counters.add('connections_with_gap');
   }
 
+  /** Publications of a channel were dropped: its subscribers have missed something, and nobody else. */
+  markGapOf(name: string): void {
+    const { hub } = this.#core;
+    const channel = hub.get(name);
+    if (channel === undefined) return;
+    const members = hub.membersOf(channel);
+    for (let index = 0; index < channel.length; index++) {
+      const slot = members[index] ?? -1;
+      if (slot >= 0) this.markGap(slot);
+    }
+  }
+
   /** The broker was away: every connection with channels may have missed something. */
   markGaps(): void {
     const { table } = this.#core;

@@ -151,6 +151,13 @@ export class WorkerHarness {
     this.#hubPort = this.hub.attach(
       0,
       (message) => this.#channel.send({ type: 'broker', message }) === 'sent',
+      // What waits in the channel now.
+      ((channel, maxBufferedBytes) => ({
+        get bufferedBytes(): number {
+          return channel.bufferedBytes;
+        },
+        maxBufferedBytes,
+      }))(ours, this.config.maxChannelBufferBytes),
     );
     ours.open({
       channelOnMessage: (message) => {

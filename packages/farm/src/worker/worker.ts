@@ -275,7 +275,11 @@ function makeMemoryBroker(
   return new MemoryBroker({
     handlers,
     wanted,
-    link: { send: (message) => channel.send({ type: 'broker', message }) === 'sent' },
+    link: {
+      send: (message) => channel.send({ type: 'broker', message }) === 'sent',
+      setReading: (isReading) => channel.setReading(isReading),
+    },
     subscribeTimeoutMs: config.subscribeTimeoutMs,
+    maxInFlightBytes: config.maxChannelBufferBytes,
   });
 }
