@@ -138,11 +138,23 @@ export class HeadFuzzer {
       return;
     }
     const { accepted, response } = this.#upgrader.upgrade(ours);
-    if (response !== node.answer)
+    const refusal = ownRefusal(ours);
+    if (refusal === undefined ? response !== node.answer : !response.startsWith(refusal))
       found.push(`ws answers ${JSON.stringify(node.answer)}, Roost ${JSON.stringify(response)}`);
     if (looksLikeHandshake(ours) !== accepted) found.push(`looksLikeHandshake says ${!accepted}`);
     if (accepted) this.upgraded++;
   }
+}
+
+/**
+ * How our own answer begins to what ws answers otherwise: it takes any number that is 13 for the version, and does not say
+ * which method is allowed.
+ */
+function ownRefusal({ method, headers }: RequestHead): string | undefined {
+  if (method !== 'GET') return 'HTTP/1.1 405 Method Not Allowed\r\n';
+  const version = headers['sec-websocket-version'];
+  if (version === undefined || /^(?:13|8)$/.test(version)) return undefined;
+  return 'HTTP/1.1 426 Upgrade Required\r\n';
 }
 
 /** Gives the socket the bytes from `from` to `to` in their reads. */

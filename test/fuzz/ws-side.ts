@@ -1,7 +1,7 @@
 // The leading underscores are ws's.
 /* oxlint-disable no-underscore-dangle */
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocketServer, type ServerOptions, type WebSocket } from 'ws';
 import { open, receive, Runs } from './app.ts';
@@ -43,6 +43,19 @@ function keepFromCrashing(receiver: InsideOfWs['_receiver']): void {
     if (receiver._errored) done();
     else write(chunk, encoding, done);
   };
+}
+
+/** ws says in its answer what it was told to do; the worker says of itself only what the client has offered. */
+function answerWhatWasOffered(lines: string[], request: IncomingMessage): void {
+  const offer = request.headers['sec-websocket-extensions'] ?? '';
+  const at = lines.findIndex((line) => line.startsWith('Sec-WebSocket-Extensions: '));
+  const parameters = lines[at]?.split('; ');
+  if (parameters === undefined) return;
+  lines[at] = parameters
+    .filter(
+      (parameter) => !parameter.startsWith('server_') || offer.includes(parameter.split('=', 1)[0] ?? ''),
+    )
+    .join('; ');
 }
 
 /** A plain server of ws, with the limits of the worker. */
@@ -102,6 +115,7 @@ export class WsSide implements Side {
       closeTimeout: LONG_MS,
     };
     const webSockets = new WebSocketServer(options);
+    webSockets.on('headers', answerWhatWasOffered);
     server.headersTimeout = server.requestTimeout = server.keepAliveTimeout = LONG_MS;
     server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 });
     await once(server, 'listening');

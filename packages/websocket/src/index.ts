@@ -18,6 +18,7 @@ export {
 export type { DataOpcode } from './frame-writer.ts';
 export { InflateFailure, MessageInflater } from './message-inflater.ts';
 export { MessageDeflater } from './message-deflater.ts';
+export { hasToken, listElements } from './header-list.ts';
 export { InboundBuffer } from './inbound-buffer.ts';
 export type { InboundBufferOptions } from './inbound-buffer.ts';
 export { refusalResponse } from './refusal-response.ts';

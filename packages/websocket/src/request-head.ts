@@ -1,5 +1,6 @@
 import { AUTHORITY, CLASSES, COLON, CR, FIELD, isDigit, LF, SPACE, TAB, TOKEN } from './character-classes.ts';
 import { commonName } from './common-names.ts';
+import { hasToken } from './header-list.ts';
 import { INCOMPLETE, refused, type RefusedHead } from './refused-head.ts';
 import { line, scanRequestLine } from './request-line.ts';
 
@@ -38,7 +39,6 @@ const HEAD_END = 0x0d0a0d0a;
 /** Refused when they are repeated: two readers of the request might choose different ones. */
 const UNREPEATABLE = new Set([
   'host',
-  'upgrade',
   'content-length',
   'transfer-encoding',
   'sec-websocket-key',
@@ -284,13 +284,4 @@ function findEarlyFault(bytes: Buffer, start: number, end: number): RequestHeadR
     if (!isLineEnd) return VALUE_FAULT;
   }
   return undefined;
-}
-
-/** Whether a comma-separated list contains the token, which is given in lower case. */
-function hasToken(list: string, token: string): boolean {
-  const lower = list.toLowerCase();
-  // Not trim(): that takes a no-break space (A0 in latin1) for a blank.
-  return (
-    lower === token || lower.split(',').some((item) => item.replaceAll(/^[ \t]+|[ \t]+$/g, '') === token)
-  );
 }

@@ -9,11 +9,11 @@ import { PerMessageDeflate } from 'ws';
 import { AwakeSocket } from './awake-socket.ts';
 import {
   createServerSide,
+  deflateOffer,
   detach,
   heldBytes,
   inflateError,
   isAtMessageBoundary,
-  isExtensionList,
   isOpen,
   isProtocolList,
   type InflateCallback,
@@ -204,11 +204,24 @@ describe('what is relied on inside ws', () => {
     detach(webSocket);
   });
 
-  it('tells well-formed offers of extensions from others', () => {
-    const offers = ['a, b; c=d', 'permessage-deflate', 'permessage-deflate; server_max_window_bits=8'];
-    const broken = ['', 'a,,b', 'permessage-deflate; a', 'permessage-deflate; server_max_window_bits=7'];
-    expect(offers.map(isExtensionList)).toEqual([true, true, true]);
-    expect(broken.map(isExtensionList)).toEqual([false, false, false, false]);
+  it('judges one offer of compression, and answers it as it is shown', () => {
+    const reduced = (element: string): string | undefined =>
+      deflateOffer(element, { clientNoContextTakeover: true, clientMaxWindowBits: false }, 12);
+    expect(reduced('permessage-deflate')).toBe('permessage-deflate');
+    expect(reduced('permessage-deflate; client_no_context_takeover; client_max_window_bits=9')).toBe(
+      'permessage-deflate',
+    );
+    expect(reduced('permessage-deflate; server_max_window_bits="15"; server_no_context_takeover')).toBe(
+      'permessage-deflate; server_no_context_takeover; server_max_window_bits=12',
+    );
+    for (const declined of [
+      '',
+      'a; b=c',
+      'permessage-deflate; a',
+      'permessage-deflate; server_max_window_bits=11',
+    ]) {
+      expect(reduced(declined)).toBeUndefined();
+    }
   });
 
   it('parses lists of subprotocols', () => {

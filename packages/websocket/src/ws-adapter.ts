@@ -4,8 +4,6 @@ import type { EventEmitter } from 'node:events';
 
 import { extension, PerMessageDeflate, subprotocol, WebSocket, WebSocketServer } from 'ws';
 
-import type { RequestHead } from './request-head.ts';
-
 // Everything that Roost knows about the inside of ws, which is pinned to one version for this reason. The test beside
 // this file says what is relied on; read it, and the diff of ws, before another version is used.
 
@@ -19,14 +17,23 @@ declare module 'ws' {
   /** Exported since 8.20, missing in the types. */
   // oxlint-disable-next-line no-shadow
   export const extension: {
-    /** The offers by extension. Throws a SyntaxError. */
-    parse(header: string): Record<string, unknown[] | undefined>;
+    /** The offers by extension, each with the values of its parameters. Throws a SyntaxError. */
+    parse(header: string): Record<string, Record<string, (string | true)[]>[] | undefined>;
   };
   /** Exported since 8.20, missing in the types. */
   // oxlint-disable-next-line no-shadow
   export class PerMessageDeflate implements ReceiverInflate {
-    constructor(options: { readonly isServer: boolean; readonly maxPayload?: number });
-    /** Takes the first offer that the options allow, here any. Throws for parameters that RFC 7692 §7.1 does not know. */
+    constructor(options: {
+      readonly isServer: boolean;
+      readonly maxPayload?: number;
+      readonly serverMaxWindowBits?: number;
+      readonly clientNoContextTakeover?: boolean;
+      readonly clientMaxWindowBits?: number | false;
+    });
+    /**
+     * Takes the first offer that the options allow. Throws when they allow none, and for parameters that RFC 7692 §7.1
+     * does not know. The offers are changed.
+     */
     accept(offers: unknown[]): void;
     decompress(payload: Buffer, isLast: boolean, callback: InflateCallback): void;
     cleanup(): void;
@@ -36,14 +43,35 @@ declare module 'ws' {
 /** The name of the extension in headers, and among the extensions of a WebSocket. */
 const PERMESSAGE_DEFLATE = 'permessage-deflate';
 
-/** Whether ws takes this value of Sec-WebSocket-Extensions for well-formed, whatever it can agree to. */
-export function isExtensionList(value: string): boolean {
+/** A window as RFC 7692 §7.1.2 writes it; ws takes `0xf` and `015` as well. */
+const WINDOW_BITS = /^(?:[89]|1[0-5])$/;
+const WINDOW_PARAMETERS = ['client_max_window_bits', 'server_max_window_bits'];
+
+/**
+ * One element of Sec-WebSocket-Extensions as ws is to be given it, reduced to what the answer may name: ws answers the
+ * parameters that it is shown, and those that it is told to add. Undefined for what is to be declined: another extension,
+ * what is malformed, and a permessage-deflate that RFC 7692 §7.1 does not know or that `options` cannot meet.
+ */
+export function deflateOffer(
+  element: string,
+  options: DeflateOptions,
+  serverMaxWindowBits: number,
+): string | undefined {
   try {
-    const offers = extension.parse(value)[PERMESSAGE_DEFLATE];
-    if (offers !== undefined) new PerMessageDeflate({ isServer: true }).accept(offers);
-    return true;
+    const offers = extension.parse(element)[PERMESSAGE_DEFLATE];
+    const offered = offers?.[0];
+    if (offers === undefined || offered === undefined) return undefined;
+    const windows = WINDOW_PARAMETERS.flatMap((name) => offered[name] ?? []);
+    if (windows.some((bits) => bits !== true && !WINDOW_BITS.test(bits))) return undefined;
+    const parameters = [PERMESSAGE_DEFLATE];
+    if ('server_no_context_takeover' in offered) parameters.push('server_no_context_takeover');
+    if ('server_max_window_bits' in offered) {
+      parameters.push(`server_max_window_bits=${serverMaxWindowBits}`);
+    }
+    new PerMessageDeflate({ ...options, isServer: true, serverMaxWindowBits }).accept(offers);
+    return parameters.join('; ');
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -79,10 +107,8 @@ export interface HandshakeOutcome {
 
 /** Of permessage-deflate (RFC 7692 §7.1): what ws takes as `perMessageDeflate`. */
 export interface DeflateOptions {
-  readonly serverNoContextTakeover: true;
+  /** In every answer, asked for or not. */
   readonly clientNoContextTakeover: true;
-  /** Offers of less are declined; the answer says it. */
-  readonly serverMaxWindowBits: number;
   /** Never in the answer: the client may use what it likes. */
   readonly clientMaxWindowBits: false;
 }
@@ -97,11 +123,23 @@ export interface HandshakeOptions {
   readonly WebSocket: new () => HandshakeOutcome;
 }
 
+/** What ws reads of a request. */
+export interface HandshakeRequest {
+  readonly method: string;
+  readonly headers: {
+    readonly upgrade: string;
+    readonly 'sec-websocket-key': string | undefined;
+    readonly 'sec-websocket-version': string | undefined;
+    readonly 'sec-websocket-protocol': string | undefined;
+    readonly 'sec-websocket-extensions': string | undefined;
+  };
+}
+
 /** A WebSocketServer of which only handshakes are wanted. */
 export interface HandshakeServer {
   on(event: 'headers', listener: (lines: string[]) => void): this;
   handleUpgrade(
-    request: RequestHead,
+    request: HandshakeRequest,
     socket: HandshakeSocket,
     head: Buffer,
     onAccepted: (outcome: HandshakeOutcome) => void,

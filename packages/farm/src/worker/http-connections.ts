@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { Interest } from '@roost/poller';
-import { refusalResponse } from '@roost/websocket';
+import { hasToken, refusalResponse } from '@roost/websocket';
 import { RowFlag, RowState, Transport } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { duplicateOf } from './duplicate-of.ts';
@@ -197,7 +197,7 @@ const REQUEST_TIMEOUT = refusalResponse(408, 'the request did not arrive in time
  */
 function requestHeadOf(request: IncomingMessage): Buffer {
   const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`];
-  const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
+  const isWebSocket = hasToken(request.headers.upgrade ?? '', 'websocket');
   for (let index = 0; index < request.rawHeaders.length; index += 2) {
     if (!isWebSocket && request.rawHeaders[index]?.toLowerCase() === 'upgrade') continue;
     lines.push(`${request.rawHeaders[index]}: ${request.rawHeaders[index + 1]}`);
