@@ -24,7 +24,8 @@ function withoutEmptyElements(request: IncomingMessage): IncomingMessage {
   const offered = protocols.replace(/^[ \t,]+/, '').replaceAll(/,[ \t]*(?=,|$)/g, '');
   if (offered !== '') headers['sec-websocket-protocol'] = offered;
   headers.upgrade = /(?:^|,)[ \t]*websocket[ \t]*(?:,|$)/i.test(upgrade) ? 'websocket' : upgrade;
-  return Object.create(request, { headers: { value: headers } }) as IncomingMessage;
+  const read: IncomingMessage = Object.create(request, { headers: { value: headers } });
+  return read;
 }
 
 /** Node's own HTTP parser and server, strict, and ws behind it, over sockets that are given their bytes within the call. */

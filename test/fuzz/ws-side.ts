@@ -3,7 +3,8 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { WebSocketServer, type ServerOptions, type WebSocket } from 'ws';
+import { WebSocketServer, type PerMessageDeflate, type ServerOptions, type WebSocket } from 'ws';
+import { mendInflate } from '../../packages/websocket/src/mended-inflate.contract.ts';
 import { open, receive, Runs } from './app.ts';
 import { afterTurns } from './clients.ts';
 import type { Side } from './side.ts';
@@ -20,6 +21,8 @@ interface InsideOfWs {
     _write: (chunk: Buffer, encoding: BufferEncoding, done: (error?: Error) => void) => void;
     readonly writableLength: number;
     readonly _writableState: { readonly errorEmitted: boolean };
+    readonly _extensions: { readonly 'permessage-deflate'?: PerMessageDeflate };
+    readonly createError: Parameters<typeof mendInflate>[2]['createError'];
   };
 }
 
@@ -66,7 +69,7 @@ export class WsSide implements Side {
   readonly #webSockets: WebSocketServer;
   readonly #byPath = new Map<string, InsideOfWs>();
 
-  private constructor(server: Server, webSockets: WebSocketServer, runs: Runs) {
+  private constructor(server: Server, webSockets: WebSocketServer, runs: Runs, { maxMessageBytes }: Profile) {
     this.runs = runs;
     this.#server = server;
     this.#webSockets = webSockets;
@@ -89,6 +92,8 @@ export class WsSide implements Side {
       webSocket.on('error', () => undefined);
       const { _receiver: receiver } = inside(webSocket);
       keepFromCrashing(receiver);
+      const deflate = receiver._extensions['permessage-deflate'];
+      if (deflate !== undefined) mendInflate(deflate, maxMessageBytes, receiver);
       this.#byPath.set(path, inside(webSocket));
       webSocket.on('close', (code, reason) => {
         this.#byPath.delete(path);
@@ -119,7 +124,7 @@ export class WsSide implements Side {
     server.headersTimeout = server.requestTimeout = server.keepAliveTimeout = LONG_MS;
     server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 });
     await once(server, 'listening');
-    return new WsSide(server, webSockets, runs);
+    return new WsSide(server, webSockets, runs, profile);
   }
 
   /**

@@ -67,6 +67,10 @@ function openServerSide(inflate?: ReceiverInflate): Rig {
   };
 }
 
+function reduced(element: string): string | undefined {
+  return deflateOffer(element, { clientNoContextTakeover: true, clientMaxWindowBits: false }, 12);
+}
+
 function unexpected(): never {
   throw new Error('nothing was to be inflated');
 }
@@ -205,8 +209,6 @@ describe('what is relied on inside ws', () => {
   });
 
   it('judges one offer of compression, and answers it as it is shown', () => {
-    const reduced = (element: string): string | undefined =>
-      deflateOffer(element, { clientNoContextTakeover: true, clientMaxWindowBits: false }, 12);
     expect(reduced('permessage-deflate')).toBe('permessage-deflate');
     expect(reduced('permessage-deflate; client_no_context_takeover; client_max_window_bits=9')).toBe(
       'permessage-deflate',

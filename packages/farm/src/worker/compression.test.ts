@@ -145,6 +145,32 @@ describe('compression', () => {
     expect(await harness.count('upgrades_compressed')).toBe(0);
   });
 
+  it('gives the app all of a message, also what follows a final block', async () => {
+    await start();
+    const client = await openDeflated();
+    // Hello with a final block (RFC 7692 §7.2.3.4), and that of §7.2.3.1 behind it: whole, and in fragments.
+    client.write('c1 8e 00000000 f348cdc9c90700 f248cdc9c90700');
+    expect((await client.read(12)).toString('hex')).toBe('810a48656c6c6f48656c6c6f');
+    client.write('41 87 00000000 f348cdc9c90700  80 87 00000000 f248cdc9c90700');
+    expect((await client.read(12)).toString('hex')).toBe('810a48656c6c6f48656c6c6f');
+    expect(received).toEqual(['text HelloHello', 'text HelloHello']);
+  });
+
+  it.each([
+    ['ends within a block', 'c1 84 00000000 f248cdc9'],
+    ['ends within a block, in fragments', '41 82 00000000 f248  80 82 00000000 cdc9'],
+    ['ends within the block behind a final one', 'c1 8b 00000000 f348cdc9c90700 f248cdc9'],
+    ['has no block behind a final one', 'c1 89 00000000 f348cdc9c90700 ffff'],
+  ])('gives the app nothing of a message that %s, and closes 1007', async (_how, frames) => {
+    await start();
+    const client = await openDeflated();
+    client.write(frames);
+    expect((await client.read(4)).toString('hex')).toBe('880203ef');
+    await client.closed;
+    expect(received).toEqual([]);
+    expect(await harness.count('inflate_failures')).toBe(1);
+  });
+
   it('is agreed on after an asynchronous upgrade, too', async () => {
     harness = await WorkerHarness.start(
       { ...ECHO, upgrade: () => Promise.resolve(accept()) },
