@@ -118,8 +118,12 @@ export class HeadFuzzer {
     }
     if (node.restBytes > 0) found.push('the length of the head');
     if (request.method !== ours.method) found.push(`method ${request.method}`);
-    if (request.url !== ours.target) found.push(`target ${request.url}`);
-    if (headersOf(request.headers) !== headersOf(ours.headers)) found.push('headers');
+    // RFC 9112 §3.2.2: of a target in absolute form the host counts, and what stands behind it.
+    const [, host, target] = /^https?:\/\/([^/?]+)(.*)$/i.exec(request.url ?? '') ?? [];
+    const url = host === undefined ? request.url : (target ?? '').replace(/^(?!\/)/, '/');
+    if (url !== ours.target) found.push(`target ${request.url}`);
+    const headers = host === undefined ? request.headers : { ...request.headers, host };
+    if (headersOf(headers) !== headersOf(ours.headers)) found.push('headers');
     this.#compareUpgrade(ours, node, found);
     if (found.length === 0) this.agreed++;
   }

@@ -46,6 +46,11 @@ describe("§4.2.2 the server's opening handshake", () => {
     expect(lines).toContain('Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=');
   });
 
+  it('takes a target in absolute form (§4.2.1 1), and an empty line before it', async () => {
+    const lines = await answer(`\r\n${upgradeRequest('http://h.example:80/echo')}`);
+    expect(lines).toContain(SWITCHING);
+  });
+
   it.each<[string, Record<string, string | undefined>, number]>([
     ['no Host (§4.2.1 1)', { Host: undefined }, 400],
     ['no Connection', { Connection: undefined }, 400],
