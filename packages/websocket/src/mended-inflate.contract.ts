@@ -10,7 +10,7 @@ const MAX_CHUNK_BYTES = 64 * 1024;
 const NO_LIMIT_BYTES = 64 * 1024 * 1024;
 
 /** A message as RFC 7692 §7.2.2 wants it inflated, all of it; otherwise what is wrong with it. */
-export function inflateWhole(payload: Buffer, maxBytes: number): Buffer | 'corrupt' | 'too large' {
+function inflateWhole(payload: Buffer, maxBytes: number): Buffer | 'corrupt' | 'too large' {
   const parts: Buffer[] = [];
   let bytes = 0;
   for (let rest = payload; rest.length > 0;) {

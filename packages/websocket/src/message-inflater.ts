@@ -58,7 +58,7 @@ export class MessageInflater {
     return this.#finish(state, this.#write(state, payload, start, end, 0));
   }
 
-  /** As {@link inflate}, of a message in fragments, each owned by the caller. */
+  /** As {@link inflate}, of a message in fragments. */
   inflateFragments(fragments: readonly Buffer[]): number {
     if (fragments.every((fragment) => fragment.length === 0)) return 0;
     const state = this.#begin();

@@ -138,9 +138,8 @@ export function findHeadEnd(bytes: Buffer, from: number, end: number, preceding 
  * Parses the head of an HTTP/1 request that begins at `start` (RFC 9112), strictly: what Node's own parser refuses is
  * refused, and so are folded lines, bare CR or LF, control characters, repeated framing and handshake headers, more than
  * 100 headers, and targets with a fragment or outside ASCII. Empty lines before it are skipped (RFC 9112 §2.2), and
- * count as bytes of the head. An incomplete head is
- * `refused` as soon as it cannot become a good one; looking at it again costs as much as its bytes, so callers look
- * again when `findHeadEnd` has found the end, or when it has doubled.
+ * count as bytes of the head. An incomplete head is `refused` as soon as it cannot become a good one; looking at it again
+ * costs as much as its bytes, so callers look again when `findHeadEnd` has found the end, or when it has doubled.
  *
  * A request with an Upgrade header for another protocol (h2c) is complete and no upgrade: RFC 9110 §7.8 lets a server
  * ignore it.

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { checkedLimit } from './errors.ts';
-import { listElements } from './header-list.ts';
+import { listElements, quotedListElements } from './header-list.ts';
 import { DEFLATE_WINDOW_BITS } from './message-deflater.ts';
 import { refusalResponse } from './refusal-response.ts';
 import type { RequestHead } from './request-head.ts';
@@ -105,7 +105,7 @@ const DEFLATE: DeflateOptions = { clientNoContextTakeover: true, clientMaxWindow
 
 /** The first offer of compression that can be met, as ws is to be given it; undefined for none (RFC 7692 §7.1). */
 function takenOffer(offers: string): string | undefined {
-  for (const element of listElements(offers)) {
+  for (const element of quotedListElements(offers)) {
     const offer = deflateOffer(element, DEFLATE, DEFLATE_WINDOW_BITS);
     if (offer !== undefined) return offer;
   }

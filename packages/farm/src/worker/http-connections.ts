@@ -105,6 +105,7 @@ export class HttpConnections {
     // The row's timeout ends idle connections, after httpRequestTimeoutMs.
     server.keepAliveTimeout = 0;
     // A client that has sent FIN behind its request waits for the answer; Node would end the socket before it is ready.
+    // In no documentation, but as old as Node's own allowHalfOpen (lib/_http_server.js).
     Object.assign(server, { httpAllowHalfOpen: true });
     server.on('request', (request, response) => {
       const place = this.#places.get(request.socket);
