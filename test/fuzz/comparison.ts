@@ -32,7 +32,7 @@ const MESSAGE_TOO_BIG = Buffer.from('880000000203f1', 'hex');
 const TWO_FAULTS: Rule = {
   name: 'corrupt and too large',
   reason:
-    'A compressed message that breaks off where it has already come to more than the limit has two faults. zlib tells of the one only when there is room for more output, and the other is seen when there is none: ws gives it 16 KB at a time, Roost one byte more than the limit.',
+    'A compressed message that breaks off where it has already come to more than the limit has two faults. Which of them is met first depends on the room that zlib is given at a time: 16 KB by ws, one byte more than the limit by Roost.',
   allows: (foretold, ws, roost) =>
     foretold.isCorruptAndTooLarge &&
     endsInEither(ws) &&
