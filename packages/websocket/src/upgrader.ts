@@ -91,7 +91,7 @@ function ownRefusal({ method, headers }: RequestHead): string | undefined {
  */
 function protocolOffer(value: string | undefined): string | undefined {
   if (value === undefined) return undefined;
-  const protocols = listElements(value).join(', ');
+  const protocols = value.includes(',') ? listElements(value).join(', ') : value;
   return protocols === '' ? undefined : protocols;
 }
 
@@ -103,8 +103,23 @@ function protocolOffer(value: string | undefined): string | undefined {
  */
 const DEFLATE: DeflateOptions = { clientNoContextTakeover: true, clientMaxWindowBits: false };
 
+/** What nearly all clients offer, with what is taken of it: judging an offer costs half a handshake. */
+const COMMON_OFFERS: ReadonlyMap<string, string | undefined> = new Map(
+  [
+    'permessage-deflate',
+    'permessage-deflate; client_max_window_bits',
+    'permessage-deflate; server_no_context_takeover; client_no_context_takeover',
+    'permessage-deflate; client_no_context_takeover; server_no_context_takeover',
+    'permessage-deflate; server_max_window_bits=12; client_max_window_bits=12',
+  ].map((offers) => [offers, firstTaken(offers)]),
+);
+
 /** The first offer of compression that can be met, as ws is to be given it; undefined for none (RFC 7692 §7.1). */
 function takenOffer(offers: string): string | undefined {
+  return COMMON_OFFERS.get(offers) ?? firstTaken(offers);
+}
+
+function firstTaken(offers: string): string | undefined {
   for (const element of quotedListElements(offers)) {
     const offer = deflateOffer(element, DEFLATE, DEFLATE_WINDOW_BITS);
     if (offer !== undefined) return offer;
