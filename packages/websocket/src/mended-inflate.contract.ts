@@ -1,5 +1,5 @@
 import { constants, inflateRawSync } from 'node:zlib';
-import type { InflateCallback, ReceiverInflate } from './ws-adapter.ts';
+import type { InflateCallback, ReceiverInflate, ServerSideWebSocket } from './ws-adapter.ts';
 
 /** What a sender cuts off (RFC 7692 §7.2.1), and the empty final block without which Node's zlib misses the end. */
 const TAIL = Buffer.from('0000ffff010000ffff', 'hex');
@@ -65,15 +65,7 @@ export interface MendedInflate {
 }
 
 /** Of ws's receiver: what makes errors with a close code. */
-interface ErrorMaker {
-  createError(
-    kind: new (message: string) => Error,
-    message: string,
-    prefix: boolean,
-    statusCode: number,
-    errorCode: string,
-  ): Error;
-}
+type ErrorMaker = Pick<ServerSideWebSocket['_receiver'], 'createError'>;
 
 /**
  * The permessage-deflate of ws 8.23.0 ignores what stands behind a final block in a message or fragment, and delivers what
