@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { checkedLimit } from './errors.ts';
+import { deflateOffer } from './deflate-offer.ts';
 import { listElements, quotedListElements } from './header-list.ts';
 import { DEFLATE_WINDOW_BITS } from './message-deflater.ts';
 import { refusalResponse } from './refusal-response.ts';
@@ -7,7 +8,6 @@ import type { RequestHead } from './request-head.ts';
 import { appendHeaderLines } from './response-header.ts';
 import {
   createHandshakeServer,
-  deflateOffer,
   isProtocolList,
   type DeflateOptions,
   type HandshakeOutcome,

@@ -9,7 +9,6 @@ import { PerMessageDeflate } from 'ws';
 import { AwakeSocket } from './awake-socket.ts';
 import {
   createServerSide,
-  deflateOffer,
   detach,
   heldBytes,
   inflateError,
@@ -65,10 +64,6 @@ function openServerSide(inflate?: ReceiverInflate): Rig {
     webSocket,
     receive: (hex) => socket.deliver(Buffer.from(hex.replaceAll(' ', ''), 'hex')),
   };
-}
-
-function reduced(element: string): string | undefined {
-  return deflateOffer(element, { clientNoContextTakeover: true, clientMaxWindowBits: false }, 12);
 }
 
 function unexpected(): never {
@@ -206,24 +201,6 @@ describe('what is relied on inside ws', () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(seen.slice(4)).toEqual(['write 880203f1', 'error', 'finish']);
     detach(webSocket);
-  });
-
-  it('judges one offer of compression, and answers it as it is shown', () => {
-    expect(reduced('permessage-deflate')).toBe('permessage-deflate');
-    expect(reduced('permessage-deflate; client_no_context_takeover; client_max_window_bits=9')).toBe(
-      'permessage-deflate',
-    );
-    expect(reduced('permessage-deflate; server_max_window_bits="15"; server_no_context_takeover')).toBe(
-      'permessage-deflate; server_no_context_takeover; server_max_window_bits=12',
-    );
-    for (const declined of [
-      '',
-      'a; b=c',
-      'permessage-deflate; a',
-      'permessage-deflate; server_max_window_bits=11',
-    ]) {
-      expect(reduced(declined)).toBeUndefined();
-    }
   });
 
   it('parses lists of subprotocols', () => {
