@@ -89,7 +89,7 @@ describe('what is no WebSocket handshake', () => {
     ['no key', upgradeRequest('/echo', { 'Sec-WebSocket-Key': undefined }), 400],
     ['a key that is too short', upgradeRequest('/echo', { 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZQ==' }), 400],
     ['no version', upgradeRequest('/echo', { 'Sec-WebSocket-Version': undefined }), 400],
-    ['version 12', upgradeRequest('/echo', { 'Sec-WebSocket-Version': '12' }), 400],
+    ['version 12', upgradeRequest('/echo', { 'Sec-WebSocket-Version': '12' }), 426],
     ['a POST that upgrades', upgradeRequest('/echo', {}, 'POST /echo HTTP/1.1'), 405],
     ['an upgrade with a body', upgradeRequest('/echo', { 'Content-Length': '5' }) + 'hello', 400],
     ['an upgrade in chunks', upgradeRequest('/echo', { 'Transfer-Encoding': 'chunked' }) + '0\r\n\r\n', 400],
@@ -123,7 +123,7 @@ describe('what is no WebSocket handshake', () => {
     const client = await connectRaw(farm.port);
     client.writeText(upgradeRequest('/echo', { 'Sec-WebSocket-Version': '99' }));
     const head = await client.readHead();
-    expect(head).toMatch(/^HTTP\/1\.1 400 /);
+    expect(head).toMatch(/^HTTP\/1\.1 426 /);
     // RFC 6455 §4.4.
     expect(head).toMatch(/^Sec-WebSocket-Version: .*\b13\b/m);
   });

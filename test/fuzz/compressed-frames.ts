@@ -33,6 +33,16 @@ function deflated(dice: Dice, payload: Buffer): Buffer {
 /** One compressed message, whole or in fragments. */
 export function compressedMessage(dice: Dice, size: number): Buffer[] {
   const isBinary = dice.percent(50);
+  // A final block and more behind it; whole, since ws loses what stands behind one in a fragment.
+  if (dice.percent(5)) {
+    const text = goodPayload(dice, isBinary, size);
+    const cut = dice.below(size + 1);
+    const payload = Buffer.concat([
+      deflateRawSync(text.subarray(0, cut)),
+      deflated(dice, text.subarray(cut)),
+    ]);
+    return [frame(dice, { first: FIN | RSV1 | (isBinary ? BINARY : TEXT), payload })];
+  }
   // Half of them repeat themselves, so that there is something to compress.
   const text = dice.percent(50)
     ? goodPayload(dice, isBinary, size)
@@ -66,8 +76,11 @@ export function badCompression(dice: Dice, limit: number): Buffer[] {
       return whole(dice.pick([TEXT, BINARY]), dice.bytes(dice.between(1, 40)));
     case 3: // no UTF-8
       return whole(TEXT, deflated(dice, noText(dice, Math.min(limit, 40))));
-    case 4: // cut short
-      return whole(BINARY, deflated(dice, dice.bytes(30)).subarray(0, dice.between(0, 20)));
+    case 4: {
+      // cut short, or at the end of a final block
+      const payload = deflated(dice, dice.percent(50) ? dice.bytes(30) : Buffer.alloc(limit, 'abc'));
+      return whole(BINARY, payload.subarray(0, dice.below(payload.length)));
+    }
     case 5: // a compressed control frame
       return whole(dice.pick([CLOSE, PING]), Buffer.alloc(0));
     case 6: // a compressed continuation

@@ -118,8 +118,12 @@ export class HeadFuzzer {
     }
     if (node.restBytes > 0) found.push('the length of the head');
     if (request.method !== ours.method) found.push(`method ${request.method}`);
-    if (request.url !== ours.target) found.push(`target ${request.url}`);
-    if (headersOf(request.headers) !== headersOf(ours.headers)) found.push('headers');
+    // RFC 9112 §3.2.2: of a target in absolute form the host counts, and what stands behind it.
+    const [, host, target] = /^https?:\/\/([^/?]+)(.*)$/i.exec(request.url ?? '') ?? [];
+    const url = host === undefined ? request.url : (target ?? '').replace(/^(?!\/)/, '/');
+    if (url !== ours.target) found.push(`target ${request.url}`);
+    const headers = host === undefined ? request.headers : { ...request.headers, host };
+    if (headersOf(headers) !== headersOf(ours.headers)) found.push('headers');
     this.#compareUpgrade(ours, node, found);
     if (found.length === 0) this.agreed++;
   }
@@ -138,11 +142,23 @@ export class HeadFuzzer {
       return;
     }
     const { accepted, response } = this.#upgrader.upgrade(ours);
-    if (response !== node.answer)
+    const refusal = ownRefusal(ours);
+    if (refusal === undefined ? response !== node.answer : !response.startsWith(refusal))
       found.push(`ws answers ${JSON.stringify(node.answer)}, Roost ${JSON.stringify(response)}`);
     if (looksLikeHandshake(ours) !== accepted) found.push(`looksLikeHandshake says ${!accepted}`);
     if (accepted) this.upgraded++;
   }
+}
+
+/**
+ * How our own answer begins to what ws answers otherwise: it takes any number that is 13 for the version, and does not say
+ * which method is allowed.
+ */
+function ownRefusal({ method, headers }: RequestHead): string | undefined {
+  if (method !== 'GET') return 'HTTP/1.1 405 Method Not Allowed\r\n';
+  const version = headers['sec-websocket-version'];
+  if (version === undefined || /^(?:13|8)$/.test(version)) return undefined;
+  return 'HTTP/1.1 426 Upgrade Required\r\n';
 }
 
 /** Gives the socket the bytes from `from` to `to` in their reads. */

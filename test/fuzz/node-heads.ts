@@ -18,6 +18,16 @@ function take(request: IncomingMessage): void {
   if (request.socket instanceof FedSocket) request.socket.judged('request', request, 0);
 }
 
+/** The request with its list headers as RFC 9110 §5.6.1.2 reads them, where ws takes one value and no empty element. */
+function withoutEmptyElements(request: IncomingMessage): IncomingMessage {
+  const { upgrade = '', 'sec-websocket-protocol': protocols = '', ...headers } = request.headers;
+  const offered = protocols.replace(/^[ \t,]+/, '').replaceAll(/,[ \t]*(?=,|$)/g, '');
+  if (offered !== '') headers['sec-websocket-protocol'] = offered;
+  headers.upgrade = /(?:^|,)[ \t]*websocket[ \t]*(?:,|$)/i.test(upgrade) ? 'websocket' : upgrade;
+  const read: IncomingMessage = Object.create(request, { headers: { value: headers } });
+  return read;
+}
+
 /** Node's own HTTP parser and server, strict, and ws behind it, over sockets that are given their bytes within the call. */
 export class NodeHeads {
   readonly #server: Server;
@@ -37,7 +47,7 @@ export class NodeHeads {
     this.#server.on('upgrade', (request, socket, head: Buffer) => {
       if (!(socket instanceof FedSocket)) return;
       socket.judged('upgrade', request, head.length);
-      this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      this.#webSockets.handleUpgrade(withoutEmptyElements(request), socket, head, (webSocket) => {
         // What follows the head is no frame.
         webSocket.on('error', () => undefined);
       });

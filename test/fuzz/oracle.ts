@@ -2,6 +2,7 @@
 /* oxlint-disable no-underscore-dangle */
 import type { Writable } from 'node:stream';
 import { extension, PerMessageDeflate, Receiver } from 'ws';
+import { isCorruptAndTooLarge, mendInflate } from '../../packages/websocket/src/mended-inflate.contract.ts';
 import { Command } from './frames.ts';
 import { COMPRESSION, MAX_FRAGMENTS, PROFILES, type Stream } from './stream.ts';
 
@@ -19,6 +20,7 @@ declare module 'ws' {
     readonly _fin: boolean;
     readonly _state: number;
     readonly _bufferedBytes: number;
+    readonly createError: Parameters<typeof mendInflate>[2]['createError'];
   }
 }
 
@@ -32,6 +34,8 @@ export interface Foretold {
   readonly isFaulty: boolean;
   /** The fault is in a compressed fragment that is not the last of its message. */
   readonly isFaultyEarly: boolean;
+  /** The fault is a compressed message that breaks off, and has come to more than the limit by then. */
+  readonly isCorruptAndTooLarge: boolean;
   /** A good close frame comes, and nothing before it ends the connection. */
   readonly isConcluded: boolean;
   /** Bytes behind what ends the connection: nobody will read them. */
@@ -44,8 +48,10 @@ const RECEIVER_INFLATING = 5;
 /** Says how a stream will end, so that the client knows what to wait for, and the comparison what may differ. */
 export async function foretell(stream: Stream): Promise<Foretold> {
   const { maxMessageBytes: maxPayload = 0, compression = false } = PROFILES[stream.profile] ?? {};
-  const extensions = compression && stream.offer !== '' ? agreed(stream.offer, maxPayload) : {};
+  const deflate = compression && stream.offer !== '' ? agreed(stream.offer, maxPayload) : undefined;
+  const extensions = deflate === undefined ? {} : { 'permessage-deflate': deflate };
   const receiver = new Receiver({ isServer: true, extensions, maxPayload, maxFragments: MAX_FRAGMENTS });
+  const mended = deflate === undefined ? undefined : mendInflate(deflate, maxPayload, receiver);
   let isClosedByApp = stream.manners.atOpen === 'close';
   let isTerminated = stream.manners.atOpen === 'terminate';
   let isConcluded = false;
@@ -65,13 +71,22 @@ export async function foretell(stream: Stream): Promise<Foretold> {
   const { _errored, _fin, _state, _bufferedBytes: bytesBehindEnd } = receiver;
   // Errors of inflating are not the receiver's own.
   const isFaulty = _errored || receiver.errored !== null;
-  const isFaultyEarly = isFaulty && _state === RECEIVER_INFLATING && !_fin;
-  return { isClosedByApp, isTerminated, isFaulty, isFaultyEarly, isConcluded, bytesBehindEnd };
+  const isInflating = isFaulty && _state === RECEIVER_INFLATING;
+  return {
+    isClosedByApp,
+    isTerminated,
+    isFaulty,
+    isFaultyEarly: isInflating && !_fin,
+    isCorruptAndTooLarge:
+      isInflating && mended !== undefined && isCorruptAndTooLarge(mended.payload, maxPayload),
+    isConcluded,
+    bytesBehindEnd,
+  };
 }
 
-function agreed(offer: string, maxPayload: number): Record<string, unknown> {
+function agreed(offer: string, maxPayload: number): PerMessageDeflate {
   const options = { ...COMPRESSION, isServer: true, maxPayload };
   const deflate = new PerMessageDeflate(options);
   deflate.accept(extension.parse(offer)['permessage-deflate'] ?? []);
-  return { 'permessage-deflate': deflate };
+  return deflate;
 }

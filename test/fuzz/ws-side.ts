@@ -1,9 +1,10 @@
 // The leading underscores are ws's.
 /* oxlint-disable no-underscore-dangle */
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { WebSocketServer, type ServerOptions, type WebSocket } from 'ws';
+import { WebSocketServer, type PerMessageDeflate, type ServerOptions, type WebSocket } from 'ws';
+import { mendInflate } from '../../packages/websocket/src/mended-inflate.contract.ts';
 import { open, receive, Runs } from './app.ts';
 import { afterTurns } from './clients.ts';
 import type { Side } from './side.ts';
@@ -20,6 +21,8 @@ interface InsideOfWs {
     _write: (chunk: Buffer, encoding: BufferEncoding, done: (error?: Error) => void) => void;
     readonly writableLength: number;
     readonly _writableState: { readonly errorEmitted: boolean };
+    readonly _extensions: { readonly 'permessage-deflate'?: PerMessageDeflate };
+    readonly createError: Parameters<typeof mendInflate>[2]['createError'];
   };
 }
 
@@ -45,6 +48,19 @@ function keepFromCrashing(receiver: InsideOfWs['_receiver']): void {
   };
 }
 
+/** ws says in its answer what it was told to do; the worker says of itself only what the client has offered. */
+function answerWhatWasOffered(lines: string[], request: IncomingMessage): void {
+  const offer = request.headers['sec-websocket-extensions'] ?? '';
+  const at = lines.findIndex((line) => line.startsWith('Sec-WebSocket-Extensions: '));
+  const parameters = lines[at]?.split('; ');
+  if (parameters === undefined) return;
+  lines[at] = parameters
+    .filter(
+      (parameter) => !parameter.startsWith('server_') || offer.includes(parameter.split('=', 1)[0] ?? ''),
+    )
+    .join('; ');
+}
+
 /** A plain server of ws, with the limits of the worker. */
 export class WsSide implements Side {
   readonly runs: Runs;
@@ -53,7 +69,7 @@ export class WsSide implements Side {
   readonly #webSockets: WebSocketServer;
   readonly #byPath = new Map<string, InsideOfWs>();
 
-  private constructor(server: Server, webSockets: WebSocketServer, runs: Runs) {
+  private constructor(server: Server, webSockets: WebSocketServer, runs: Runs, { maxMessageBytes }: Profile) {
     this.runs = runs;
     this.#server = server;
     this.#webSockets = webSockets;
@@ -76,6 +92,8 @@ export class WsSide implements Side {
       webSocket.on('error', () => undefined);
       const { _receiver: receiver } = inside(webSocket);
       keepFromCrashing(receiver);
+      const deflate = receiver._extensions['permessage-deflate'];
+      if (deflate !== undefined) mendInflate(deflate, maxMessageBytes, receiver);
       this.#byPath.set(path, inside(webSocket));
       webSocket.on('close', (code, reason) => {
         this.#byPath.delete(path);
@@ -102,10 +120,11 @@ export class WsSide implements Side {
       closeTimeout: LONG_MS,
     };
     const webSockets = new WebSocketServer(options);
+    webSockets.on('headers', answerWhatWasOffered);
     server.headersTimeout = server.requestTimeout = server.keepAliveTimeout = LONG_MS;
     server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 });
     await once(server, 'listening');
-    return new WsSide(server, webSockets, runs);
+    return new WsSide(server, webSockets, runs, profile);
   }
 
   /**

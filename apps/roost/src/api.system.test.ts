@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { redisIsInstalled, startRedis } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { API_KEY, call, closeAfterEach, connect, request, serverForAll, start } from './system-test.ts';
@@ -28,10 +29,41 @@ describe('the HTTP API', () => {
 
   it('takes JSON whatever the content type says, as curl sends it', async () => {
     const farm = server();
-    for (const type of ['application/json', 'application/x-www-form-urlencoded', 'text/plain']) {
+    for (const type of [
+      'application/json',
+      'application/x-www-form-urlencoded',
+      'text/plain',
+      '',
+      'json',
+      '/',
+    ]) {
       const headers = { 'X-API-Key': API_KEY, 'Content-Type': type };
       expect(await call(farm, 'publish', { channel: 'a', data: 1 }, headers)).toMatchObject({ status: 200 });
     }
+  });
+
+  it('takes a body in gzip, within the same limit, and names it to who sends another encoding', async () => {
+    const farm = server();
+    const client = await connect(farm, '/plain?channel=zipped');
+    const publish = (encoding: string, body: Buffer): Promise<Response> =>
+      request(farm, '/api/publish', {
+        method: 'POST',
+        headers: { 'X-API-Key': API_KEY, 'Content-Encoding': encoding },
+        body,
+      });
+    const body = gzipSync('{"channel":"zipped","data":"small"}');
+    expect(await (await publish('gzip', body)).json()).toEqual({ result: {} });
+    expect((await client.nextMessage()).text).toBe('small');
+    expect((await publish('gzip', gzipSync(Buffer.alloc(20_000_000, ' ')))).status).toBe(413);
+    expect((await publish('gzip', Buffer.from('{}'))).status).toBe(400);
+    const refused = await publish('br', body);
+    expect([refused.status, refused.headers.get('accept-encoding')]).toEqual([415, 'gzip']);
+    expect(await refused.json()).toEqual({
+      error: {
+        code: 1006,
+        message: 'unsupported encoding: a body is sent as it is or as gzip, got "br"',
+      },
+    });
   });
 
   it('broadcasts to several channels with one answer for each', async () => {

@@ -171,7 +171,7 @@ export const LIMITS = {
     min: 100,
     max: 3_600_000,
     unit: 'ms',
-    doc: 'How long an HTTP client may take to send a whole request, and stay idle between two. Then: 408, or a close.',
+    doc: 'How long an HTTP client may take to send a whole request, stay idle between two, and wait for an answer when it has sent FIN. Then: 408, or a close.',
   },
   maxMessageBytes: {
     default: 65_536,

@@ -10,6 +10,7 @@ import { AwakeConnection, type AwakeHandlers } from './awake-connection.ts';
 import { AwakeSocket } from './awake-socket.ts';
 import { FrameKind, SimpleFrameReader } from './frame-reader.ts';
 import { encodeFrame, Opcode } from './frame-writer.ts';
+import { mendInflate } from './mended-inflate.contract.ts';
 import { MessageInflater } from './message-inflater.ts';
 import { createServerSide, detach, type ServerSideListeners } from './ws-adapter.ts';
 
@@ -62,6 +63,7 @@ async function readByWs(pieces: readonly Buffer[]): Promise<string[]> {
     listeners,
     undefined,
   );
+  mendInflate(extension, MAX_MESSAGE_BYTES, webSocket._receiver);
   const INFLATING = 5;
   const receiver = webSocket._receiver;
   for (const piece of pieces) {

@@ -2,7 +2,7 @@ import { frameHeaderBytes, writeFrameHeader, type DataOpcode } from './frame-wri
 import { ZlibState } from './zlib-state.ts';
 
 /**
- * The window that messages are deflated with, and that clients are told (server_max_window_bits, RFC 7692 §7.1.2.1): 4 KB.
+ * The window that messages are deflated with: 4 KB. Clients that offer server_max_window_bits are told (RFC 7692 §7.1.2.1).
  * Messages up to that size come out the same with a larger one, 64 KB of JSON are 8 % longer and cost half the CPU; and
  * clients that ask for a small one, as Python's websockets does, can be given it.
  */

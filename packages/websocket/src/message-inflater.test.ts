@@ -31,21 +31,72 @@ describe('MessageInflater', () => {
     expect(inflate(new MessageInflater({ maxMessageBytes: 5 }), bytesOf(hex)).toString()).toBe('Hello');
   });
 
-  it('begins anew in the fragment behind one with a final block, as ws does', () => {
+  // Each Hello of RFC 7692 §7.2.3; `f3` begins one with a final block.
+  it.each([
+    ['a final block and the byte that the sender adds', ['f348cdc9c9070000'], 'Hello'],
+    ['the same, cut behind the block', ['f348cdc9c90700', '00'], 'Hello'],
+    ['the same, cut within the block', ['f3', '', '48cdc9c9', '070000'], 'Hello'],
+    ['a final block and nothing behind it', ['f348cdc9c90700'], 'Hello'],
+    ['a final block and an empty fragment', ['f348cdc9c90700', ''], 'Hello'],
+    ['a final block before another', ['f348cdc9c90700f348cdc9c9070000'], 'HelloHello'],
+    ['a final block before another, in fragments', ['f348cdc9c90700', 'f348cdc9c9070000'], 'HelloHello'],
+    ['a final block before others that are not', ['f348cdc9c90700f248cdc9c90700'], 'HelloHello'],
+    ['a final block of Hel before lo', ['f348cd0100cac90700'], 'Hello'],
+    ['an empty final block before Hello', ['0300f248cdc9c90700'], 'Hello'],
+    ['no bytes', [], ''],
+    ['no bytes in fragments', ['', ''], ''],
+    ['an empty block', ['00'], ''],
+    ['two empty blocks', ['000000ffff00'], ''],
+  ])('inflates all of a message of %s', (_name, fragments, expected) => {
     const inflater = new MessageInflater({ maxMessageBytes: 100 });
-    const text = (...fragments: string[]): string | number => {
-      const length = inflater.inflateFragments(fragments.map(bytesOf));
-      return length < 0 ? length : inflater.output.toString('latin1', 0, length);
-    };
-    // RFC 7692 §7.2.3.4, cut anywhere: the block, and the byte that the sender adds.
-    expect(text('f3 48 cd c9 c9 07 00 00')).toBe('Hello');
-    expect(text('f3 48 cd c9 c9 07 00', '00')).toBe('Hello');
-    expect(text('f3', '', '48 cd c9 c9', '07 00 00')).toBe('Hello');
-    expect(text('f3 48 cd c9 c9 07 00', 'f3 48 cd c9 c9 07 00 00')).toBe('HelloHello');
-    // What stands behind the final block in its own fragment is ignored; in the next it must be a stream.
-    expect(text('f3 48 cd c9 c9 07 00 ff ff', '00')).toBe('Hello');
-    expect(text('03 74 91 d1', '42 09 10 d5 ca')).toBe(InflateFailure.corrupt);
-    expect(text('f3 48 cd c9 c9 07 00', '')).toBe('Hello');
+    const length = inflater.inflateFragments(fragments.map(bytesOf));
+    expect([length, inflater.output.toString('latin1', 0, length)]).toEqual([expected.length, expected]);
+    expect(inflate(inflater, bytesOf(fragments.join(''))).toString()).toBe(expected);
+  });
+
+  it.each([
+    ['without its last byte', ['f248cdc9c907']],
+    ['without its last letter', ['f248cdc9c9']],
+    ['without anything but a header', ['f2']],
+    ['without the end of stored bytes', ['000500faff48656c']],
+    ['without the header of stored bytes', ['000500']],
+    ['without the block behind a final one', ['f348cdc9c90700f248cdc9c9']],
+    ['with no block behind a final one', ['f348cdc9c90700ffff']],
+    ['with no block behind a final one, in fragments', ['f348cdc9c90700ffff', '00']],
+    ['with no block in the last fragment', ['037491d1', '420910d5ca']],
+    ['with what its sender must cut off', ['f248cdc9c907000000ffff']],
+  ])('takes no part of a message for the whole: a Hello %s is corrupt', (_name, fragments) => {
+    const inflater = new MessageInflater({ maxMessageBytes: 100 });
+    expect(inflater.inflateFragments(fragments.map(bytesOf))).toBe(InflateFailure.corrupt);
+    expect(inflate(inflater, bytesOf(fragments.join('')))).toBe(InflateFailure.corrupt);
+    expect(inflate(inflater, bytesOf('f248cdc9c90700')).toString()).toBe('Hello');
+  });
+
+  it('takes no message that was cut anywhere', () => {
+    const inflater = new MessageInflater({ maxMessageBytes: 10_000 });
+    const text = Buffer.from(
+      Array.from({ length: 700 }, (_, index) => 97 + ((index * index * 31 + index) % 23)),
+    );
+    for (const level of [0, 1, 6, 9]) {
+      const whole = deflated(text, level);
+      expect(inflate(inflater, whole)).toEqual(text);
+      for (let end = 1; end < whole.length; end++) {
+        // The first byte of what is stored is an empty message.
+        const expected = whole[0] === 0 && end === 1 ? Buffer.alloc(0) : InflateFailure.corrupt;
+        expect([level, end, inflate(inflater, whole.subarray(0, end))]).toEqual([level, end, expected]);
+      }
+    }
+  });
+
+  it('begins anew behind as many final blocks as there may be fragments, and behind no more', () => {
+    const inflater = new MessageInflater({ maxMessageBytes: 100 });
+    const blocks = (count: number): Buffer => bytesOf('0300'.repeat(count));
+    expect(inflate(inflater, Buffer.concat([blocks(4096), bytesOf('f248cdc9c90700')])).toString()).toBe(
+      'Hello',
+    );
+    expect(inflate(inflater, Buffer.concat([blocks(4097), bytesOf('f248cdc9c90700')]))).toBe(
+      InflateFailure.corrupt,
+    );
   });
 
   it('knows nothing of the message before: the second Hello of RFC 7692 §7.2.3.2 is corrupt', () => {

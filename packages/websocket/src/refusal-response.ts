@@ -14,9 +14,11 @@ export function refusalResponse(
   reason: string,
   extraHeaders: Readonly<Record<string, string>> = {},
 ): string {
-  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}`, 'Connection: close'];
-  const hasContentType = Object.keys(extraHeaders).some((name) => name.toLowerCase() === 'content-type');
-  if (!hasContentType) lines.push('Content-Type: text/plain; charset=utf-8');
+  const names = Object.keys(extraHeaders).map((name) => name.toLowerCase());
+  // RFC 9110 §7.8: whoever sends Upgrade names it in Connection.
+  const connection = names.includes('upgrade') ? 'close, Upgrade' : 'close';
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}`, `Connection: ${connection}`];
+  if (!names.includes('content-type')) lines.push('Content-Type: text/plain; charset=utf-8');
   lines.push(`Content-Length: ${Buffer.byteLength(reason)}`);
   appendHeaderLines(lines, extraHeaders, RESERVED_HEADERS);
   return `${lines.join('\r\n')}\r\n\r\n${reason}`;

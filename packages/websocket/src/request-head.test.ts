@@ -4,9 +4,11 @@ import { connect } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { absoluteForm } from './absolute-form.ts';
 import {
   findHeadEnd,
   copyHeaders,
+  hasRepeatedHeader,
   parseRequestHead,
   type RequestHead,
   type RequestHeadResult,
@@ -115,6 +117,26 @@ describe('parseRequestHead', () => {
     expect(headers).toEqual({ host: 'a', a: 'b', c: 'd\te  f', e: '', f: '', g: '\xe9' });
   });
 
+  it.each([
+    ['GET http://b:80/c?d HTTP/1.1', '/c?d', 'b:80'],
+    ['GET https://b HTTP/1.1', '/', 'b'],
+    ['GET http://[::1]:8?d HTTP/1.1', '/?d', '[::1]:8'],
+    ['GET /http://b/c HTTP/1.1', '/http://b/c', 'a'],
+    ['OPTIONS * HTTP/1.1', '*', 'a'],
+  ])('takes the target and the host of %s from an absolute form (RFC 9112 §3.2.2)', (text, target, host) => {
+    expect(headOf(request(text, 'Host: a'))).toMatchObject({ target, headers: { host } });
+  });
+
+  it.each(['\r\n', '\r\n\r\n\r\n'])('skips empty lines before the request line: %j', (lines) => {
+    const text = `${lines}${handshake()}`;
+    expect(headOf(text)).toEqual({ ...headOf(handshake()), headBytes: text.length });
+    for (let length = 0; length < text.length; length++) {
+      expect([length, statusOf(parse(text.slice(0, length)))]).toEqual([length, 'incomplete']);
+    }
+    // They count.
+    expect(statusOf(parse(text, text.length - 1))).toBe(431);
+  });
+
   it('joins repeated headers, or keeps the first, as Node does', () => {
     const { headers } = headOf(
       get('Cookie: a=1', 'X: 1', 'User-Agent: first', 'cookie: b=2', 'x: 2', 'USER-AGENT: second'),
@@ -128,8 +150,10 @@ describe('parseRequestHead', () => {
     ['names it in a list', handshake().replace('websocket', 'h2c, websocket'), true],
     ['has Connection: keep-alive, Upgrade', handshake('Connection: keep-alive'), true],
     ['has a Content-Length of 0', handshake('Content-Length: 0'), true],
+    ['has two Upgrade lines', handshake('Upgrade: h2c'), true],
     ['names h2c', get('Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: a'), false],
     ['names websockets', get('Connection: Upgrade', 'Upgrade: websockets'), false],
+    ['names it in absolute form', handshake().replace('/chat', 'http://a/chat'), true],
     ['has no Upgrade header', get(), false],
     ['is HTTP/1.0 without Host', request('GET / HTTP/1.0'), false],
     ['posts a body', `${request('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3')}abc`, false],
@@ -141,7 +165,10 @@ describe('parseRequestHead', () => {
   });
 
   it.each<[string, string, number]>([
-    ['a leading empty line', `\r\n${get()}`, 400],
+    ['a leading bare LF', `\n${get()}`, 400],
+    ['a leading bare CR', `\r${get()}`, 400],
+    ['a leading blank', ` \r\n${get()}`, 400],
+    ['half an empty line before a letter', '\rG', 400],
     ['a method in small letters', request('get / HTTP/1.1', 'Host: a'), 400],
     ['a method that is no token', request('G@T / HTTP/1.1', 'Host: a'), 400],
     ['an endless method', 'A'.repeat(40), 400],
@@ -188,7 +215,7 @@ describe('parseRequestHead', () => {
     ['a Host with a path', request('GET / HTTP/1.1', 'Host: a/b'), 400],
     ['a Host with two names', request('GET / HTTP/1.1', 'Host: a, b'), 400],
     ['two Hosts', get('Host: a'), 400],
-    ['two Upgrades', handshake('Upgrade: websocket'), 400],
+    ['two authorizations', get('Authorization: a', 'authorization: a'), 400],
     ['two keys', handshake('Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='), 400],
     ['two versions', handshake('Sec-WebSocket-Version: 13'), 400],
     ['two lengths', get('Content-Length: 1', 'Content-Length: 1'), 400],
@@ -211,7 +238,6 @@ describe('parseRequestHead', () => {
     ['an upgrade with a tab behind Connection', handshake().replace('n: Upgrade', 'n: Upgrade\t'), 400],
     ['an upgrade with a tab in Connection', handshake().replace('n: Upgrade', 'n: Upgrade\t, a'), 400],
     ['an upgrade with a no-break space', handshake().replace('n: Upgrade', 'n: a,\xa0Upgrade'), 400],
-    ['an upgrade in absolute form', handshake().replace('/chat', 'http://a/chat'), 400],
     ['an upgrade of everything', handshake().replace('GET /chat?room=1', 'OPTIONS *'), 400],
     ['101 headers', get(...Array.from({ length: 100 }, (_, index) => `a${index}: b`)), 431],
   ])('refuses %s', (_name, text, status) => {
@@ -228,6 +254,12 @@ describe('parseRequestHead', () => {
     const copies = copyHeaders(headers);
     expect(copies).toEqual(headers);
     expect(Object.getPrototypeOf(copies)).toBe(null);
+  });
+
+  it('finds headers that must not be repeated in what Node gives', () => {
+    expect(hasRepeatedHeader(['Host', 'a', 'Cookie', 'b', 'cookie', 'b', 'Authorization', 'c'])).toBe(false);
+    expect(hasRepeatedHeader(['Authorization', 'a', 'Host', 'b', 'authorization', 'a'])).toBe(true);
+    expect(hasRepeatedHeader([])).toBe(false);
   });
 
   it('takes 100 headers', () => {
@@ -351,7 +383,7 @@ describe('parseRequestHead beside the parser of Node', () => {
       request('GET https://[::1]:8/ HTTP/1.1', 'Host: [::1]:8'),
       request('OPTIONS * HTTP/1.1', 'Host: a'),
       request('M-SEARCH /!"$%&\'()*+,-./:;<=>@[\\]^_`{|}~ HTTP/1.1', 'Host: a'),
-      get('Accept: a', 'Accept: b', 'Cookie: a', 'Cookie: b', 'Authorization: a', 'Authorization: b'),
+      get('Accept: a', 'Accept: b', 'Cookie: a', 'Cookie: b', 'User-Agent: a', 'User-Agent: b'),
       get('Origin: a', 'Origin: b', 'X-Forwarded-For: a', 'X-Forwarded-For: b', 'Referer: a', 'Referer: b'),
       get('Sec-WebSocket-Protocol: a', 'Sec-WebSocket-Protocol: b', 'If-None-Match: a', 'If-None-Match: b'),
       get('Connection: Upgrade', 'Upgrade: h2c'),
@@ -362,8 +394,12 @@ describe('parseRequestHead beside the parser of Node', () => {
       if (result.kind !== 'complete') continue;
       acceptedCount++;
       const message = await askNode(text);
-      expect([text, message?.method, message?.url]).toEqual([text, result.head.method, result.head.target]);
-      expect({ ...result.head.headers }).toEqual(message?.headers);
+      const { host, target } = absoluteForm(message?.url ?? '') ?? { target: message?.url };
+      expect([text, message?.method, target]).toEqual([text, result.head.method, result.head.target]);
+      expect({ ...result.head.headers }).toEqual({
+        ...message?.headers,
+        ...(host !== undefined && { host }),
+      });
     }
     expect(acceptedCount).toBeGreaterThan(60);
     expect(acceptedCount).toBeLessThan(texts.length - 100);

@@ -1,5 +1,7 @@
+import { absoluteForm } from './absolute-form.ts';
 import { AUTHORITY, CLASSES, COLON, CR, FIELD, isDigit, LF, SPACE, TAB, TOKEN } from './character-classes.ts';
 import { commonName } from './common-names.ts';
+import { hasToken } from './header-list.ts';
 import { INCOMPLETE, refused, type RefusedHead } from './refused-head.ts';
 import { line, scanRequestLine } from './request-line.ts';
 
@@ -7,7 +9,10 @@ import { line, scanRequestLine } from './request-line.ts';
 export interface RequestHead {
   /** Upper-case, one of Node's `http.METHODS` without CONNECT. */
   readonly method: string;
-  /** As the client sent it; printable ASCII. Of an upgrade always in origin-form: it begins with `/`. */
+  /**
+   * In origin form, which begins with `/`, or `*`; printable ASCII. What came in absolute form (RFC 9112 §3.2.2) is taken
+   * apart: its host replaces that of the Host header.
+   */
   readonly target: string;
   /**
    * Without prototype; names in lower case, repeated ones joined as Node joins them. Values are latin1. They are parts of
@@ -32,13 +37,16 @@ export interface RequestHeadOptions {
 
 const MAX_HEADERS = 100;
 
+const SLASH = 0x2f;
+const ASTERISK = 0x2a;
+
 /** CR LF CR LF, as {@link findHeadEnd} packs it. */
 const HEAD_END = 0x0d0a0d0a;
 
 /** Refused when they are repeated: two readers of the request might choose different ones. */
 const UNREPEATABLE = new Set([
   'host',
-  'upgrade',
+  'authorization',
   'content-length',
   'transfer-encoding',
   'sec-websocket-key',
@@ -48,7 +56,6 @@ const UNREPEATABLE = new Set([
 /** Of these Node keeps the first (`message.headers` in its documentation). */
 const FIRST_WINS = new Set([
   'age',
-  'authorization',
   'content-type',
   'etag',
   'expires',
@@ -77,7 +84,10 @@ const PROTOTYPE_NAMES = new Set(['__proto__', 'constructor', 'prototype']);
 const UPGRADE_VERSION = refused(505, 'An upgrade needs HTTP/1.1.');
 const UPGRADE_CONNECTION = refused(400, 'An upgrade needs the header Connection: Upgrade.');
 const UPGRADE_BODY = refused(400, 'An upgrade request must not have a body.');
-const UPGRADE_TARGET = refused(400, 'The target of an upgrade request must be a path.');
+const UPGRADE_TARGET = refused(
+  400,
+  'The target of an upgrade request must be a path, or an absolute http URL.',
+);
 const NAME_FAULT = refused(400, 'A header must begin with a name followed at once by a colon.');
 const NAME_REFUSED = refused(400, 'A header has a name that is not accepted.');
 const VALUE_FAULT = refused(
@@ -126,10 +136,10 @@ export function findHeadEnd(bytes: Buffer, from: number, end: number, preceding 
 
 /**
  * Parses the head of an HTTP/1 request that begins at `start` (RFC 9112), strictly: what Node's own parser refuses is
- * refused, and so are folded lines, bare CR or LF, a leading empty line, control characters, repeated framing and
- * handshake headers, more than 100 headers, and targets with a fragment or outside ASCII. An incomplete head is
- * `refused` as soon as it cannot become a good one; looking at it again costs as much as its bytes, so callers look
- * again when `findHeadEnd` has found the end, or when it has doubled.
+ * refused, and so are folded lines, bare CR or LF, control characters, repeated framing and handshake headers, more than
+ * 100 headers, and targets with a fragment or outside ASCII. Empty lines before it are skipped (RFC 9112 §2.2), and
+ * count as bytes of the head. An incomplete head is `refused` as soon as it cannot become a good one; looking at it again
+ * costs as much as its bytes, so callers look again when `findHeadEnd` has found the end, or when it has doubled.
  *
  * A request with an Upgrade header for another protocol (h2c) is complete and no upgrade: RFC 9110 §7.8 lets a server
  * ignore it.
@@ -141,19 +151,20 @@ export function parseRequestHead(
   options: RequestHeadOptions,
 ): RequestHeadResult {
   const { maxHeadBytes } = options;
-  const headEnd = findHeadEnd(bytes, start, Math.min(end, start + maxHeadBytes));
+  const lineStart = skipEmptyLines(bytes, start, end);
+  const headEnd = findHeadEnd(bytes, lineStart, Math.min(end, start + maxHeadBytes));
   if (headEnd === -1) {
-    const fault = findEarlyFault(bytes, start, end);
+    const fault = findEarlyFault(bytes, lineStart, end);
     if (fault !== undefined) return fault;
     return end - start >= maxHeadBytes ? TOO_LARGE : INCOMPLETE;
   }
 
-  const lineFault = scanRequestLine(bytes, start, headEnd);
+  const lineFault = scanRequestLine(bytes, lineStart, headEnd);
   if (lineFault !== undefined) return lineFault;
   const headers: Record<string, string> = Object.create(null);
   // One string of which the others are parts: each call for one of its own would cost as much.
-  const text = bytes.latin1Slice(start, headEnd);
-  const headerFault = readHeaders(bytes, line.end, headEnd - 2, text, start, headers);
+  const text = bytes.latin1Slice(lineStart, headEnd);
+  const headerFault = readHeaders(bytes, line.end, headEnd - 2, text, lineStart, headers);
   if (headerFault !== undefined) return headerFault;
   const framingFault = checkFraming(headers);
   if (framingFault !== undefined) return framingFault;
@@ -166,13 +177,44 @@ export function parseRequestHead(
   return {
     kind: 'complete',
     head: {
-      method: bytes.latin1Slice(start, line.methodEnd),
-      target: bytes.latin1Slice(line.targetStart, line.targetEnd),
+      method: bytes.latin1Slice(lineStart, line.methodEnd),
+      target: readTarget(bytes, headers),
       headers,
       headBytes: headEnd - start,
       isUpgrade,
     },
   };
+}
+
+/**
+ * Whether a header stands twice that must not, in a list of names and values as Node gives it (`message.rawHeaders`): of
+ * such requests Node's parser keeps the first line, or both.
+ */
+export function hasRepeatedHeader(rawHeaders: readonly string[]): boolean {
+  const seen = new Set<string>();
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]?.toLowerCase() ?? '';
+    if (!UNREPEATABLE.has(name)) continue;
+    if (seen.has(name)) return true;
+    seen.add(name);
+  }
+  return false;
+}
+
+function skipEmptyLines(bytes: Buffer, start: number, end: number): number {
+  let at = start;
+  while (at + 1 < end && bytes[at] === CR && bytes[at + 1] === LF) at += 2;
+  return at;
+}
+
+/** The target of {@link line} in origin form. */
+function readTarget(bytes: Buffer, headers: Record<string, string>): string {
+  const target = bytes.latin1Slice(line.targetStart, line.targetEnd);
+  if (bytes[line.targetStart] === SLASH) return target;
+  const absolute = absoluteForm(target);
+  if (absolute === undefined) return target;
+  headers['host'] = absolute.host;
+  return absolute.target;
 }
 
 /** The headers as strings of their own, for somebody who may keep one of them for as long as a connection lives. */
@@ -267,11 +309,13 @@ function checkUpgrade(bytes: Buffer, headers: Readonly<Record<string, string>>):
   if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
     return UPGRADE_BODY;
   }
-  return bytes[line.targetStart] === 0x2f ? undefined : UPGRADE_TARGET;
+  return bytes[line.targetStart] === ASTERISK ? UPGRADE_TARGET : undefined;
 }
 
 /** A head without its end: the fault that no further byte can mend. */
 function findEarlyFault(bytes: Buffer, start: number, end: number): RequestHeadResult | undefined {
+  // The half of an empty line.
+  if (start + 1 === end && bytes[start] === CR) return undefined;
   const result = scanRequestLine(bytes, start, end);
   if (result === INCOMPLETE) return undefined;
   if (result !== undefined) return result;
@@ -284,13 +328,4 @@ function findEarlyFault(bytes: Buffer, start: number, end: number): RequestHeadR
     if (!isLineEnd) return VALUE_FAULT;
   }
   return undefined;
-}
-
-/** Whether a comma-separated list contains the token, which is given in lower case. */
-function hasToken(list: string, token: string): boolean {
-  const lower = list.toLowerCase();
-  // Not trim(): that takes a no-break space (A0 in latin1) for a blank.
-  return (
-    lower === token || lower.split(',').some((item) => item.replaceAll(/^[ \t]+|[ \t]+$/g, '') === token)
-  );
 }

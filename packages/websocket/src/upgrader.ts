@@ -1,14 +1,17 @@
 import { hash } from 'node:crypto';
 import { checkedLimit } from './errors.ts';
+import { deflateOffer } from './deflate-offer.ts';
+import { listElements, quotedListElements } from './header-list.ts';
 import { DEFLATE_WINDOW_BITS } from './message-deflater.ts';
+import { refusalResponse } from './refusal-response.ts';
 import type { RequestHead } from './request-head.ts';
 import { appendHeaderLines } from './response-header.ts';
 import {
   createHandshakeServer,
-  isExtensionList,
   isProtocolList,
   type DeflateOptions,
   type HandshakeOutcome,
+  type HandshakeRequest,
   type HandshakeServer,
   type HandshakeSocket,
 } from './ws-adapter.ts';
@@ -23,7 +26,7 @@ export interface UpgradeOptions {
 export interface UpgradeResult {
   /** Whether the connection speaks WebSocket once `response` is sent. Otherwise it must be closed after it. */
   readonly accepted: boolean;
-  /** What ws wrote: the 101, or its 400, 405 or 426. Printable ASCII and CR LF. */
+  /** The 101, or a 400, 405 or 426. Printable ASCII and CR LF. */
   readonly response: string;
   /** Whether messages may be compressed, each for itself (permessage-deflate without context takeover, RFC 7692). */
   readonly isDeflated: boolean;
@@ -51,28 +54,78 @@ const KEY = /^[+/0-9A-Za-z]{22}==$/;
  */
 export function looksLikeHandshake(head: RequestHead): boolean {
   const { headers } = head;
-  const version = Number(headers['sec-websocket-version']);
-  const protocols = headers['sec-websocket-protocol'];
+  const protocols = protocolOffer(headers['sec-websocket-protocol']);
   return (
     head.method === 'GET' &&
-    headers['upgrade']?.toLowerCase() === 'websocket' &&
+    head.isUpgrade &&
     KEY.test(headers['sec-websocket-key'] ?? '') &&
-    (version === 13 || version === 8) &&
+    isServedVersion(headers['sec-websocket-version']) &&
     (protocols === undefined || isProtocolList(protocols))
   );
 }
 
+/** Versions are compared as they are written (RFC 6455 §4.1 allows no leading zero); ws takes `013`, `0xd` and `13.0`. */
+function isServedVersion(version: string | undefined): boolean {
+  return version === '13' || version === '8';
+}
+
+/** RFC 9110 §15.5.6 asks for Allow, which ws leaves out. */
+const METHOD_REFUSED = refusalResponse(405, 'A WebSocket handshake must be a GET.', { Allow: 'GET' });
+
+/** RFC 6455 §4.2.2 (4) and §4.4. */
+const VERSION_REFUSED = refusalResponse(426, 'This server speaks versions 13 and 8 of WebSocket.', {
+  Upgrade: 'websocket',
+  'Sec-WebSocket-Version': '13, 8',
+});
+
+/** The answer to what ws would accept, or refuse with less than it should say. */
+function ownRefusal({ method, headers }: RequestHead): string | undefined {
+  if (method !== 'GET') return METHOD_REFUSED;
+  const version = headers['sec-websocket-version'];
+  return version === undefined || isServedVersion(version) ? undefined : VERSION_REFUSED;
+}
+
+/**
+ * The subprotocols as ws is to be given them: without empty elements, which RFC 9110 §5.6.1.2 ignores and ws does not.
+ * Undefined when none is left: React Native sends an empty header for `new WebSocket(url, [], …)`.
+ */
+function protocolOffer(value: string | undefined): string | undefined {
+  if (value === undefined) return undefined;
+  const protocols = value.includes(',') ? listElements(value).join(', ') : value;
+  return protocols === '' ? undefined : protocols;
+}
+
 /**
  * Compression without context takeover in both directions (RFC 7692 §7.1.1), so that nothing is kept between two
- * messages, and with one window for all, so that one frame serves all. An offer that asks for a smaller window cannot be
- * met.
+ * messages. A client is told so, which the RFC lets a server do unasked. That we use no takeover ourselves, and a small
+ * window, is nobody's business who did not ask: it needs no agreement, and there are clients that end the connection on
+ * any parameter that they did not offer.
  */
-const DEFLATE: DeflateOptions = {
-  serverNoContextTakeover: true,
-  clientNoContextTakeover: true,
-  serverMaxWindowBits: DEFLATE_WINDOW_BITS,
-  clientMaxWindowBits: false,
-};
+const DEFLATE: DeflateOptions = { clientNoContextTakeover: true, clientMaxWindowBits: false };
+
+/** What nearly all clients offer, with what is taken of it: judging an offer costs half a handshake. */
+const COMMON_OFFERS: ReadonlyMap<string, string | undefined> = new Map(
+  [
+    'permessage-deflate',
+    'permessage-deflate; client_max_window_bits',
+    'permessage-deflate; server_no_context_takeover; client_no_context_takeover',
+    'permessage-deflate; client_no_context_takeover; server_no_context_takeover',
+    'permessage-deflate; server_max_window_bits=12; client_max_window_bits=12',
+  ].map((offers) => [offers, firstTaken(offers)]),
+);
+
+/** The first offer of compression that can be met, as ws is to be given it; undefined for none (RFC 7692 §7.1). */
+function takenOffer(offers: string): string | undefined {
+  return COMMON_OFFERS.get(offers) ?? firstTaken(offers);
+}
+
+function firstTaken(offers: string): string | undefined {
+  for (const element of quotedListElements(offers)) {
+    const offer = deflateOffer(element, DEFLATE, DEFLATE_WINDOW_BITS);
+    if (offer !== undefined) return offer;
+  }
+  return undefined;
+}
 
 /** RFC 6455 §4.2.2. */
 const ACCEPT_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -94,8 +147,9 @@ function accept(key: string, headers: UpgradeOptions['headers']): UpgradeResult 
 /**
  * Answers WebSocket handshakes (RFC 6455 §4.2) without a socket. A good one that selects neither a subprotocol nor
  * compression is answered at once: a third of what ws takes for it. All others are validated and answered by ws, which
- * writes to one stand-in object, and whose connection is an object that is thrown away at once. Synchronous, and
- * nothing of a request is kept after its call. One serves a whole worker.
+ * writes to one stand-in object, and whose connection is an object that is thrown away at once. Where ws is stricter
+ * than the RFCs it is given what it takes instead: one form of each list header. Synchronous, and nothing of a request
+ * is kept after its call. One serves a whole worker.
  */
 export class Upgrader {
   readonly #plain: HandshakeServer;
@@ -114,19 +168,31 @@ export class Upgrader {
   }
 
   /**
-   * Answers one handshake. An offer of compression that is well-formed but cannot be met is declined, which leaves the
-   * connection uncompressed; ws would refuse it. Throws WEBSOCKET_HEADER for `options.headers` that cannot be sent.
+   * Answers one handshake. The first offer of compression that can be met is taken; others are declined, also malformed
+   * ones, which leaves the connection uncompressed. Throws WEBSOCKET_HEADER for `options.headers` that cannot be sent.
    */
   upgrade(head: RequestHead, options: UpgradeOptions = {}): UpgradeResult {
-    const offers = head.headers['sec-websocket-extensions'];
-    if (this.#deflating !== undefined && offers !== undefined) {
-      const result = this.#ask(this.#deflating, head, options);
-      if (result.accepted || !isExtensionList(offers)) return result;
+    const { headers } = head;
+    const offers = headers['sec-websocket-extensions'];
+    const offer = this.#deflating === undefined || offers === undefined ? undefined : takenOffer(offers);
+    const protocols = protocolOffer(headers['sec-websocket-protocol']);
+    if (offer === undefined && protocols === undefined && looksLikeHandshake(head)) {
+      return accept(headers['sec-websocket-key'] ?? '', options.headers);
     }
-    if (head.headers['sec-websocket-protocol'] === undefined && looksLikeHandshake(head)) {
-      return accept(head.headers['sec-websocket-key'] ?? '', options.headers);
-    }
-    return this.#ask(this.#plain, head, options);
+    const refusal = ownRefusal(head);
+    if (refusal !== undefined) return { accepted: false, response: refusal, isDeflated: false };
+    // ws is given the headers that it reads, in the one form of each that it takes.
+    const request: HandshakeRequest = {
+      method: head.method,
+      headers: {
+        upgrade: head.isUpgrade ? 'websocket' : '',
+        'sec-websocket-key': headers['sec-websocket-key'],
+        'sec-websocket-version': headers['sec-websocket-version'],
+        'sec-websocket-protocol': protocols,
+        'sec-websocket-extensions': offer,
+      },
+    };
+    return this.#ask(offer === undefined ? this.#plain : (this.#deflating ?? this.#plain), request, options);
   }
 
   #createServer(maxPayload: number, perMessageDeflate: DeflateOptions | false): HandshakeServer {
@@ -150,14 +216,14 @@ export class Upgrader {
     return server;
   }
 
-  #ask(server: HandshakeServer, head: RequestHead, options: UpgradeOptions): UpgradeResult {
+  #ask(server: HandshakeServer, request: HandshakeRequest, options: UpgradeOptions): UpgradeResult {
     const standIn = this.#standIn;
     standIn.written = '';
     this.#accepted = false;
     this.#isDeflated = false;
     this.#options = options;
     try {
-      server.handleUpgrade(head, standIn, EMPTY, this.#onUpgraded);
+      server.handleUpgrade(request, standIn, EMPTY, this.#onUpgraded);
       return { accepted: this.#accepted, response: standIn.written, isDeflated: this.#isDeflated };
     } finally {
       this.#options = {};

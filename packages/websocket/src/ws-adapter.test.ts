@@ -13,7 +13,6 @@ import {
   heldBytes,
   inflateError,
   isAtMessageBoundary,
-  isExtensionList,
   isOpen,
   isProtocolList,
   type InflateCallback,
@@ -202,13 +201,6 @@ describe('what is relied on inside ws', () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(seen.slice(4)).toEqual(['write 880203f1', 'error', 'finish']);
     detach(webSocket);
-  });
-
-  it('tells well-formed offers of extensions from others', () => {
-    const offers = ['a, b; c=d', 'permessage-deflate', 'permessage-deflate; server_max_window_bits=8'];
-    const broken = ['', 'a,,b', 'permessage-deflate; a', 'permessage-deflate; server_max_window_bits=7'];
-    expect(offers.map(isExtensionList)).toEqual([true, true, true]);
-    expect(broken.map(isExtensionList)).toEqual([false, false, false, false]);
   });
 
   it('parses lists of subprotocols', () => {

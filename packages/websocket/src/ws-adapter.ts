@@ -2,9 +2,7 @@
 /* oxlint-disable no-underscore-dangle */
 import type { EventEmitter } from 'node:events';
 
-import { extension, PerMessageDeflate, subprotocol, WebSocket, WebSocketServer } from 'ws';
-
-import type { RequestHead } from './request-head.ts';
+import { subprotocol, WebSocket, WebSocketServer } from 'ws';
 
 // Everything that Roost knows about the inside of ws, which is pinned to one version for this reason. The test beside
 // this file says what is relied on; read it, and the diff of ws, before another version is used.
@@ -19,14 +17,23 @@ declare module 'ws' {
   /** Exported since 8.20, missing in the types. */
   // oxlint-disable-next-line no-shadow
   export const extension: {
-    /** The offers by extension. Throws a SyntaxError. */
-    parse(header: string): Record<string, unknown[] | undefined>;
+    /** The offers by extension, each with the values of its parameters. Throws a SyntaxError. */
+    parse(header: string): Record<string, Record<string, (string | true)[]>[] | undefined>;
   };
   /** Exported since 8.20, missing in the types. */
   // oxlint-disable-next-line no-shadow
   export class PerMessageDeflate implements ReceiverInflate {
-    constructor(options: { readonly isServer: boolean; readonly maxPayload?: number });
-    /** Takes the first offer that the options allow, here any. Throws for parameters that RFC 7692 §7.1 does not know. */
+    constructor(options: {
+      readonly isServer: boolean;
+      readonly maxPayload?: number;
+      readonly serverMaxWindowBits?: number;
+      readonly clientNoContextTakeover?: boolean;
+      readonly clientMaxWindowBits?: number | false;
+    });
+    /**
+     * Takes the first offer that the options allow. Throws when they allow none, and for parameters that RFC 7692 §7.1
+     * does not know. The offers are changed.
+     */
     accept(offers: unknown[]): void;
     decompress(payload: Buffer, isLast: boolean, callback: InflateCallback): void;
     cleanup(): void;
@@ -34,18 +41,7 @@ declare module 'ws' {
 }
 
 /** The name of the extension in headers, and among the extensions of a WebSocket. */
-const PERMESSAGE_DEFLATE = 'permessage-deflate';
-
-/** Whether ws takes this value of Sec-WebSocket-Extensions for well-formed, whatever it can agree to. */
-export function isExtensionList(value: string): boolean {
-  try {
-    const offers = extension.parse(value)[PERMESSAGE_DEFLATE];
-    if (offers !== undefined) new PerMessageDeflate({ isServer: true }).accept(offers);
-    return true;
-  } catch {
-    return false;
-  }
-}
+export const PERMESSAGE_DEFLATE = 'permessage-deflate';
 
 /** Whether ws takes this value of Sec-WebSocket-Protocol. */
 export function isProtocolList(value: string): boolean {
@@ -79,10 +75,8 @@ export interface HandshakeOutcome {
 
 /** Of permessage-deflate (RFC 7692 §7.1): what ws takes as `perMessageDeflate`. */
 export interface DeflateOptions {
-  readonly serverNoContextTakeover: true;
+  /** In every answer, asked for or not. */
   readonly clientNoContextTakeover: true;
-  /** Offers of less are declined; the answer says it. */
-  readonly serverMaxWindowBits: number;
   /** Never in the answer: the client may use what it likes. */
   readonly clientMaxWindowBits: false;
 }
@@ -97,11 +91,23 @@ export interface HandshakeOptions {
   readonly WebSocket: new () => HandshakeOutcome;
 }
 
+/** What ws reads of a request. */
+export interface HandshakeRequest {
+  readonly method: string;
+  readonly headers: {
+    readonly upgrade: string;
+    readonly 'sec-websocket-key': string | undefined;
+    readonly 'sec-websocket-version': string | undefined;
+    readonly 'sec-websocket-protocol': string | undefined;
+    readonly 'sec-websocket-extensions': string | undefined;
+  };
+}
+
 /** A WebSocketServer of which only handshakes are wanted. */
 export interface HandshakeServer {
   on(event: 'headers', listener: (lines: string[]) => void): this;
   handleUpgrade(
-    request: RequestHead,
+    request: HandshakeRequest,
     socket: HandshakeSocket,
     head: Buffer,
     onAccepted: (outcome: HandshakeOutcome) => void,

@@ -130,7 +130,7 @@ const MAIN_OPTIONS = {
     min: 64,
     max: 256 * 1024 * 1024,
     unit: 'bytes',
-    doc: 'Size of one request of the HTTP API. Larger: 413.',
+    doc: 'Size of the body of one request of the HTTP API, as it comes and when it is inflated. Larger: 413.',
   }),
   'api.maxBroadcastChannels': integer({
     default: 1000,

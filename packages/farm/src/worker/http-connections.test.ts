@@ -1,5 +1,6 @@
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
+import { makeCertificate } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../app.ts';
 import {
@@ -130,6 +131,50 @@ describe('HTTP on the port of the WebSockets', () => {
     await poll(() => harness.released).toBe(1);
   });
 
+  it('may be in absolute form, first and later (RFC 9112 §3.2.2)', async () => {
+    const hosts: unknown[] = [];
+    await start([{ http: ({ headers }) => (hosts.push(headers.host), false) }, APP]);
+    const client = await harness.connect();
+    for (const host of ['b', 'c:80']) {
+      client.writeText(`GET http://${host}/hello HTTP/1.1\r\nHost: a\r\n\r\n`);
+      expect(await client.readHead()).toMatch(/^HTTP\/1\.1 200 /);
+      expect(String(await client.read(5))).toBe('hello');
+    }
+    expect(hosts).toEqual(['b', 'c:80']);
+    client.writeText(upgradeHead('http://b/any?x'));
+    expect(await client.readHead()).toMatch(/^HTTP\/1\.1 101 /);
+    await client.close();
+  });
+
+  it('is refused when a header stands twice that must not, first and later', async () => {
+    await start();
+    const twice = HELLO.replace('Host: a', 'Host: a\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b');
+    for (const before of ['', HELLO]) {
+      const client = await harness.connect();
+      client.writeText(before);
+      if (before !== '') {
+        await client.readHead();
+        await client.read(5);
+      }
+      client.writeText(twice);
+      expect(await client.readHead()).toMatch(/^HTTP\/1\.1 400 /);
+      client.end();
+      await client.closed;
+      expect(String(client.unread)).toBe('A header that must stand once is repeated.');
+    }
+  });
+
+  it('may be followed by an upgrade that names other protocols as well', async () => {
+    await start();
+    const client = await harness.connect();
+    client.writeText(HELLO);
+    await client.readHead();
+    await client.read(5);
+    client.writeText(upgradeHead('/').replace('Upgrade: websocket', 'Upgrade: h2c, websocket'));
+    expect(await client.readHead()).toMatch(/^HTTP\/1\.1 101 /);
+    await client.close();
+  });
+
   it('ignores an upgrade to another protocol', async () => {
     await start();
     const client = await harness.connect();
@@ -187,6 +232,46 @@ describe('httpRequestTimeoutMs', () => {
     expect(await client.readHead()).toMatch(/^HTTP\/1\.1 200 /);
     expect(String(await client.read(4))).toBe('slow');
     await client.closed;
+  });
+});
+
+describe('a client that sends FIN behind its request', () => {
+  it.each([
+    ['in plain', false],
+    ['over TLS', true],
+  ])('is answered, however long that takes, %s', async (_how, isSecure) => {
+    await start(
+      {
+        http(incoming, response) {
+          // Behind everything that Node does at the end.
+          incoming.socket.once('end', () => setImmediate(() => response.end('late')));
+        },
+      },
+      isSecure ? { tls: makeCertificate() } : {},
+    );
+    const client = await harness.connect();
+    client.writeText(HELLO);
+    client.end();
+    expect(await client.readHead()).toMatch(/^HTTP\/1\.1 200 /);
+    expect(String(await client.read(4))).toBe('late');
+    await client.closed;
+    await poll(() => harness.released).toBe(1);
+  });
+
+  it('is ended after httpRequestTimeoutMs without an answer, and the app is told', async () => {
+    let isTold = false;
+    await start(
+      { http: (_incoming, response) => void response.once('close', () => (isTold = true)) },
+      { httpRequestTimeoutMs: 200 },
+    );
+    const client = await harness.connect();
+    client.writeText(HELLO);
+    client.end();
+    await client.closed;
+    expect(client.received).toHaveLength(0);
+    await poll(() => isTold).toBe(true);
+    await poll(() => harness.released).toBe(1);
+    expect(await harness.count('refused_handshake_timeout')).toBe(0);
   });
 });
 

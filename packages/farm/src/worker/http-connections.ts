@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { Interest } from '@roost/poller';
-import { refusalResponse } from '@roost/websocket';
+import { absoluteForm, hasRepeatedHeader, hasToken, refusalResponse } from '@roost/websocket';
 import { RowFlag, RowState, Transport } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { duplicateOf } from './duplicate-of.ts';
@@ -25,7 +25,8 @@ interface Place {
  * and from then on libuv owns it; the worker's `http.Server`, made when the first of them comes, never listens.
  *
  * Such a server does not enforce its request timeouts, so the row's `http` timeout does: it is for requests that are
- * awaited or arriving; one that has arrived is the application's, however long it takes to answer.
+ * awaited or arriving; one that has arrived is the application's, however long it takes to answer, unless its client has
+ * sent FIN.
  *
  * A WebSocket upgrade as a later request on a kept-alive connection (proxies do that) goes the same way as a first one:
  * the descriptor is taken back and the request head is read again, by the parser that reads all others.
@@ -56,6 +57,7 @@ export class HttpConnections {
     }
     this.#sockets.set(slot, socket);
     this.#places.set(socket, place);
+    socket.once('end', () => this.#peerEnded(place));
     socket.on('close', () => {
       if (this.#sockets.get(slot) !== socket) return;
       this.#sockets.delete(slot);
@@ -84,9 +86,10 @@ export class HttpConnections {
     const socket = this.#sockets.get(slot);
     if (socket === undefined) return;
     const place = this.#places.get(socket);
+    const isAnswerDue = place !== undefined && place.unanswered > 0 && place.latest?.complete === true;
     // It has arrived: its answer starts the time of the next.
-    if (place !== undefined && place.unanswered > 0 && place.latest?.complete === true) return;
-    if (socket.bytesWritten === 0) {
+    if (isAnswerDue && !socket.readableEnded) return;
+    if (socket.bytesWritten === 0 && !isAnswerDue) {
       this.#core.counters.add('refused_handshake_timeout');
       socket.write(REQUEST_TIMEOUT);
     }
@@ -101,10 +104,18 @@ export class HttpConnections {
     const server = createServer({ maxHeaderSize: config.maxRequestHeadBytes });
     // The row's timeout ends idle connections, after httpRequestTimeoutMs.
     server.keepAliveTimeout = 0;
+    // A client that has sent FIN behind its request waits for the answer; Node would end the socket before it is ready.
+    // In no documentation, but as old as Node's own allowHalfOpen (lib/_http_server.js).
+    Object.assign(server, { httpAllowHalfOpen: true });
     server.on('request', (request, response) => {
       const place = this.#places.get(request.socket);
       if (place !== undefined) this.#time(place, request, response);
       if (this.#core.isDraining) response.setHeader('Connection', 'close');
+      if (hasRepeatedHeader(request.rawHeaders)) {
+        refuseRepeated(response);
+        return;
+      }
+      useOriginForm(request);
       if (apps.http(request, response)) return;
       response.writeHead(404, { 'Content-Type': 'text/plain' }).end('nothing serves this path\n');
     });
@@ -116,6 +127,16 @@ export class HttpConnections {
       if (place.unanswered === 0) this.#takeBack(place);
     });
     return server;
+  }
+
+  /**
+   * The client has sent FIN, and may be waiting for answers or may be gone: nobody can tell. They have the time that a
+   * request has to arrive; then the socket ends, and apps that wait for its end are told.
+   */
+  #peerEnded({ slot, generation, unanswered }: Place): void {
+    const { timeouts, table } = this.#core;
+    if (unanswered === 0 || !table.isCurrent(slot, generation)) return;
+    if (table.state(slot) === RowState.http) timeouts.set(slot, TimeoutKind.http);
   }
 
   /** A request has begun to arrive: its time runs, and that of the next from the end of the response. */
@@ -191,13 +212,33 @@ export class HttpConnections {
 const EMPTY = Buffer.alloc(0);
 const REQUEST_TIMEOUT = refusalResponse(408, 'the request did not arrive in time');
 
+/** What our own parser answers, which sees only the first request of a connection. */
+const REPEATED = 'A header that must stand once is repeated.';
+
+function refuseRepeated(response: ServerResponse): void {
+  response.writeHead(400, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': REPEATED.length,
+    Connection: 'close',
+  });
+  response.end(REPEATED);
+}
+
+/** Apps are given the target as most clients send it (RFC 9112 §3.2.2). */
+function useOriginForm(request: IncomingMessage): void {
+  const absolute = absoluteForm(request.url ?? '');
+  if (absolute === undefined) return;
+  request.url = absolute.target;
+  request.headers.host = absolute.host;
+}
+
 /**
  * The request head as it was received, but for the spaces around the values. An upgrade to another protocol than
  * WebSocket (h2c) is left out: a server may ignore it (RFC 9110 §7.8), but Node's would emit 'upgrade' again.
  */
 function requestHeadOf(request: IncomingMessage): Buffer {
   const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`];
-  const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
+  const isWebSocket = hasToken(request.headers.upgrade ?? '', 'websocket');
   for (let index = 0; index < request.rawHeaders.length; index += 2) {
     if (!isWebSocket && request.rawHeaders[index]?.toLowerCase() === 'upgrade') continue;
     lines.push(`${request.rawHeaders[index]}: ${request.rawHeaders[index + 1]}`);

@@ -1,4 +1,4 @@
-import { copyHeaders, type RequestHead } from '@roost/websocket';
+import { copyHeaders, listElements, type RequestHead } from '@roost/websocket';
 import { formatAddress } from '../address.ts';
 import type { UpgradeRequest } from '../app.ts';
 import type { Core } from './core.ts';
@@ -42,8 +42,7 @@ export class HeadUpgradeRequest implements UpgradeRequest {
   }
 
   get protocols(): readonly string[] {
-    const offered = this.headers['sec-websocket-protocol'];
-    return offered === undefined ? [] : offered.split(',').map((protocol) => protocol.trim());
+    return listElements(this.headers['sec-websocket-protocol'] ?? '');
   }
 
   get signal(): AbortSignal {

@@ -51,6 +51,21 @@ describe('the 101', () => {
 });
 
 describe('the upgrade hook', () => {
+  it.each([
+    ['', []],
+    [', one,, two ,', ['one', 'two']],
+  ])('sees no empty subprotocol in %j', async (offered, protocols) => {
+    const seen: (readonly string[])[] = [];
+    await start({ upgrade: (request) => (seen.push(request.protocols), accept({ protocol: 'two' })) });
+    const client = await harness.connect();
+    client.writeText(upgradeHead('/', [`Sec-WebSocket-Protocol: ${offered}`]));
+    const head = await client.readHead();
+    expect(head).toMatch(/^HTTP\/1\.1 101 /);
+    expect(head.includes('Sec-WebSocket-Protocol: two')).toBe(protocols.includes('two'));
+    expect(seen).toEqual([protocols]);
+    await client.close();
+  });
+
   it('sees who asks, and for what', async () => {
     const requests: UpgradeRequest[] = [];
     await start({
@@ -179,7 +194,7 @@ describe('the upgrade hook', () => {
     const old = await harness.connect();
     old.writeText(upgradeHead().replace('Version: 13', 'Version: 12'));
     const head = await old.readHead();
-    expect(head).toMatch(/^HTTP\/1\.1 400 /);
+    expect(head).toMatch(/^HTTP\/1\.1 426 /);
     expect(head).toContain('\r\nSec-WebSocket-Version: 13, 8\r\n');
     const post = await harness.connect();
     post.writeText(upgradeHead().replace('GET', 'POST'));

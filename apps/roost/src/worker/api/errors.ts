@@ -15,6 +15,7 @@ const API_ERRORS = {
   brokerRefused: { code: 1003, status: 502, text: 'broker refused' },
   stopping: { code: 1004, status: 503, text: 'farm is stopping' },
   noAnswer: { code: 1005, status: 503, text: 'no answer from the farm' },
+  unsupportedEncoding: { code: 1006, status: 415, text: 'unsupported encoding' },
 } as const;
 
 export type ApiErrorName = keyof typeof API_ERRORS;

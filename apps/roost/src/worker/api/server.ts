@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { WorkerContext } from '@roost/farm';
 import { fastify } from 'fastify';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { WorkerOptions } from '../options.ts';
 import { keyCheck } from './authorize.ts';
+import { ACCEPTED_ENCODINGS, decodeBody } from './body-encoding.ts';
 import { ApiError, apiErrorOf } from './errors.ts';
 import { ApiMethods } from './methods.ts';
 import type { BroadcastRequest, ChannelsRequest, PublishRequest } from './methods.ts';
@@ -36,7 +37,7 @@ export async function createApiServer(context: WorkerContext, options: WorkerOpt
       send(reply, new ApiError('methodNotFound'));
     },
   });
-  readBodiesAsJson(app);
+  readBodiesAsJson(app, options.api.maxBodyBytes);
 
   const isAuthorized = keyCheck(options.api.keyDigest);
   app.addHook('onRequest', async (request, reply) => {
@@ -69,19 +70,27 @@ export async function createApiServer(context: WorkerContext, options: WorkerOpt
   );
 
   await app.ready();
-  return { answer: (request, response) => app.routing(request, response), close: () => app.close() };
+  return {
+    answer(request, response) {
+      // Whatever it says: curl's own default would be a form, and Fastify refuses one that is empty or has no slash.
+      request.headers['content-type'] = 'application/json';
+      app.routing(request, response);
+    },
+    close: () => app.close(),
+  };
 }
 
 async function result(work: Promise<object>): Promise<object> {
   return { result: await work };
 }
 
-/** Whatever the content type says: curl's own default would be a form. A missing body is an empty object. */
-function readBodiesAsJson(app: FastifyInstance): void {
+/** A missing body is an empty object. */
+function readBodiesAsJson(app: FastifyInstance, maxBytes: number): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (_request: unknown, body: Buffer) =>
-    body.length === 0 ? {} : readRequest(body),
-  );
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, sent: Buffer) => {
+    const body = await decodeBody(sent, request.headers['content-encoding'], maxBytes);
+    return body.length === 0 ? {} : readRequest(body);
+  });
   app.addHook('preValidation', async (request) => {
     request.body ??= {};
   });
@@ -105,5 +114,7 @@ function answerFor(error: unknown, context: WorkerContext, options: WorkerOption
 }
 
 function send(reply: FastifyReply, error: ApiError): void {
+  // RFC 9110 §15.5.16.
+  if (error.status === 415) void reply.header('Accept-Encoding', ACCEPTED_ENCODINGS);
   void reply.code(error.status).send(error.body);
 }
