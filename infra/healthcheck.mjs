@@ -16,7 +16,9 @@ const TIMEOUT_MS = 3000;
 
 const path = process.argv[2] ?? '/health/ready';
 // Empty variables count as left out, as they do in Roost.
-const port = process.env['ROOST_PORT'] || '8080';
+const variable = process.env['ROOST_PORT'] || '8080';
+// What Kubernetes sets for a Service named roost, and Roost ignores, is an address.
+const port = /^[a-z]+:\/\//.test(variable) ? '8080' : variable;
 const listensOn = process.env['ROOST_HOST'] || '0.0.0.0';
 const host = listensOn === '0.0.0.0' || listensOn === '::' ? '127.0.0.1' : listensOn;
 

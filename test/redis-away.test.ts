@@ -20,6 +20,10 @@ describe('a farm that starts while Redis is away', () => {
     const redis = new RedisFixture(await freePort(), []);
     endAfterTest(() => redis.stop());
     const farm = await startFarm(['--redis-url', redis.url]);
+    await farm.log(
+      ({ msg, reasons }) => msg === 'farm started, but is not ready yet' && Array.isArray(reasons),
+    );
+    expect(farm.logs.some(({ msg }) => msg === 'farm ready')).toBe(false);
 
     const away = await get(farm, '/health/ready');
     expect(away.status).toBe(503);
@@ -54,6 +58,7 @@ describe('a farm that starts while Redis is away', () => {
 
     await redis.restart();
     await farm.log(({ msg, ready: isReady }) => msg === 'readiness changed' && isReady === true);
+    await farm.log(({ msg }) => msg === 'farm ready');
     await eventually(async () => expect((await get(farm, '/health/ready')).status).toBe(200));
     expect(await call(farm, 'publish', { channel: 'news', data: 'hello' })).toMatchObject({ status: 200 });
     for (const client of clients) expect((await client.nextMessage()).text).toBe('hello');

@@ -1,24 +1,37 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { listenLocally, startServer } from '@roost/testing';
+import { fileURLToPath } from 'node:url';
+import { eventually, freePort, listenLocally, livingMembers, spawnGroup, startServer } from '@roost/testing';
+import type { CapturedProcess, StartServerOptions } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { connect, endAfterTest, expectEcho, info, startFarm } from './system.ts';
+import { connect, connectRaw, endAfterTest, expectEcho, info, startFarm } from './system.ts';
+
+const ROOST = fileURLToPath(new URL('../apps/roost/bin/roost.js', import.meta.url));
 
 /** How a start ends that cannot succeed: the exit code and all that was written. */
 async function failedStart(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  options: StartServerOptions = {},
 ): Promise<string> {
   try {
-    const farm = await startServer(args, { env });
+    const farm = await startServer(args, { env, ...options });
     await farm.stop();
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
   throw new Error(`roost start ${args.join(' ')} was expected to fail.`);
+}
+
+interface InShell {
+  readonly shell: CapturedProcess;
+  readonly port: number;
+  readonly output: () => string;
+  /** The processes of the farm that live. */
+  readonly living: () => number[];
 }
 
 /** The code and the sentence, and nothing else. */
@@ -74,6 +87,152 @@ describe('a farm on another system than Linux', () => {
         'Roost\'s poller needs Linux (epoll), and this is darwin: run it with "docker compose up" instead.',
       ),
     );
+  });
+});
+
+describe('a farm on an old Node', () => {
+  const SENTENCE =
+    /^The server ended with 71 [^\n]+\nRoost needs Node\.js 20\.19 or newer, and \/[^\n]+ is [\d.]+\. Install a newer one, and run it with that\.\n$/;
+
+  it.each(['20.18.3', '18.20.8', '8.17.0'])('says so in one sentence: %s', async (version) => {
+    const isOld = `Object.defineProperty(process.versions, 'node', { value: '${version}' })`;
+    const options = `--import=data:text/javascript,${encodeURIComponent(isOld)}`;
+    expect(await failedStart([], { NODE_OPTIONS: options })).toMatch(SENTENCE);
+  });
+
+  const { OLD_NODE } = process.env;
+  it.skipIf(OLD_NODE === undefined)('says so in one sentence: that of OLD_NODE', async () => {
+    const child = spawnGroup(OLD_NODE ?? '', [ROOST, 'start']);
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    await once(child, 'close');
+    expect(stderr).toMatch(/^Roost needs Node\.js 20\.19 or newer, and [^\n]+\n$/);
+    expect(child.exitCode).toBe(71);
+  });
+
+  it('is one for which its packages are not either', () => {
+    const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+    expect(manifest).toMatchObject({ engines: { node: '>=20.19' } });
+  });
+});
+
+describe('a farm that may open few files', () => {
+  it.each([30, 64, 100, 300])(
+    'says in one sentence how to raise the limit when none fit: %i',
+    async (maxOpenFiles) => {
+      const output = await failedStart(['--workers', '1'], {}, { maxOpenFiles });
+      expect(output).toMatch(/^The server ended with 71 [^\n]+\n[^\n]*"ulimit -n \d+"[^\n]*\n$/);
+    },
+  );
+
+  it('says so of its workers, too', async () => {
+    const output = await failedStart(['--workers', '200'], {}, { maxOpenFiles: 400 });
+    expect(output).toMatch(
+      /ended with 71 [^\n]+\n[^\n]*may open 400 files[^\n]*200 workers needs at least 864\. [^\n]*\n$/,
+    );
+  });
+
+  it('warns how to raise the limit when fewer connections fit than are wanted', async () => {
+    const farm = await startServer(['--workers', '2', '--max-connections', '2000'], { maxOpenFiles: 1024 });
+    endAfterTest(() => farm.stop());
+    const warning = await farm.log(({ capacity, wanted }) => capacity !== undefined && wanted !== undefined);
+    expect(warning).toMatchObject({
+      level: 'warn',
+      capacity: 1408,
+      wanted: 2000,
+      raise:
+        'Run "ulimit -n 1320" before, as root; or set LimitNOFILE=1320 (systemd), --ulimit nofile=1320 (docker run), or ulimits: { nofile: 1320 } (compose).',
+    });
+  });
+
+  it('says nothing when as many fit as are wanted', async () => {
+    const farm = await startServer(['--workers', '2', '--max-connections', '2000'], { maxOpenFiles: 1320 });
+    endAfterTest(() => farm.stop());
+    expect(farm.logs.filter(({ level }) => level === 'warn' || level === 'error')).toMatchObject([
+      { msg: expect.stringContaining('no API key') },
+    ]);
+  });
+});
+
+describe('a farm among neighbours', () => {
+  it('starts beside a Kubernetes Service of its own name, and says what it ignores', async () => {
+    const port = await freePort();
+    const farm = await startFarm(['--port', String(port)], {
+      env: {
+        ROOST_SERVICE_HOST: '10.96.0.5',
+        ROOST_SERVICE_PORT: '8080',
+        ROOST_SERVICE_PORT_HTTP: '8080',
+        ROOST_PORT: 'tcp://10.96.0.5:8080',
+        ROOST_PORT_8080_TCP: 'tcp://10.96.0.5:8080',
+        ROOST_PORT_8080_TCP_PORT: '8080',
+        ROOST_REDIS_PORT: 'tcp://10.96.0.6:6379',
+        ROOST_WOKERS: '7',
+      },
+    });
+    expect(farm.port).toBe(port);
+    expect(farm.workers).toHaveLength(2);
+    const lines = farm.logs.filter(({ msg }) => String(msg).includes('ignored'));
+    expect(lines).toMatchObject([
+      { level: 'info', msg: expect.stringMatching(/^ROOST_\w+ and 6 more .*"enableServiceLinks: false"/) },
+      { level: 'warn', msg: expect.stringMatching(/^ROOST_WOKERS .* Did you mean ROOST_WORKERS\?$/) },
+    ]);
+    await expectEcho(await connect(farm, '/echo'), 'hello');
+  });
+});
+
+/** A shell that waits for the farm, as `npx` and npm scripts have one. */
+async function startInShell(command: string, env: Readonly<Record<string, string>>): Promise<InShell> {
+  const port = await freePort();
+  const args = `--host 127.0.0.1 --port ${port} --workers 1 --drain-ms 0 --handshake-timeout-ms 1500`;
+  const shell = spawnGroup(
+    '/bin/sh',
+    ['-c', command.replace('roost start', `"$0" "$1" start ${args}`), process.execPath, ROOST],
+    {
+      env: { PATH: process.env['PATH'] ?? '', ...env },
+    },
+  );
+  let output = '';
+  shell.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const group = shell.pid ?? 0;
+  endAfterTest(async () => {
+    if (livingMembers(group).length > 0) process.kill(-group, 'SIGKILL');
+    await eventually(() => expect(livingMembers(group)).toEqual([]));
+  });
+  await eventually(() => expect(output).toContain('farm ready'));
+  return {
+    shell,
+    port,
+    output: () => output,
+    living: () => livingMembers(group).filter((pid) => pid !== group),
+  };
+}
+
+describe('a farm whose parent ends', () => {
+  it.each([{ npm_command: 'exec' }, { npm_command: 'run', npm_lifecycle_event: 'start' }])(
+    'drains under npm, which has nobody else to pass SIGTERM to: %j',
+    async (env) => {
+      const { shell, output, living } = await startInShell('roost start; true', env);
+      shell.kill('SIGTERM');
+      await eventually(() => expect(living()).toEqual([]));
+      await eventually(() => expect(output()).toContain('farm stopped'));
+      expect(output()).toContain('parent process ended: draining');
+    },
+  );
+
+  it('goes on without npm: it was left behind on purpose, and SIGTERM drains it', async () => {
+    const { shell, port, output, living } = await startInShell('roost start & echo pid=$!; wait; true', {});
+    const master = Number(/pid=(\d+)/.exec(output())?.[1]);
+    shell.kill('SIGKILL');
+    await once(shell, 'exit');
+    // Its handshake times out, which takes longer than it would to notice that the parent is gone.
+    await (
+      await connectRaw(port)
+    ).closed;
+    process.kill(master, 'SIGTERM');
+    await eventually(() => expect(living()).toEqual([]));
+    await eventually(() => expect(output()).toContain('farm stopped'));
+    expect(output()).toContain('signal received: draining');
+    expect(output()).not.toContain('parent process ended');
   });
 });
 

@@ -205,7 +205,7 @@ describe('a start with TLS that is configured wrong', () => {
       /ended with 78 [^]*--tls-cert needs tls\.key beside it/,
     );
     expect(await failure(['--tls-cert', '/nowhere.pem', '--tls-key', key])).toMatch(
-      /ended with 78 [^]*--tls-cert must be a readable PEM file, got \/nowhere\.pem: ENOENT/,
+      /ended with 78 [^]*--tls-cert must be a readable PEM file, got \/nowhere\.pem: there is no such file/,
     );
     files.write({ cert: certificate.cert, key: makeCertificate().key });
     expect(await failure(files.args)).toMatch(

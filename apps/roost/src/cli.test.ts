@@ -1,37 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { runCommandLine } from './cli.ts';
-import type { Settings } from './config/options.ts';
-import type { ExitCode } from './exit-codes.ts';
-
-interface Run {
-  readonly exitCode: ExitCode;
-  readonly printed: string;
-  readonly errors: string;
-  readonly started: Settings | undefined;
-}
-
-async function run(words: readonly string[], environment: Record<string, string> = {}): Promise<Run> {
-  let printed = '';
-  let errors = '';
-  let started: Settings | undefined;
-  const exitCode = await runCommandLine(words, {
-    environment,
-    folder: '/srv',
-    version: '1.2.3',
-    columns: undefined,
-    print: (text) => {
-      printed += text;
-    },
-    printError: (text) => {
-      errors += text;
-    },
-    start: (settings) => {
-      started = settings;
-      return Promise.resolve(0);
-    },
-  });
-  return { exitCode, printed, errors, started };
-}
+import { run } from './command-line.contract.ts';
 
 describe('roost', () => {
   it('prints its help', async () => {
@@ -44,6 +12,63 @@ describe('roost', () => {
   it('prints the help of start', async () => {
     const { printed, exitCode } = await run(['start', '--help']);
     await expect(printed).toMatchFileSnapshot('./help/start.txt');
+    expect(exitCode).toBe(0);
+  });
+
+  it.each([
+    [['-h'], ['--help']],
+    [['help'], ['--help']],
+    [
+      ['start', '-h'],
+      ['start', '--help'],
+    ],
+    [
+      ['help', 'start'],
+      ['start', '--help'],
+    ],
+    [
+      ['help', 'check-config'],
+      ['check-config', '--help'],
+    ],
+  ])('prints the same help for %j as for %j', async (words, others) => {
+    const { printed, errors, exitCode } = await run(words);
+    expect(printed).toBe((await run(others)).printed);
+    expect(printed).toMatch(/^Usage: roost/);
+    expect({ errors, exitCode }).toEqual({ errors: '', exitCode: 0 });
+  });
+
+  it.each([
+    [['--borrow-messages'], true],
+    [['--borrow-messages=true'], true],
+    [['--borrow-messages', 'true'], true],
+    [['--borrow-messages=false'], false],
+    [['--borrow-messages', 'false'], false],
+    [['--no-borrow-messages'], false],
+    [['--borrow-messages', '--borrow-messages=false'], false],
+    [['--borrow-messages', 'chat.js'], true],
+    [['chat.js', '--borrow-messages', 'false'], false],
+  ])('takes the switch %j as %j, and no application for its value', async (words, value) => {
+    const { started } = await run(['start', ...words], { ROOST_BORROW_MESSAGES: String(!value) });
+    expect(started?.borrowMessages).toBe(value);
+    expect(started?.app).toBe(words.includes('chat.js') ? '/srv/chat.js' : null);
+  });
+
+  it('takes what stands behind -- as the application', async () => {
+    expect((await run(['start', '--', '--borrow-messages=false'])).started).toMatchObject({
+      app: '/srv/--borrow-messages=false',
+      borrowMessages: false,
+    });
+  });
+
+  it('starts all the same, and check-config says so on stderr, when variables are not its own', async () => {
+    const environment = { ROOST_WOKERS: '2', ROOST_PORT: 'tcp://10.96.0.5:8080' };
+    expect((await run(['start'], environment)).started).toMatchObject({ port: 8080, workers: null });
+    const { printed, errors, exitCode } = await run(['check-config'], environment);
+    expect(printed).toMatch(/^port: 8080 +# default$/m);
+    expect(errors).toBe(
+      'ROOST_PORT was set by Kubernetes for a Service, and is ignored. "enableServiceLinks: false" in the spec of the pod leaves such variables out.\n' +
+        'ROOST_WOKERS is not a variable of Roost, and is ignored. Did you mean ROOST_WORKERS?\n',
+    );
     expect(exitCode).toBe(0);
   });
 
@@ -80,6 +105,11 @@ describe('roost', () => {
       ['start', '--workers', '0'],
       '--workers must be an integer from 1 to 1024, got 0. Leave it out to use one worker per CPU.',
     ],
+    [
+      ['start', '--borrow-messages=on'],
+      '--borrow-messages must be true or false, got "on". Leave it out to leave it off.',
+    ],
+    [['help', 'strat'], "unknown command 'strat' (Did you mean start?)"],
     [
       ['check-config', '--port', 'x'],
       '--port must be an integer from 0 to 65535, got "x". Leave it out for the default of 8080.',

@@ -1,14 +1,17 @@
 import { Command, CommanderError, Option as CommandOption } from 'commander';
 import { ConfigError } from './config/errors.ts';
 import { flagOf, variableOf } from './config/names.ts';
+import { nearest } from './config/nearest.ts';
 import type { Option, OptionValue } from './config/option.ts';
 import { isLimit, OPTION_KEYS, OPTIONS } from './config/options.ts';
 import type { OptionKey, Settings } from './config/options.ts';
 import { printConfig } from './config/print.ts';
 import { resolveConfig } from './config/resolve.ts';
 import type { Flags, ResolvedConfig } from './config/resolve.ts';
+import type { Notice } from './config/variables.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
+import { printable } from './readable-line.ts';
 
 /** Width of the help where no terminal says its own. */
 const HELP_COLUMNS = 110;
@@ -22,8 +25,8 @@ export interface CommandLine {
   readonly columns: number | undefined;
   print(text: string): void;
   printError(text: string): void;
-  /** Runs the server until it has stopped. */
-  start(settings: Settings): Promise<ExitCode>;
+  /** Runs the server until it has stopped. The notices belong into its log. */
+  start(settings: Settings, notices: readonly Notice[]): Promise<ExitCode>;
 }
 
 /** Runs one command line, without the program's name, to its exit code. */
@@ -32,7 +35,7 @@ export async function runCommandLine(words: readonly string[], io: CommandLine):
   const program = new Command('roost')
     .description('A WebSocket connection farm.')
     .version(io.version, '--version', 'Print the version.')
-    .helpOption('--help', 'Print this help.')
+    .helpOption('-h, --help', 'Print this help.')
     .helpCommand(false)
     .configureOutput({
       writeOut: (text) => io.print(text),
@@ -52,28 +55,80 @@ export async function runCommandLine(words: readonly string[], io: CommandLine):
   configurable(program.command('start'))
     .description('Run a farm until SIGTERM or SIGINT drains it; a second signal forces it.')
     .action(async (app: string | undefined, options: RawOptions) => {
-      exitCode = await io.start(resolved(app, options, io).settings);
+      const { settings, notices } = resolved(app, options, io);
+      exitCode = await io.start(settings, notices);
     });
   configurable(program.command('check-config'))
     .description('Print the configuration that "start" would use, with the source of each value.')
     .action((app: string | undefined, options: RawOptions) => {
-      io.print(printConfig(resolved(app, options, io)));
+      const config = resolved(app, options, io);
+      io.print(printConfig(config));
+      for (const { message } of config.notices) io.printError(`${printable(message)}\n`);
+    });
+
+  // Of commander's own an unknown name prints the whole help as an error.
+  program
+    .command('help')
+    .description('Print the help of a command.')
+    .argument('[command]')
+    .action((name: string | undefined) => {
+      const known = program.commands.map((command) => command.name());
+      if (name === undefined) program.outputHelp();
+      else if (known.includes(name)) program.commands[known.indexOf(name)]?.outputHelp();
+      else {
+        const near = nearest(name, known);
+        program.error(`unknown command '${name}'${near === undefined ? '' : ` (Did you mean ${near}?)`}`);
+      }
     });
 
   try {
     if (words.length === 0) program.outputHelp();
-    else await program.parseAsync(words, { from: 'user' });
+    else await program.parseAsync(withSwitchValues(words), { from: 'user' });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) {
       return error.exitCode === 0 ? EXIT_CODES.stopped.code : EXIT_CODES.misconfigured.code;
     }
     if (error instanceof ConfigError) {
-      io.printError(`${error.message}\n`);
+      io.printError(`${printable(error.message)}\n`);
       return EXIT_CODES.misconfigured.code;
     }
     throw error;
   }
+}
+
+/** Each switch by its flag. */
+const SWITCHES: ReadonlyMap<string, OptionKey> = new Map(
+  OPTION_KEYS.filter((key) => OPTIONS[key].placeholder === undefined).map((key) => [flagOf(key), key]),
+);
+
+/**
+ * Makes `--switch false` and `--switch=false` what commander knows, `--no-switch`. To it an optional value would be any word
+ * that follows, and so the application, too. Throws a ConfigError for `--switch=` with anything but true and false.
+ */
+function withSwitchValues(words: readonly string[]): string[] {
+  const written: string[] = [];
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? '';
+    // What follows is no flag.
+    if (word === '--') return [...written, ...words.slice(at)];
+    const [flag = '', ...rest] = word.split('=');
+    const key = SWITCHES.get(flag);
+    const next = words[at + 1];
+    const isApart = rest.length === 0 && (next === 'true' || next === 'false');
+    const value = isApart ? next : rest.join('=');
+    if (key === undefined || (rest.length === 0 && !isApart)) written.push(word);
+    else if (value === 'true' || value === 'false')
+      written.push(value === 'true' ? flag : flag.replace('--', '--no-'));
+    else {
+      throw new ConfigError(
+        'CONFIG_ERR_VALUE',
+        `${flag} must be ${OPTIONS[key].allowed}, got ${JSON.stringify(value)}. Leave it out ${OPTIONS[key].whenLeftOut}.`,
+      );
+    }
+    if (key !== undefined && isApart) at++;
+  }
+  return written;
 }
 
 /** As commander collects them: by the flag's name in camel case. */
@@ -82,7 +137,7 @@ type RawOptions = Readonly<Record<string, string | boolean | undefined>>;
 function configurable(command: Command): Command {
   command
     .copyInheritedSettings(command.parent ?? command)
-    .addHelpOption(new CommandOption('--help', 'Print this help.').helpGroup('Settings:'))
+    .addHelpOption(new CommandOption('-h, --help', 'Print this help.').helpGroup('Settings:'))
     .argument(flagOf('app'), OPTIONS.app.doc.replaceAll('`', ''))
     .addOption(
       new CommandOption('--config <file>', 'A YAML file of settings (ROOST_CONFIG).').helpGroup('Settings:'),
@@ -92,7 +147,7 @@ function configurable(command: Command): Command {
       `
 Every option is also an environment variable and a key of the file: ${flagOf('plain.clientPublish')} is
 ${variableOf('plain.clientPublish')}, and clientPublish in the group plain. Flags beat the environment,
-which beats the file, which beats the defaults. A switch is turned off by --no-<switch>.`,
+which beats the file, which beats the defaults. A switch is turned off by --no-<switch> or --<switch>=false.`,
     );
   for (const key of OPTION_KEYS) {
     if (key === 'app') continue;

@@ -15,7 +15,7 @@ export const EXIT_CODES = {
   unsupported: {
     code: 71,
     meaning:
-      'The machine did not give what the farm needs: it cannot listen there, has no descriptors, processes or memory left, or is not Linux.',
+      'The machine did not give what the farm needs: it cannot listen there, has no descriptors, processes or memory left, has too old a Node.js, or is not Linux.',
   },
   misconfigured: { code: 78, meaning: 'A flag, a variable or the configuration file is wrong.' },
   forced: { code: 130, meaning: 'A second signal ended the farm before it had drained.' },

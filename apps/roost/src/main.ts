@@ -14,7 +14,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   columns: process.stdout.isTTY ? process.stdout.columns : undefined,
   print: (text) => process.stdout.write(text),
   printError: (text) => process.stderr.write(text),
-  start: (settings) => startServer(settings, manifest.version),
+  start: (settings, notices) => startServer(settings, manifest.version, notices),
 });
 // Said outright: a handle that something left open must not keep a stopped server alive.
 process.exit(exitCode);

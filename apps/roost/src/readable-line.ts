@@ -22,6 +22,7 @@ export function readableLine(json: string): string {
   return `${words.join(' ')}${below.join('')}\n`;
 }
 
-function printable(text: string): string {
+/** The text without control characters, and so in one line: each as its escape. */
+export function printable(text: string): string {
   return text.replace(CONTROL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

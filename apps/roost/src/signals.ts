@@ -1,4 +1,4 @@
-import type { Farm, Log } from '@roost/farm';
+import type { Farm, Log, LogFields } from '@roost/farm';
 
 /** Ctrl-C under npm arrives twice: from the terminal, and passed on by npm. Within this time it is one. */
 const SAME_INTERRUPT_MS = 250;
@@ -46,13 +46,15 @@ export class ShutdownSignals {
     process.off('SIGHUP', this.#onHangUp);
   }
 
+  /** As the first signal: nobody is left who could send one. Does nothing after one. */
+  parentGone(): void {
+    if (this.#firstAt === undefined) this.#begin({}, 'parent process ended: draining');
+  }
+
   readonly #onSignal = (signal: NodeJS.Signals): void => {
     const now = performance.now();
     if (this.#firstAt === undefined) {
-      this.#firstAt = now;
-      this.#log.info({ signal }, 'signal received: draining, a second one forces');
-      this.#announceFirst?.();
-      if (this.#farm !== undefined) this.#drain(this.#farm);
+      this.#begin({ signal }, 'signal received: draining, a second one forces');
       return;
     }
     if (signal === 'SIGINT' && now - this.#firstAt < SAME_INTERRUPT_MS) return;
@@ -66,6 +68,13 @@ export class ShutdownSignals {
     // A farm that is only starting has just read everything.
     if (this.#farm !== undefined) this.#reread(this.#farm);
   };
+
+  #begin(fields: LogFields, message: string): void {
+    this.#firstAt = performance.now();
+    this.#log.info(fields, message);
+    this.#announceFirst?.();
+    if (this.#farm !== undefined) this.#drain(this.#farm);
+  }
 
   #drain(farm: Farm): void {
     // How it ends is told by farm.stopped, which the server waits for.

@@ -17,6 +17,7 @@ describe('a start that fails', () => {
 
   it.each([
     ['FARM_ERR_LISTEN', 71],
+    ['FARM_ERR_DESCRIPTORS', 71],
     ['POLLER_UNAVAILABLE', 71],
     ['FARM_ERR_WORKER_BOOTSTRAP', 70],
     ['FARM_ERR_OPTION', 78],

@@ -1,3 +1,4 @@
+import { ConfigError } from './config/errors.ts';
 import type { Settings } from './config/options.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
@@ -15,6 +16,8 @@ export function startFailure(error: unknown, settings: Settings): StartFailure |
   // A worker's reason is the text of its error, with the stack below and, if it is ours, its name before.
   const [line = ''] = error.message.split('\n');
   const sentence = line.split(`${UserAppError.name}: `).at(-1) ?? line;
+  // A file may have changed since the configuration was checked.
+  if (error instanceof ConfigError) return { sentence, exitCode: EXIT_CODES.misconfigured.code };
   switch (error.code) {
     case 'FARM_ERR_OPTION':
       return { sentence, exitCode: EXIT_CODES.misconfigured.code };
@@ -25,6 +28,7 @@ export function startFailure(error: unknown, settings: Settings): StartFailure |
       };
     case 'FARM_ERR_LISTEN':
     case 'FARM_ERR_FORK':
+    case 'FARM_ERR_DESCRIPTORS':
     case 'POLLER_UNAVAILABLE':
       return { sentence, exitCode: EXIT_CODES.unsupported.code };
     case 'FARM_ERR_WORKER_BOOTSTRAP':

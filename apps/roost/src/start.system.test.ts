@@ -147,6 +147,13 @@ describe('a start that cannot be', () => {
     });
   });
 
+  it('is one line and exit code 70 for a folder as the application', async () => {
+    expect(await run(['start', folder, '--port', '0'])).toMatchObject({
+      exitCode: 70,
+      stderr: `The application ${folder} cannot be loaded: it is a folder; name the module in it, such as index.js.\n`,
+    });
+  });
+
   it.each([
     [
       'throws',
@@ -157,7 +164,7 @@ describe('a start that cannot be', () => {
     [
       'exports nothing',
       'export const app = {};',
-      /has no default export: export what defineApp\(\) returns\./,
+      /has no default export, but exports "app"\. Export what defineApp\(\) returns/,
     ],
   ])('is one line and exit code 70 for an application that %s', async (what, source, reason) => {
     const app = written(`${what.replaceAll(' ', '-')}.mjs`, source);

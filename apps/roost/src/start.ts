@@ -5,23 +5,36 @@ import type { Farm } from '@roost/farm';
 import type { Logger } from 'pino';
 import type { Settings } from './config/options.ts';
 import { readTls } from './config/tls.ts';
+import type { Notice } from './config/variables.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { farmOptions } from './farm-options.ts';
 import { createLog } from './log.ts';
+import { isRunByNpm, watchParent } from './parent.ts';
+import { printable } from './readable-line.ts';
 import { ShutdownSignals } from './signals.ts';
 import { startFailure } from './start-failure.ts';
 
 const GENERATED_KEY_BYTES = 24;
 
-/** Runs the server in this process until it has stopped. What prevents its start is one line on stderr. */
-export async function startServer(settings: Settings, version: string): Promise<ExitCode> {
-  if (settings.app !== null && !isFile(settings.app)) {
-    process.stderr.write(`The application ${settings.app} cannot be loaded: there is no such file.\n`);
+/**
+ * Runs the server in this process until it has stopped. What prevents its start is one line on stderr; the notices are
+ * lines of the log.
+ */
+export async function startServer(
+  settings: Settings,
+  version: string,
+  notices: readonly Notice[],
+): Promise<ExitCode> {
+  const problem = settings.app === null ? undefined : fileProblem(settings.app);
+  if (problem !== undefined) {
+    process.stderr.write(`The application ${printable(settings.app ?? '')} cannot be loaded: ${problem}.\n`);
     return EXIT_CODES.failed.code;
   }
   const log = createLog(settings.logLevel);
+  for (const { level, message } of notices) log[level]({}, message);
   const signals = new ShutdownSignals(log, (farm) => reread(farm, settings, log));
+  const unwatch = isRunByNpm(process.env) ? watchParent(() => signals.parentGone()) : undefined;
   const apiKey = settings['api.key'] ?? randomBytes(GENERATED_KEY_BYTES).toString('base64url');
   try {
     const options = farmOptions(settings, { apiKey, farmId: randomUUID(), version, log });
@@ -40,6 +53,7 @@ export async function startServer(settings: Settings, version: string): Promise<
     process.stderr.write(`${failure.sentence}\n`);
     return failure.exitCode;
   } finally {
+    unwatch?.();
     signals.stop();
   }
 }
@@ -59,17 +73,17 @@ async function announce(
     log.warn({ curl }, 'no API key is configured: this one lasts until the farm stops');
   }
   const { workers, broker } = await farm.info();
-  log.info(
-    {
-      port: farm.port,
-      host: settings.host,
-      url,
-      workers: workers.map(({ worker, pid, cpu }) => ({ worker, pid, cpu })),
-      broker: broker.kind,
-      version,
-    },
-    'farm ready',
-  );
+  const facts = {
+    port: farm.port,
+    host: settings.host,
+    url,
+    workers: workers.map(({ worker, pid, cpu }) => ({ worker, pid, cpu })),
+    broker: broker.kind,
+    version,
+  };
+  const { ready, reasons } = farm.readiness();
+  if (!ready) log.warn({ ...facts, reasons }, 'farm started, but is not ready yet');
+  void farm.ready.then(() => log.info(facts, 'farm ready'));
 }
 
 /** What SIGHUP asks for. Files that cannot be used change nothing. */
@@ -106,6 +120,14 @@ function urlHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+/** Why the path cannot be that of a module; undefined when it can. */
+function fileProblem(path: string): string | undefined {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return 'there is no such file';
+    if (stat.isDirectory()) return 'it is a folder; name the module in it, such as index.js';
+    return stat.isFile() ? undefined : 'it is no file';
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }

@@ -8,6 +8,8 @@ export type FarmErrorCode =
   | 'FARM_ERR_LISTEN'
   /** The system had no descriptors, processes or memory for the first workers. */
   | 'FARM_ERR_FORK'
+  /** The limit of open files is too low for any connection. */
+  | 'FARM_ERR_DESCRIPTORS'
   /** A worker died before it was ready for the first time: the app could not be loaded, most often. */
   | 'FARM_ERR_WORKER_BOOTSTRAP'
   /** The farm is stopping or stopped. */

@@ -7,6 +7,8 @@ export interface Farm {
   readonly port: number;
   /** Resolves when the farm has stopped, however that came; rejects when it could not go on. */
   readonly stopped: Promise<void>;
+  /** Resolves when {@link readiness} is ready for the first time. Never rejects, and stays pending if that never comes. */
+  readonly ready: Promise<void>;
   info(): Promise<FarmInfo>;
   readiness(): Readiness;
   /**

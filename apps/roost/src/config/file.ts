@@ -1,11 +1,34 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
-import type { Document, Pair, YAMLMap } from 'yaml';
+import {
+  isAlias,
+  isCollection,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+} from 'yaml';
+import type { Alias, Document, Pair, YAMLMap } from 'yaml';
 import { ConfigError } from './errors.ts';
 import { nearest } from './nearest.ts';
 import { isOptionKey, OPTION_KEYS } from './options.ts';
 import type { OptionKey } from './options.ts';
+import { readRegularFile } from './regular-file.ts';
+
+/** Several times what all options can say. What is larger is another file, and would take seconds to parse. */
+const MAX_FILE_BYTES = 256 * 1024;
+
+/** Each is looked for in the whole document. */
+const MAX_ALIASES = 100;
+
+/** Of lists within a list, which no option takes: enough to show what was written. */
+const SHOWN_ELEMENTS = 5;
+const SHOWN_DEPTH = 3;
+
+/** No option has so long a name. */
+const MAX_KEY_LENGTH = 80;
 
 /** One value of the file, and the line on which its key stands (from 1). */
 export interface FileEntry {
@@ -13,28 +36,51 @@ export interface FileEntry {
   readonly line: number;
 }
 
-/** Reads a YAML file (JSON is YAML, too), whose path counts from `folder`, into its options. Throws a ConfigError. */
+/**
+ * Reads a YAML file (JSON is YAML, too), whose path counts from `folder`, into its options. Throws a ConfigError,
+ * whatever the file holds, and soon.
+ */
 export function readConfigFile(path: string, folder: string): Map<OptionKey, FileEntry> {
-  let source: string;
+  let bytes: Buffer;
   try {
-    source = readFileSync(resolve(folder, path), 'utf8');
+    bytes = readRegularFile(resolve(folder, path), MAX_FILE_BYTES);
   } catch (error) {
-    throw new ConfigError(
-      'CONFIG_ERR_FILE',
-      `The configuration file ${path} cannot be read: ${reasonOf(error)}.`,
-    );
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError('CONFIG_ERR_FILE', `The configuration file ${path} cannot be read: ${reason}.`);
   }
-  return parseConfigFile(source, path);
+  return parseConfigFile(textOf(bytes, path), path);
 }
 
-/** As {@link readConfigFile}, of text that was read from `path`. */
+/** Without a byte order mark, which editors leave. */
+function textOf(bytes: Buffer, path: string): string {
+  let source: string | undefined;
+  try {
+    source = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    // Said below.
+  }
+  if (source !== undefined && !source.includes('\0')) return source;
+  throw new ConfigError(
+    'CONFIG_ERR_FILE',
+    `The configuration file ${path} cannot be read: it must be text in UTF-8, and is not.`,
+  );
+}
+
 function parseConfigFile(source: string, path: string): Map<OptionKey, FileEntry> {
   const lines = new LineCounter();
-  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
-  const [problem] = document.errors;
+  // That keys are unique is checked below: here it would take the square of their number.
+  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
+  // A warning is of a tag or directive that is unknown, and so of a value that may mean something else.
+  const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) {
+    if (problem.code === 'MULTIPLE_DOCS') {
+      throw new ConfigError('CONFIG_ERR_FILE', `${path} holds several documents (---): it must be one.`);
+    }
     const line = lines.linePos(problem.pos[0]).line;
-    const reason = problem.message.replace(/\s+/g, ' ').replace(/\.$/, '');
+    const reason =
+      problem.code === 'RESOURCE_EXHAUSTION'
+        ? 'it is nested too deeply'
+        : problem.message.replace(/\s+/g, ' ').replace(/\.$/, '');
     throw new ConfigError('CONFIG_ERR_FILE', `Line ${line} of ${path} is not valid YAML: ${reason}.`);
   }
   const entries = new Map<OptionKey, FileEntry>();
@@ -44,8 +90,28 @@ function parseConfigFile(source: string, path: string): Map<OptionKey, FileEntry
   if (!isMap(document.contents)) {
     throw new ConfigError('CONFIG_ERR_FILE', `${path} must hold settings such as "port: 8080", one a line.`);
   }
+  checkAliases(document, lines, path);
   collect(document.contents, '', { document, lines, path, entries });
   return entries;
+}
+
+function checkAliases(document: Document, lines: LineCounter, path: string): void {
+  const aliases: Alias[] = [];
+  visit(document, {
+    Alias(_, alias) {
+      return aliases.push(alias) > MAX_ALIASES ? visit.BREAK : undefined;
+    },
+  });
+  if (aliases.length > MAX_ALIASES) {
+    throw new ConfigError('CONFIG_ERR_FILE', `${path} must hold at most ${MAX_ALIASES} aliases (*name).`);
+  }
+  const lost = aliases.find((alias) => alias.resolve(document) === undefined);
+  if (lost === undefined) return;
+  const { line } = lines.linePos(lost.range?.[0] ?? 0);
+  throw new ConfigError(
+    'CONFIG_ERR_FILE',
+    `Line ${line} of ${path} has an alias *${lost.source}, and no anchor &${lost.source} before it.`,
+  );
 }
 
 interface Reading {
@@ -56,17 +122,21 @@ interface Reading {
 }
 
 function collect(map: YAMLMap, group: string, reading: Reading): void {
+  const groups = new Set<string>();
   for (const pair of map.items) {
-    const key = group + (isScalar(pair.key) ? String(pair.key.value) : '');
+    const key = group + keyOf(pair);
     const line = lineOf(pair, reading.lines);
     const where = `${key} (line ${line} of ${reading.path})`;
     if (isOptionKey(key)) {
       if (reading.entries.has(key)) throw new ConfigError('CONFIG_ERR_FILE', `${where} is set twice.`);
       reading.entries.set(key, { value: plainValue(pair.value, reading.document), line });
     } else if (isGroup(key)) {
-      if (isMap(pair.value)) collect(pair.value, `${key}.`, reading);
+      if (groups.has(key)) throw new ConfigError('CONFIG_ERR_FILE', `${where} is there twice.`);
+      groups.add(key);
+      const value = target(pair.value, reading.document);
+      if (isMap(value)) collect(value, `${key}.`, reading);
       // A group whose settings are all commented out is empty, not wrong.
-      else if (plainValue(pair.value, reading.document) !== null) {
+      else if (plainValue(value, reading.document) !== null) {
         throw new ConfigError(
           'CONFIG_ERR_VALUE',
           `${where} must be a group of settings: ${membersOf(key).join(', ')}.`,
@@ -76,6 +146,17 @@ function collect(map: YAMLMap, group: string, reading: Reading): void {
       throw new ConfigError('CONFIG_ERR_UNKNOWN', `${where} is not a setting. ${suggestion(key)}`);
     }
   }
+}
+
+/** A key as it is written, short enough for one line. One that is a list or a map, or nothing, is no setting's. */
+function keyOf({ key }: Pair): string {
+  if (isScalar(key) && key.value !== null) {
+    // oxlint-disable-next-line typescript/no-base-to-string -- what is no text, number or symbol is no setting anyway
+    const text = String(key.value);
+    return text.length <= MAX_KEY_LENGTH ? text : `${text.slice(0, MAX_KEY_LENGTH)}…`;
+  }
+  if (isAlias(key)) return `*${key.source}`;
+  return isCollection(key) ? 'A list or a map as a key' : 'A value without a key';
 }
 
 function suggestion(key: string): string {
@@ -93,24 +174,32 @@ function membersOf(group: string): string[] {
   return OPTION_KEYS.filter((key) => key.startsWith(`${group}.`)).map((key) => key.slice(group.length + 1));
 }
 
-function lineOf(pair: Pair, lines: LineCounter): number {
-  const range = isScalar(pair.key) ? pair.key.range : undefined;
-  return range ? lines.linePos(range[0]).line : 1;
+function lineOf({ key, value }: Pair, lines: LineCounter): number {
+  for (const node of [key, value]) {
+    const range = isScalar(node) || isCollection(node) || isAlias(node) ? node.range : undefined;
+    if (range) return lines.linePos(range[0]).line;
+  }
+  return 1;
 }
 
-function plainValue(node: unknown, document: Document): unknown {
-  if (node === null || node === undefined) return null;
+/** What an alias stands for; anything else as it is. */
+function target(node: unknown, document: Document): unknown {
+  return isAlias(node) ? node.resolve(document) : node;
+}
+
+/**
+ * A scalar, or a list of scalars. Of anything else, which no option takes, only as much as an error shows: aliases can make
+ * a small file an endless value.
+ */
+function plainValue(written: unknown, document: Document, depth = 0): unknown {
+  const node = target(written, document);
   if (isScalar(node)) return node.value;
-  // Lists, and what no option takes, of which the error shows what was written: maps.
-  return typeof node === 'object' && 'toJS' in node && typeof node.toJS === 'function'
-    ? (node.toJS(document) as unknown)
-    : null;
-}
-
-function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EACCES') return 'permission is denied';
-  if (code === 'EISDIR') return 'it is a folder';
-  return error instanceof Error ? error.message : String(error);
+  if (!isCollection(node)) return null;
+  if (depth === SHOWN_DEPTH) return isSeq(node) ? ['…'] : { '…': '…' };
+  const items: readonly unknown[] =
+    depth === 0 && isSeq(node) ? node.items : node.items.slice(0, SHOWN_ELEMENTS);
+  if (isSeq(node)) return items.map((item) => plainValue(item, document, depth + 1));
+  return Object.fromEntries(
+    items.filter(isPair).map((pair) => [keyOf(pair), plainValue(pair.value, document, depth + 1)]),
+  );
 }

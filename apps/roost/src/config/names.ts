@@ -2,6 +2,9 @@ import type { OptionKey } from './options.ts';
 
 export const ENVIRONMENT_PREFIX = 'ROOST_';
 
+/** Names the configuration file, as `--config` does. */
+export const CONFIG_VARIABLE = `${ENVIRONMENT_PREFIX}CONFIG`;
+
 /** `plain.clientPublish` → `--plain-client-publish`; the application is the one argument. */
 export function flagOf(key: OptionKey): string {
   return key === 'app' ? '[app.js]' : `--${words(key).join('-')}`;

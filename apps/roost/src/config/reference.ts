@@ -11,12 +11,12 @@ export function configReference(): string {
   const limits = OPTION_KEYS.filter(isLimit);
   const paragraphs = [
     '# Configuration',
-    '<!-- Generated from the option table by "npm run docs:config -w roost"; a test keeps it so. -->',
-    'Every option is a flag of `roost start`, an environment variable, and a key of the file that `--config` (or `ROOST_CONFIG`) names. Flags beat the environment, which beats the file, which beats the defaults. An empty variable counts as left out. Unknown flags, variables and keys are errors.',
+    '<!-- Generated from the option table by "npm run docs:config -w apps/roost"; a test keeps it so. -->',
+    'Every option is a flag of `roost start`, an environment variable, and a key of the file that `--config` (or `ROOST_CONFIG`) names. Flags beat the environment, which beats the file, which beats the defaults. An empty variable counts as left out. Unknown flags and keys are errors. Unknown variables that begin with `ROOST_` are warned about and ignored, for somebody else may have set them; so are those that Kubernetes sets for a Service named `roost` or `roost-…`.',
     'The file is YAML, of which JSON is a subset; a dot in a key is a level of nesting:',
     '```yaml\nport: 9000\nredisUrl: redis://localhost:6379\nplain:\n  clientPublish: true\n```',
     '`roost check-config` takes what `roost start` takes, and prints the configuration that would be used with the source of each value. It hides secrets. A wrong configuration is one line on stderr and exit code 78.',
-    'A switch needs no value as a flag; `--no-…` turns it off. As a variable it is `true` or `false`. A list is a YAML list in the file; in a flag or a variable its elements have commas between them.',
+    'A switch needs no value as a flag; `--no-…` or `--…=false` turns it off. As a variable it is `true` or `false`. A list is a YAML list in the file; in a flag or a variable its elements have commas between them.',
     '## Settings',
     ...settings.flatMap(section),
     '## Limits',

@@ -2,15 +2,14 @@ import { dirname, resolve } from 'node:path';
 import { ConfigError } from './errors.ts';
 import { readConfigFile } from './file.ts';
 import type { FileEntry } from './file.ts';
-import { ENVIRONMENT_PREFIX, flagOf, variableOf } from './names.ts';
-import { nearest } from './nearest.ts';
+import { CONFIG_VARIABLE, flagOf, variableOf } from './names.ts';
 import type { Option, OptionValue } from './option.ts';
 import { OPTION_KEYS, OPTIONS } from './options.ts';
 import type { OptionKey, Settings } from './options.ts';
 import { readTls } from './tls.ts';
 import { checkTokens } from './tokens.ts';
-
-const CONFIG_VARIABLE = `${ENVIRONMENT_PREFIX}CONFIG`;
+import { readVariables } from './variables.ts';
+import type { Notice } from './variables.ts';
 
 /** What was written on the command line: text for options with a value, a boolean for switches. */
 export type Flags = Readonly<Partial<Record<OptionKey, string | boolean>>>;
@@ -28,6 +27,8 @@ export interface ConfigSources {
 export interface ResolvedConfig {
   readonly settings: Settings;
   readonly origins: ReadonlyMap<OptionKey, string>;
+  /** What was ignored, and whoever runs the server should know of. */
+  readonly notices: readonly Notice[];
 }
 
 /** A value as it was written, and the name under which the user knows it. */
@@ -41,8 +42,8 @@ interface Written {
 
 /** Flags beat the environment, which beats the file, which beats the defaults. Throws a ConfigError. */
 export function resolveConfig(sources: ConfigSources): ResolvedConfig {
-  checkVariableNames(sources.environment);
-  const path = sources.configPath ?? nonEmpty(sources.environment[CONFIG_VARIABLE]);
+  const { variables, notices } = readVariables(sources.environment);
+  const path = sources.configPath ?? variables.get(CONFIG_VARIABLE);
   const file: ReadonlyMap<OptionKey, FileEntry> =
     path === undefined ? new Map() : readConfigFile(path, sources.folder);
 
@@ -50,7 +51,7 @@ export function resolveConfig(sources: ConfigSources): ResolvedConfig {
   const origins = new Map<OptionKey, string>();
   for (const key of OPTION_KEYS) {
     // Checked one by one, so that a wrong value is reported even where a stronger source hides it.
-    const written = [...writtenValues(key, sources, file, path ?? '')].map((entry) => ({
+    const written = [...writtenValues(key, sources, variables, file, path ?? '')].map((entry) => ({
       value: checked(key, entry),
       origin: entry.origin,
     }));
@@ -59,7 +60,7 @@ export function resolveConfig(sources: ConfigSources): ResolvedConfig {
     origins.set(key, strongest === undefined ? 'default' : strongest.origin);
   }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each value has passed its row's schema or is its default
-  const resolved = { settings: Object.freeze(settings) as Settings, origins };
+  const resolved = { settings: Object.freeze(settings) as Settings, origins, notices };
   const nameOf = (key: OptionKey): string => nameIn(resolved, key);
   checkTokens(resolved.settings, nameOf);
   readTls(resolved.settings, nameOf);
@@ -75,6 +76,7 @@ function nameIn({ origins }: ResolvedConfig, key: OptionKey): string {
 function* writtenValues(
   key: OptionKey,
   sources: ConfigSources,
+  variables: ReadonlyMap<string, string>,
   file: ReadonlyMap<OptionKey, FileEntry>,
   path: string,
 ): Generator<Written> {
@@ -85,7 +87,7 @@ function* writtenValues(
     const origin = key === 'app' ? 'argument' : flagOf(key);
     yield { value: typeof flag === 'string' ? OPTIONS[key].fromText(flag) : flag, name, origin, folder };
   }
-  const variable = nonEmpty(sources.environment[variableOf(key)]);
+  const variable = variables.get(variableOf(key));
   if (variable !== undefined) {
     const name = variableOf(key);
     yield { value: OPTIONS[key].fromText(variable), name, origin: name, folder };
@@ -133,34 +135,13 @@ function because(issue: { readonly code: string; readonly message: string } | un
 
 /** What was received, short enough for one line; a secret only by its length. */
 function shown(option: Option<OptionValue>, value: unknown): string {
-  if (option.isSecret && typeof value === 'string')
-    return `a value of ${value.length} characters, not shown here`;
-  if (typeof value === 'number') return String(value);
-  const json = JSON.stringify(value);
-  return json.length <= 80 ? json : `${json.slice(0, 80)}…`;
-}
-
-function checkVariableNames(environment: ConfigSources['environment']): void {
-  const known = new Set([CONFIG_VARIABLE, ...OPTION_KEYS.map(variableOf)]);
-  for (const name of Object.keys(environment)) {
-    if (!name.startsWith(ENVIRONMENT_PREFIX)) continue;
-    const isServiceLink =
-      /^ROOST_(SERVICE_(HOST|PORT)|PORT_\d+_)/.test(name) ||
-      (name === 'ROOST_PORT' && environment[name]?.startsWith('tcp://') === true);
-    if (isServiceLink) {
-      throw new ConfigError(
-        'CONFIG_ERR_UNKNOWN',
-        `${name} was set by Kubernetes for a service named roost. Set "enableServiceLinks: false" in the pod, or rename the service.`,
-      );
-    }
-    if (known.has(name)) continue;
-    const near = nearest(name, known);
-    const hint = near === undefined ? 'See "roost start --help" for all variables.' : `Did you mean ${near}?`;
-    throw new ConfigError('CONFIG_ERR_UNKNOWN', `${name} is not a variable of Roost. ${hint}`);
+  if (option.isSecret && value !== null) {
+    const kind = Array.isArray(value) ? 'list' : typeof value === 'object' ? 'map' : typeof value;
+    return typeof value === 'string'
+      ? `a value of ${value.length} characters, not shown here`
+      : `a ${kind}, not shown here`;
   }
-}
-
-/** Container tools pass variables that nobody set as empty ones, so an empty variable counts as left out. */
-function nonEmpty(value: string | undefined): string | undefined {
-  return value === '' ? undefined : value;
+  if (typeof value === 'number') return String(value);
+  const json = JSON.stringify(value) ?? String(value);
+  return json.length <= 80 ? json : `${json.slice(0, 80)}…`;
 }

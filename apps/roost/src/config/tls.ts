@@ -1,7 +1,7 @@
-import { readFileSync, statSync } from 'node:fs';
 import type { TlsOptions } from '@roost/farm';
 import { ConfigError } from './errors.ts';
 import type { OptionKey, Settings } from './options.ts';
+import { readRegularFile } from './regular-file.ts';
 
 /** A certificate chain has some kilobytes; a path that leads to something else is not read to its end. */
 const MAX_PEM_BYTES = 1024 * 1024;
@@ -30,10 +30,7 @@ export function readTls(
 
 function read(option: OptionKey, path: string, nameOf: (key: OptionKey) => string): Buffer {
   try {
-    const { size } = statSync(path);
-    if (size > MAX_PEM_BYTES)
-      throw new Error(`it has ${size} bytes, and a PEM file at most ${MAX_PEM_BYTES}`);
-    return readFileSync(path);
+    return readRegularFile(path, MAX_PEM_BYTES);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ConfigError(

@@ -84,7 +84,7 @@ describe('the key for tokens', () => {
     [
       'is in no file',
       { 'tokens.publicKey': 'absent.pem' },
-      /^--tokens-public-key names .*absent\.pem, which cannot be used: .*ENOENT/,
+      /^--tokens-public-key names .*absent\.pem, which cannot be used: there is no such file\.$/,
     ],
     [
       'is no PEM',

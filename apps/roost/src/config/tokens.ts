@@ -1,10 +1,13 @@
-import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import type { TokenOptions } from '../worker/options.ts';
 import { parseJwks, parsePublicKey } from '../worker/tokens/key-files.ts';
 import { ConfigError } from './errors.ts';
 import { isHttpUrl } from './jwks-location.ts';
 import type { OptionKey, Settings } from './options.ts';
+import { readRegularFile } from './regular-file.ts';
+
+/** As much as is fetched from the URL of `tokens.jwks`. */
+const MAX_KEY_FILE_BYTES = 256 * 1024;
 
 const KEY_OPTIONS = ['tokens.secret', 'tokens.publicKey', 'tokens.jwks'] as const;
 /** Those that somebody may take for a protection. */
@@ -76,7 +79,7 @@ function checkFile(
   nameOf: (key: OptionKey) => string,
 ): void {
   try {
-    parse(readFileSync(path, 'utf8'));
+    parse(readRegularFile(path, MAX_KEY_FILE_BYTES).toString());
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ConfigError(

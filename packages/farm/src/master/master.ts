@@ -31,6 +31,7 @@ const LIVENESS_MS = 250;
 export class Master implements Farm, SupervisionHooks {
   readonly port: number;
   readonly stopped: Promise<void>;
+  readonly ready: Promise<void>;
   readonly #config: FarmConfig;
   readonly #log: Log;
   readonly #tls: TlsKeeper;
@@ -50,6 +51,7 @@ export class Master implements Farm, SupervisionHooks {
   #readiness: Readiness = { ready: false, reasons: ['the farm is starting'] };
   #lastLivenessCheck = performance.now();
   #onStarted: ((error?: FarmError) => void) | undefined;
+  #onReady: () => void = () => undefined;
   #onStopped: () => void = () => undefined;
   #forceTimer: NodeJS.Timeout | undefined;
 
@@ -97,6 +99,9 @@ export class Master implements Farm, SupervisionHooks {
       log,
     );
     this.#livenessTimer = setInterval(() => this.#checkLiveness(), LIVENESS_MS);
+    this.ready = new Promise((resolve) => {
+      this.#onReady = resolve;
+    });
     this.stopped = new Promise((resolve) => {
       this.#onStopped = resolve;
     });
@@ -285,6 +290,7 @@ export class Master implements Farm, SupervisionHooks {
     const readiness = readinessOf(this.#state, this.#workers);
     if (JSON.stringify(readiness) === JSON.stringify(this.#readiness)) return;
     this.#readiness = readiness;
+    if (readiness.ready) this.#onReady();
     if (this.#state === 'running') this.#log.info({ ...readiness }, 'readiness changed');
     for (const worker of this.#workers) {
       if (worker.state === 'ready' || worker.state === 'draining')

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { descriptorLimit } from '../descriptor-limit.ts';
+import { checkDescriptorLimit, descriptorLimit, descriptorShortage } from '../descriptor-limit.ts';
 import type { Farm } from '../farm.ts';
 import type { Log } from '../log.ts';
 import { resolveOptions, type FarmOptions } from '../options.ts';
@@ -12,9 +12,14 @@ export async function startMaster(options: FarmOptions): Promise<Farm> {
   const cpus = allowedCpus();
   const config = resolveOptions(options, cpus.length, ownVersion());
   const log = options.log ?? SILENT;
+  const limit = descriptorLimit();
+  checkDescriptorLimit(config, limit);
   const tls = new TlsKeeper(options.tls, log);
-  const master = new Master(config, cpus, descriptorLimit(), log, tls);
+  const master = new Master(config, cpus, limit, log, tls);
   await master.start();
+  const shortage = descriptorShortage(config, limit);
+  if (shortage !== undefined)
+    log.warn(shortage, 'fewer connections fit than are wanted: raise the limit of open files');
   return master;
 }
 

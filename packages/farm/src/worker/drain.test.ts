@@ -26,6 +26,16 @@ function drain(drainMs: number): void {
   harness.send({ type: 'drain', drainMs });
 }
 
+/** When each of `count` clients is closed, in ms from the start of a drain of 500 ms: ten steps of 50 ms. */
+async function closingTimes(count: number): Promise<number[]> {
+  await start();
+  const clients = await Promise.all(Array.from({ length: count }, () => harness.client()));
+  const startedAt = performance.now();
+  drain(500);
+  const times = clients.map(async (client) => client.closed.then(() => performance.now() - startedAt));
+  return (await Promise.all(times)).toSorted((one, other) => one - other);
+}
+
 describe('a drain', () => {
   it('closes every connection with 1001, asleep or awake, and ends with the last of them', async () => {
     await start();
@@ -47,18 +57,38 @@ describe('a drain', () => {
   });
 
   it('is spread over drainMs', async () => {
-    await start();
-    const clients = await Promise.all(Array.from({ length: 20 }, () => harness.client()));
-    const startedAt = performance.now();
-    drain(500);
-    const times = await Promise.all(
-      clients.map(async (client) => client.closed.then(() => performance.now() - startedAt)),
-    );
-    times.sort((one, other) => one - other);
+    const times = await closingTimes(20);
     expect(times[0]).toBeLessThan(250);
     expect(times.at(-1)).toBeGreaterThan(400);
-    // Ten steps of 50 ms: no two of them may hold everybody.
+    // No two steps may hold everybody.
     expect(times.filter((time) => time < 150).length).toBeLessThan(12);
+    await poll(() => harness.exits).toEqual([0]);
+  });
+
+  it('is spread over drainMs when the clients are one more than its steps', async () => {
+    // Two a step would end it in half of the time.
+    expect((await closingTimes(11)).at(-1)).toBeGreaterThan(400);
+    await poll(() => harness.exits).toEqual([0]);
+  });
+
+  it('is not hurried by clients that leave meanwhile, and ends with the last that is left', async () => {
+    await start();
+    const clients = await Promise.all(Array.from({ length: 10 }, () => harness.client()));
+    const [first, ...others] = clients;
+    const last = others.pop();
+    const startedAt = performance.now();
+    drain(600);
+    await first?.closed;
+    // By themselves: the last one keeps its turn.
+    await Promise.all(others.map((client) => client.terminate()));
+    await last?.closed;
+    expect(performance.now() - startedAt).toBeGreaterThan(400);
+    await poll(() => harness.exits).toEqual([0]);
+  });
+
+  it('does not wait when there is nobody to close', async () => {
+    await start();
+    drain(600_000);
     await poll(() => harness.exits).toEqual([0]);
   });
 

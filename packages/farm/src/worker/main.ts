@@ -3,8 +3,7 @@ import { constants } from 'node:os';
 import { pinThread, setCloseOnExec, signalOnParentDeath } from '@roost/poller';
 import type { MasterMessage, WorkerMessage } from '../channel/messages.ts';
 import { StreamChannel } from '../channel/stream-channel.ts';
-import { descriptorLimit } from '../descriptor-limit.ts';
-import type { FarmConfig } from '../options.ts';
+import { capacityOf, descriptorLimit } from '../descriptor-limit.ts';
 import { describeError } from './app-host.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { giveBackPages } from './give-back-pages.ts';
@@ -14,8 +13,6 @@ import { Worker } from './worker.ts';
 /** Descriptors that the master leaves us: the descriptor pair and the control stream. */
 const DESCRIPTORS_FD = 3;
 const CONTROL_FD = 4;
-/** Descriptors kept for everything that is no client: files, Redis, libuv. */
-const DESCRIPTOR_RESERVE = 256;
 /** For the reason to reach the master. */
 const LAST_WORDS_MS = 200;
 
@@ -73,7 +70,7 @@ async function begin({
         sharesCpu,
         channel,
         descriptors: DESCRIPTORS_FD,
-        capacity: capacityOf(config),
+        capacity: capacityOf(config, descriptorLimit()),
         cpu: isPinned ? cpu : null,
         loadApps: (context) => loadApps(config.app, context),
         onStopped: (code) => process.exit(code),
@@ -91,10 +88,4 @@ async function begin({
     // What the app has opened must not keep a worker that will never serve.
     setTimeout(() => process.exit(1), LAST_WORDS_MS);
   }
-}
-
-/** What the configuration wants, cut to what our descriptor limit allows. */
-function capacityOf(config: FarmConfig): number {
-  const room = descriptorLimit() - DESCRIPTOR_RESERVE - config.reservedConnections;
-  return Math.max(1, Math.min(config.maxConnectionsPerWorker, room));
 }

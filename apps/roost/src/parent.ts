@@ -1,0 +1,25 @@
+/** How soon the end of the parent is noticed. */
+const LOOK_MS = 500;
+
+/**
+ * Whether npm started this process. npm passes SIGTERM on to the shell that it runs a command in, and to that alone: without
+ * `exec` the shell ends, and a farm would stay behind with its port. So what npm started ends with its parent. Anybody
+ * else may have left the farm behind on purpose, as `nohup` does.
+ */
+export function isRunByNpm(environment: Readonly<Record<string, string | undefined>>): boolean {
+  return environment['npm_command'] !== undefined || environment['npm_lifecycle_event'] !== undefined;
+}
+
+/**
+ * Calls `onGone` once when the parent that this process has now has ended, and somebody else is its parent. A shell that
+ * was told not to wait (`roost start &`) has ended by now. Returns what stops the watch.
+ */
+export function watchParent(onGone: () => void): () => void {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    onGone();
+  }, LOOK_MS);
+  return () => clearInterval(timer);
+}
