@@ -60,11 +60,12 @@ async function refusalOf(url: string): Promise<{ readonly status: number; readon
 
 /** Whether the whole element stands in the window, with nothing over its middle. */
 function isInView(page: Page, selector: string): Promise<unknown> {
-  return page.locator(selector).evaluate(`(element) => {
-      const { top, bottom, left, right } = element.getBoundingClientRect();
-      const atMiddle = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
-      return top >= 0 && bottom <= innerHeight && right <= innerWidth && element.contains(atMiddle);
-    }`);
+  return page.evaluate(`{
+    const element = document.querySelector(${JSON.stringify(selector)});
+    const { top, bottom, left, right } = element.getBoundingClientRect();
+    const atMiddle = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+    top >= 0 && bottom <= innerHeight && right <= innerWidth && element.contains(atMiddle);
+  }`);
 }
 
 closeAfterEach();
@@ -340,11 +341,11 @@ describe.skipIf(!isInstalled())('the page', () => {
 
   it('names every field, and tells of changes those who do not see them', async () => {
     const page = await open(server());
-    const unnamed = await page
-      .locator('input, textarea, button')
-      .evaluateAll(
-        '(fields) => fields.filter((field) => !field.labels.length && !field.textContent.trim()).map(({ id }) => id)',
-      );
+    const unnamed = await page.evaluate(`
+      [...document.querySelectorAll('input, textarea, button')]
+        .filter((field) => field.labels.length === 0 && field.textContent.trim() === '')
+        .map(({ id }) => id)
+    `);
     expect(unnamed).toEqual([]);
     expect(await page.locator('[role=log], [role=status], [role=alert]').count()).toBe(4);
     expect(await page.locator('html').getAttribute('lang')).toBe('en');
