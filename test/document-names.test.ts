@@ -67,15 +67,45 @@ function numbersOf(heading: string): Set<string> {
   return new Set([...rows].flatMap(([, first = '', second = '']) => [first, second]));
 }
 
+// The tools write theirs out, or as the keys of parseArgs.
+const isInSource = (flag: string): boolean =>
+  sourceText.includes(`'${flag}`) ||
+  sourceText.includes(`${flag} `) ||
+  sourceText.includes(`'${flag.slice(2)}'`) ||
+  new RegExp(`\\b${flag.slice(2)}: \\{ type:`).test(sourceText);
+
+const isCounter = (name: string): boolean => Object.hasOwn(COUNTERS, name) || FOREIGN_NAMES.has(name);
+
+/** As GitHub makes it. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(' ', '-');
+}
+
+function namesInTable(document: string, row: RegExp): string[] {
+  return proseOf(document)
+    .split('\n')
+    .filter((line) => row.test(line))
+    .flatMap((line) => Array.from(line.matchAll(/`(\w+)`/g), ([, name = '']) => name));
+}
+
+function leadsSomewhere(document: string, target: string): boolean {
+  const [path = '', anchor] = target.split('#');
+  const file = path === '' ? join(ROOT, document) : resolve(ROOT, dirname(document), path);
+  try {
+    if (anchor === undefined) return statSync(file) !== undefined;
+    const headings = readFileSync(file, 'utf8').matchAll(/^#+ (.+)$/gm);
+    return [...headings].some(([, heading = '']) => anchorOf(heading) === anchor);
+  } catch {
+    return false;
+  }
+}
+
 describe('what the documents name', () => {
   it('as an option of the command line is one', () => {
     const known = new Set([...FOREIGN_FLAGS, ...OPTION_KEYS.map(flagOf)]);
-    // The tools write theirs out, or as the keys of parseArgs.
-    const isInSource = (flag: string): boolean =>
-      sourceText.includes(`'${flag}`) ||
-      sourceText.includes(`${flag} `) ||
-      sourceText.includes(`'${flag.slice(2)}'`) ||
-      new RegExp(`\\b${flag.slice(2)}: \\{ type:`).test(sourceText);
     expect(unknown(/(?<![\w-])(--[a-z][\w-]*)/g, (flag) => known.has(flag) || isInSource(flag))).toEqual([]);
   });
 
@@ -96,8 +126,7 @@ describe('what the documents name', () => {
   });
 
   it('as a counter or a reason is one', () => {
-    const known = (name: string): boolean => Object.hasOwn(COUNTERS, name) || FOREIGN_NAMES.has(name);
-    expect(unknown(/`([a-z]+(?:_[a-z]+)+)`/g, known)).toEqual([]);
+    expect(unknown(/`([a-z]+(?:_[a-z]+)+)`/g, isCounter)).toEqual([]);
   });
 
   it('as a function, a hook, a property or a type stands in the sources', () => {
@@ -145,26 +174,6 @@ describe('what the documents name', () => {
     );
     expect(broken).toEqual([]);
   });
-
-  function leadsSomewhere(document: string, target: string): boolean {
-    const [path = '', anchor] = target.split('#');
-    const file = path === '' ? join(ROOT, document) : resolve(ROOT, dirname(document), path);
-    try {
-      if (anchor === undefined) return statSync(file) !== undefined;
-      const headings = readFileSync(file, 'utf8').matchAll(/^#+ (.+)$/gm);
-      return [...headings].some(([, heading = '']) => anchorOf(heading) === anchor);
-    } catch {
-      return false;
-    }
-  }
-
-  /** As GitHub makes it. */
-  function anchorOf(heading: string): string {
-    return heading
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
-      .replaceAll(' ', '-');
-  }
 });
 
 describe('tables that list something whole', () => {
@@ -188,11 +197,4 @@ describe('tables that list something whole', () => {
     const rows = proseOf('docs/guide/writing-an-app.md').matchAll(/^\| `(\w+)\(/gm);
     expect(Array.from(rows, ([, name = '']) => name).toSorted()).toEqual(hooks.toSorted());
   });
-
-  function namesInTable(document: string, row: RegExp): string[] {
-    return proseOf(document)
-      .split('\n')
-      .filter((line) => row.test(line))
-      .flatMap((line) => Array.from(line.matchAll(/`(\w+)`/g), ([, name = '']) => name));
-  }
 });

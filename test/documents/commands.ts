@@ -9,7 +9,7 @@ export interface Command {
   readonly text: string;
 }
 
-export type Kind = 'server' | 'check-config' | 'publish' | 'redis' | 'api' | 'load' | 'script';
+type Kind = 'server' | 'check-config' | 'publish' | 'redis' | 'api' | 'load' | 'script';
 
 /** How a command is tried, or why it cannot be. The first row that matches counts. */
 export type Way =
@@ -78,7 +78,9 @@ export function missingFrom(command: string): string[] {
   ) {
     missing.push(`npm run ${script}`);
   }
-  for (const [path] of command.matchAll(/\b(?:apps|infra|bench|packages|scripts|docs)\/[\w./-]+(?![<\w])/g)) {
+  for (const [path] of command.matchAll(
+    /\b(?:apps|infra|bench|packages|scripts|docs)\/[\w./-]+(?![<\w./-])/g,
+  )) {
     if (!exists(path)) missing.push(path);
   }
   return missing;

@@ -42,7 +42,7 @@ function textOf(document: string): string | undefined {
   }
 }
 
-export function snippetsOf(document: string): Snippet[] {
+function snippetsOf(document: string): Snippet[] {
   return parts(document).snippets;
 }
 
@@ -78,6 +78,10 @@ function parts(document: string): { snippets: Snippet[]; prose: string } {
 }
 
 export const allSnippets: readonly Snippet[] = documents().flatMap(snippetsOf);
+
+export function ofLanguage(...languages: readonly string[]): Snippet[] {
+  return allSnippets.filter(({ language }) => languages.includes(language));
+}
 
 /** The one block of a document that begins with, or has, this text; for what a spec wants to do with it. */
 export function snippet(document: string, having: string): Snippet {
