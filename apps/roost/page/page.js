@@ -59,8 +59,16 @@ function connect() {
   const { url, problem } = target();
   input('path').setAttribute('aria-invalid', String(problem !== ''));
   show('notice', problem);
-  if (url === undefined) input('path').focus();
+  if (url === undefined) showPath();
   else connection.connect(url, input('token').value.trim());
+}
+
+/** It may be folded away. */
+function showPath() {
+  const path = input('path');
+  const fold = path.closest('details');
+  if (fold !== null) fold.open = true;
+  path.focus();
 }
 
 /** @returns {{ url: URL | undefined, problem: string }} */
