@@ -79,13 +79,12 @@ describe.skipIf(!isInstalled())('the page', () => {
     browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu'] });
   });
   afterEach(() => Promise.all(browser.contexts().map((context) => context.close())));
-  afterAll(() => browser.close());
+  afterAll(() => browser?.close());
 
   /** The page of a farm, in a browser that has never been there. */
   async function open(farm: FarmProcess, options: BrowserContextOptions = {}): Promise<Page> {
     const context = await browser.newContext(options);
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
     await page.goto(`http://127.0.0.1:${farm.port}/`);
     return page;
   }
