@@ -1,74 +1,171 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { freePort, makeCertificate, redisIsInstalled, startRedis } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
+import { commandsOf, missingFrom, wayOf, withoutNpm } from './documents/commands.ts';
+import type { Command } from './documents/commands.ts';
+import { runInShell, runServerInShell } from './documents/shell.ts';
+import { allSnippets, ofLanguage, snippet } from './documents/snippets.ts';
+import type { Snippet } from './documents/snippets.ts';
+import { SECRET, stageForAll, startFarm } from './documents/stage.ts';
+import { API_KEY, connect, endAfterTest } from './system.ts';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
+/** What a fence may say. `text` is for diagrams, where nothing can be tried; programs, configurations and answers have specs of their own (document-programs.test.ts, document-configurations.test.ts). */
+const LANGUAGES = ['text', 'sh', 'js', 'ts', 'yaml', 'http', 'nginx', 'haproxy', 'dockerfile'];
 
-/** Commands that fetch a package by its name when it is not there, and run or install it. */
-const FETCHING = [
-  String.raw`(?:npx|bunx|pnpx)`,
-  String.raw`(?:npm|pnpm|yarn|bun)\s+(?:exec|x|dlx|create|init|install|i|add)`,
-].join('|');
-const FETCHED = new RegExp(String.raw`\b(?:${FETCHING})\s+(?:-\S+\s+)*(@roost/\S+|roost\b\S*)`, 'g');
+/** Blocks that cannot be tried, by their language. */
+const CANNOT_RUN: Readonly<Record<string, string>> = {
+  dockerfile: 'needs a Docker engine',
+  haproxy: 'needs HAProxy; test/who-is-calling.test.ts sends the headers that it would',
+};
 
-/** What tells of the name, and these rules themselves. */
-const EXEMPT = new Set(['docs/decisions/0024-names-on-npm.md', 'test/documents.test.ts']);
+const stage = stageForAll();
 
-const isCheckout = runs('git', ['-C', ROOT, 'rev-parse', '--git-dir']);
+describe('every block of the documents', () => {
+  it('says by its first word what it is', () => {
+    expect(allSnippets.length).toBeGreaterThan(40);
+    const others = allSnippets.filter(({ language }) => !LANGUAGES.includes(language));
+    expect(
+      others.map(({ where, language }) => `${where}: \`\`\`${language}`),
+      `Say what the block is: one of ${LANGUAGES.join(', ')}. For another language, add a way to try it to test/documents.test.ts, or the reason why it cannot be tried to CANNOT_RUN.`,
+    ).toEqual([]);
+  });
 
-function runs(command: string, words: readonly string[]): boolean {
+  it('is tried here, or there is a reason', () => {
+    for (const [language, reason] of Object.entries(CANNOT_RUN)) {
+      expect(reason.length).toBeGreaterThan(10);
+      expect(ofLanguage(language).length, `no block is ${language} any more`).toBeGreaterThan(0);
+    }
+  });
+});
+
+describe.skipIf(!redisIsInstalled())('commands for a shell', () => {
+  const scripts = ['docs/guide/tokens.md'].map((document) => snippet(document, 'b64() {'));
+  const commands = ofLanguage('sh')
+    .filter((block) => !scripts.includes(block) && !isOneOf(scripts, block))
+    .flatMap(commandsOf);
+
+  it('are of a kind that is known, and name what is there', () => {
+    for (const command of commands) {
+      wayOf(command);
+      expect(missingFrom(command.text), `${command.where}: ${command.text}`).toEqual([]);
+    }
+  });
+
+  const tried = commands.filter((command) => isTried(command));
+
+  it.each(tried.map((command): [string, Command] => [`${command.where}: ${command.text}`, command]))(
+    '%s',
+    async (_, command) => {
+      const way = wayOf(command);
+      switch ('run' in way && way.run) {
+        case 'server':
+          await tryServer(command);
+          break;
+        case 'check-config':
+          expect(await runInShell(command.text)).toMatchObject({ code: 0, stderr: '' });
+          break;
+        case 'publish':
+          await tryPublish(command);
+          break;
+        case 'redis': {
+          const own = await startRedis();
+          endAfterTest(() => own.stop());
+          expect(await runInShell(toRedis(command.text, own))).toMatchObject({ code: 0, stdout: 'OK\n' });
+          break;
+        }
+        case 'api': {
+          const { code, stdout } = await runInShell(toFarm(command.text), {
+            env: { ROOST_API_KEY: API_KEY },
+          });
+          expect([code, JSON.parse(stdout)]).toMatchObject([0, { result: {} }]);
+          break;
+        }
+        case 'load':
+          await tryLoad(command);
+          break;
+        default:
+          throw new Error(`${command.where}: nobody tries "${command.text}".`);
+      }
+    },
+  );
+
+  it('docs/guide/tokens.md: the shell issues a token that opens a connection', async () => {
+    const guarded = await startFarm([], { ROOST_TOKENS_SECRET: SECRET });
+    const script = snippet('docs/guide/tokens.md', 'b64() {').text;
+    const { stdout } = await runInShell(script, { env: { ROOST_TOKENS_SECRET: SECRET } });
+    await connect(guarded, `/plain?channel=news&token=${stdout.trim()}`);
+  });
+});
+
+function toFarm(text: string): string {
+  return text.replaceAll(/(localhost|127\.0\.0\.1):8080/g, `127.0.0.1:${stage().farm.port}`);
+}
+
+function toRedis(text: string, other = stage().redis): string {
+  return text
+    .replaceAll(/(localhost|127\.0\.0\.1):6379/g, `127.0.0.1:${other?.port}`)
+    .replace(/^redis-cli /, `redis-cli -p ${other?.port} `);
+}
+
+function isOneOf(blocks: readonly Snippet[], block: Snippet): boolean {
+  return blocks.some(({ where }) => where === block.where);
+}
+
+function isTried(command: Command): boolean {
   try {
-    execFileSync(command, words, { stdio: 'ignore' });
-    return true;
+    return 'run' in wayOf(command);
   } catch {
+    // Told by the test of the kinds.
     return false;
   }
 }
 
-/** Names of ours that a text has fetched from a registry. */
-function fetchedNames(text: string): string[] {
-  return Array.from(text.matchAll(FETCHED), (match) => match[0]);
+function disconnectIn(command: string): { code: number; reason: string } {
+  const { code, reason } = JSON.parse(/'(\{.*\})'/.exec(command)?.[1] ?? '{}');
+  return { code, reason };
 }
 
-describe('what this repository says', () => {
-  it('is looked through for every way of fetching a package', () => {
-    for (const command of [
-      'npx roost start echo.js',
-      'npx --yes roost@latest start',
-      'npx -p roost roost start',
-      'npm exec roost',
-      'npm install -g roost',
-      'npm i @roost/farm',
-      'pnpm dlx roost-load ws://127.0.0.1',
-      'yarn add roost',
-    ]) {
-      expect(fetchedNames(command), command).toHaveLength(1);
-    }
-    expect(fetchedNames('npm start -- echo.js; npm run docs:config -w apps/roost; npm ci')).toEqual([]);
+async function tryServer({ text }: Command): Promise<void> {
+  const port = await freePort();
+  const { cert, key } = makeCertificate();
+  const certFile = await stage().programs.write('fullchain.pem', cert);
+  const keyFile = await stage().programs.write('privkey.pem', key);
+  const command = withoutNpm(text)
+    .replace(/--port \d+/, `--port ${port}`)
+    .replace('fullchain.pem', certFile)
+    .replace('privkey.pem', keyFile);
+  const outcome = await runServerInShell(toRedis(command), {
+    env: {
+      ROOST_PORT: String(port),
+      ROOST_HOST: '127.0.0.1',
+      ROOST_WORKERS: '1',
+      ROOST_DRAIN_MS: '0',
+      // Options about tokens are refused without a key.
+      ...(text.includes('--tokens-') && { ROOST_TOKENS_SECRET: SECRET }),
+    },
   });
+  expect(outcome.stdout + outcome.stderr).toContain('"msg":"farm ready"');
+}
 
-  it.skipIf(!isCheckout)("never has a package fetched by a name that may be a stranger's", () => {
-    const files = execFileSync('git', ['-C', ROOT, 'ls-files', '-z'], { encoding: 'utf8' })
-      .split('\0')
-      .filter((path) => /\.(?:md|ts|mts|js|mjs|html|json|ya?ml|txt|service)$|Dockerfile$|^\.ci\//.test(path));
-    expect(files).toContain('README.md');
-    const found = files
-      .filter((path) => !EXEMPT.has(path))
-      .flatMap((path) => {
-        try {
-          return fetchedNames(readFileSync(join(ROOT, path), 'utf8')).map((words) => `${path}: ${words}`);
-        } catch {
-          // Removed, and not committed yet.
-          return [];
-        }
-      });
-    expect(found).toEqual([]);
-  });
+/** Whoever subscribes to the channel gets the message, or is disconnected as the control message says. */
+async function tryPublish({ text }: Command): Promise<void> {
+  const client = await connect(stage().farm, '/plain?channel=news');
+  const { code, stdout } = await runInShell(toRedis(text));
+  expect(code).toBe(0);
+  expect(Number(stdout)).toBeGreaterThan(0);
+  if (text.includes('roost:control')) expect(await client.closed).toMatchObject(disconnectIn(text));
+  else expect((await client.nextMessage()).text).toBe(text.split(' ').at(-1));
+}
 
-  it("is not of the package roost, which is a stranger's on npm", () => {
-    const manifest: unknown = JSON.parse(readFileSync(join(ROOT, 'apps/roost/package.json'), 'utf8'));
-    expect(manifest).toMatchObject({ name: 'roost-server', bin: { roost: './bin/roost.js' }, private: true });
-  });
-});
+/** With fewer connections, and not as long. */
+async function tryLoad({ text }: Command): Promise<void> {
+  const command = toFarm(text)
+    .replace('npx roost-load', 'node apps/load/bin/roost-load.js')
+    .replace(/--connections \d+/, '--connections 50')
+    .replace(/--hold \S+/, '--hold 1s')
+    .replace(/--rate \S+/, '$& --hold 1s')
+    // A busy machine may be as slow as it likes.
+    .replace(/--expect-p99 \S+/, '--expect-p99 30s')
+    .replace('X-API-Key: …', `X-API-Key: ${API_KEY}`);
+  const { code, stdout, stderr } = await runInShell(command);
+  expect(code, stdout + stderr).toBe(0);
+}

@@ -1,6 +1,12 @@
-import { redisIsInstalled, startRedis } from '@roost/testing';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { redisIsInstalled, startRedis, TestClient } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { closeAfterEach, connect, request, serverForAll, start } from './system-test.ts';
+
+const PAGE = fileURLToPath(new URL('../page/', import.meta.url));
+const PAGE_APP = fileURLToPath(new URL('./fixtures/page-app.mjs', import.meta.url));
 
 closeAfterEach();
 const server = serverForAll();
@@ -93,6 +99,25 @@ describe('/plain', () => {
   });
 });
 
+describe('a request to /plain that is no upgrade', () => {
+  it('is answered as its WebSocket would be refused', async () => {
+    const farm = await start([], {
+      env: { ROOST_TOKENS_SECRET: 'a-secret-of-more-than-32-characters' },
+    });
+    for (const [path, headers] of [
+      ['/plain', {}],
+      ['/plain?channel=news', {}],
+      ['/plain?channel=news&token=no.jwt.atall', {}],
+      ['/plain?channel=news&token=a.b.c', { Authorization: 'Bearer a.b.c' }],
+    ] as const) {
+      const response = await request(farm, path, { headers });
+      const answer = { status: response.status, body: await response.text() };
+      expect(answer.status).toBeLessThan(403);
+      await expect(TestClient.connect(farm.url + path, { headers }), path).rejects.toMatchObject(answer);
+    }
+  });
+});
+
 describe('health', () => {
   it('is live and ready when the farm serves', async () => {
     const farm = server();
@@ -127,11 +152,50 @@ describe('other paths', () => {
     const response = await request(farm, '/wp-admin?x=1');
     expect(response.status).toBe(404);
     expect(await response.text()).toBe(
-      'There is nothing at "/wp-admin": see / for a page to try this server by hand.\n',
+      'There is nothing at "/wp-admin": WebSockets connect to /plain?channel=news, and / is a page to try this server by hand.\n',
     );
     await expect(connect(farm, '/socket')).rejects.toMatchObject({
       status: 404,
-      body: expect.stringContaining('Nothing takes WebSockets at "/socket": connect to /plain?channel=news.'),
+      body: 'There is nothing at "/socket": WebSockets connect to /plain?channel=news, and / is a page to try this server by hand.',
     });
+  });
+
+  it('do not deny over HTTP that an application may take WebSockets there', async () => {
+    const farm = await start([PAGE_APP]);
+    const client = await connect(farm, '/echo');
+    await client.roundTrip();
+    const response = await request(farm, '/echo');
+    expect([response.status, await response.text()]).toEqual([
+      404,
+      'Nothing answers plain HTTP at "/echo"; which WebSockets connect there, the application says.\n',
+    ]);
+  });
+
+  it('/page/ has every file of the page, and nothing else', async () => {
+    const farm = server();
+    const files = readdirSync(PAGE).filter((name) => /\.(css|js)$/.test(name));
+    expect(files.length).toBeGreaterThan(3);
+    for (const name of [...files, 'settings.js']) {
+      const response = await request(farm, `/page/${name}`);
+      const type = name.endsWith('.css') ? 'text/css' : 'text/javascript';
+      expect([name, response.status, response.headers.get('content-type')]).toEqual([
+        name,
+        200,
+        `${type}; charset=utf-8`,
+      ]);
+      const text = await response.text();
+      expect(text).toBe(name === 'settings.js' ? text : readFileSync(join(PAGE, name), 'utf8'));
+      for (const [, imported = ''] of text.matchAll(/from '\.\/([^']+)'/g)) {
+        expect([...files, 'settings.js'], name).toContain(imported);
+      }
+    }
+    for (const path of [
+      '/page/',
+      '/page/tsconfig.json',
+      '/page/settings.d.ts',
+      '/page/%2e%2e/package.json',
+    ]) {
+      expect((await request(farm, path)).status, path).toBe(404);
+    }
   });
 });

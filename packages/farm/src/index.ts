@@ -11,7 +11,7 @@ export type {
   WorkerContext,
 } from './app.ts';
 export { channelNameProblem } from './channel-name.ts';
-export { CloseCode } from './close-codes.ts';
+export { CLOSE_CODES, CloseCode } from './close-codes.ts';
 export type { Connection } from './connection.ts';
 export type { TokenReason } from './counters.ts';
 export { FarmError } from './errors.ts';

@@ -4,7 +4,8 @@ import { healthApp } from './health.ts';
 import { notFoundApp } from './not-found.ts';
 import { workerOptions } from './options.ts';
 import { pageApp } from './page.ts';
-import { plainApp } from './plain.ts';
+import { askForUpgrade, PLAIN_PATH, plainApp } from './plain.ts';
+import { refusalsOverHttp } from './refusals-over-http.ts';
 import { loadUserApps } from './user-app.ts';
 
 /**
@@ -15,15 +16,21 @@ import { loadUserApps } from './user-app.ts';
 export default async function serverApps(context: WorkerContext): Promise<readonly App[]> {
   const options = workerOptions(context.options);
   const userApps = options.userApp === null ? [] : await loadUserApps(options.userApp, context);
-  const own = [healthApp(() => context.readiness()), apiApp(context, options), pageApp()];
-  if (options.tokens === null) return [plainApp(context, options.plain), ...own, ...userApps, notFoundApp()];
+  const own = [healthApp(() => context.readiness()), apiApp(context, options), pageApp(options.plain)];
+  const notFound = notFoundApp(userApps.length > 0);
+  if (options.tokens === null) {
+    const plain = plainApp(context, options.plain);
+    return [plain, refusalsOverHttp(PLAIN_PATH, [plain], askForUpgrade), ...own, ...userApps, notFound];
+  }
   const { tokenGuard } = await import('./tokens/guard.ts');
   const guard = tokenGuard(options.tokens, context);
+  const plain = guard.guard(plainApp(context, options.plain, guard.access), true);
   return [
     guard.app,
-    guard.guard(plainApp(context, options.plain, guard.access), true),
+    plain,
+    refusalsOverHttp(PLAIN_PATH, [guard.app, plain], askForUpgrade),
     ...own,
     ...userApps.map((app) => guard.guard(app)),
-    notFoundApp(),
+    notFound,
   ];
 }

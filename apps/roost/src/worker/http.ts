@@ -9,7 +9,7 @@ export function pathOf(request: IncomingMessage): string {
 
 export interface Answer {
   readonly status: number;
-  readonly type: 'text/plain' | 'text/html' | 'application/json';
+  readonly type: 'text/plain' | 'text/html' | 'text/css' | 'text/javascript' | 'application/json';
   readonly body: string;
   readonly headers?: Readonly<Record<string, string>>;
 }

@@ -1,50 +1,91 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { CLOSE_CODES } from '@roost/farm';
 import type { App } from '@roost/farm';
 import { answer, isRead, pathOf } from './http.ts';
+import type { Answer } from './http.ts';
+import type { PlainOptions } from './options.ts';
 
-// The path is the same from src/ and from dist/.
-const PAGE = new URL('../../page/index.html', import.meta.url);
+// The folder is the same from src/ and from dist/.
+const FOLDER = new URL('../../page/', import.meta.url);
 
-/** `GET /`: a page to try the server by hand. Read at each request: people ask for it, and a worker stays small. */
-export function pageApp(): App {
+/** Every file of the page by its path. */
+const FILES: ReadonlyMap<string, PageFile> = new Map(
+  [
+    'page.css',
+    'page.js',
+    'connection.js',
+    'elements.js',
+    'messages.js',
+    'refusal.js',
+    'remembered-fields.js',
+    'shell-lines.js',
+  ]
+    .map((name): [string, PageFile] => [
+      `/page/${name}`,
+      { name, type: name.endsWith('.css') ? 'text/css' : 'text/javascript' },
+    ])
+    .concat([['/', { name: 'index.html', type: 'text/html' }]]),
+);
+
+const SETTINGS_PATH = '/page/settings.js';
+
+interface PageFile {
+  readonly name: string;
+  readonly type: Answer['type'];
+}
+
+/** Lets the page run its own scripts and style and talk to this server; nothing else, from nowhere else. */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  'img-src data:',
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+].join('; ');
+
+/**
+ * `GET /`: a page to try the server by hand, with its files below `/page/`. Each is read when it is first asked for, and
+ * kept: 30 KB in all, in workers whose page somebody has opened.
+ */
+export function pageApp(plain: PlainOptions): App {
+  const texts = new Map<string, Promise<string>>();
+  const textOf = (name: string): Promise<string> => {
+    const known = texts.get(name);
+    if (known !== undefined) return known;
+    const text = readFile(new URL(name, FOLDER), 'utf8');
+    texts.set(name, text);
+    // To be tried again by who asks next; the one who asked is told by the hook's guard.
+    text.catch(() => texts.delete(name));
+    return text;
+  };
   return {
     name: 'page',
     http(request, response) {
-      if (pathOf(request) !== '/') return false;
+      const path = pathOf(request);
+      const file = FILES.get(path);
+      if (file === undefined && path !== SETTINGS_PATH) return false;
       if (!isRead(request, response)) return true;
-      return sendPage(request, response);
+      const send = (type: Answer['type'], body: string): void =>
+        answer(request, response, { status: 200, type, body, headers: HEADERS });
+      if (file !== undefined) return textOf(file.name).then((text) => send(file.type, text));
+      send('text/javascript', settingsModule(plain));
+      return true;
     },
   };
 }
 
-async function sendPage(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const body = await readFile(PAGE, 'utf8');
-  answer(request, response, {
-    status: 200,
-    type: 'text/html',
-    body,
-    headers: { 'Content-Security-Policy': contentSecurityPolicy(body), 'Referrer-Policy': 'no-referrer' },
-  });
-}
+const HEADERS = { 'Content-Security-Policy': CONTENT_SECURITY_POLICY, 'Referrer-Policy': 'no-referrer' };
 
-/** Lets the page run its own script and style and talk to this server; nothing else, from nowhere else. */
-export function contentSecurityPolicy(page: string): string {
-  return [
-    "default-src 'none'",
-    `script-src ${hashOf(page, 'script')}`,
-    `style-src ${hashOf(page, 'style')}`,
-    "connect-src 'self'",
-    'img-src data:',
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join('; ');
-}
-
-/** The one inline element of this name, as CSP wants it: the digest of what stands between its tags. */
-function hashOf(page: string, element: 'script' | 'style'): string {
-  const inside = page.split(`<${element}>`)[1]?.split(`</${element}>`)[0] ?? '';
-  return `'sha256-${createHash('sha256').update(inside).digest('base64')}'`;
+/** What the page must know of this server; its type is page/settings.d.ts. */
+function settingsModule({ clientPublish }: PlainOptions): string {
+  const closeCodes = Object.values(CLOSE_CODES).map(({ code, title, comeBack }) => [
+    code,
+    { title, comeBack },
+  ]);
+  const settings = { plainTakesMessages: clientPublish, closeCodes: Object.fromEntries(closeCodes) };
+  return `export const settings = ${JSON.stringify(settings)};\n`;
 }

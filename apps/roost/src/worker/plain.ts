@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { accept, CloseCode, reject } from '@roost/farm';
 import type {
   App,
@@ -7,11 +8,11 @@ import type {
   UpgradeRequest,
   WorkerContext,
 } from '@roost/farm';
-import { answer, pathOf } from './http.ts';
+import { answer } from './http.ts';
 import type { PlainOptions } from './options.ts';
 import { quote } from './quote.ts';
 
-const PLAIN_PATH = '/plain';
+export const PLAIN_PATH = '/plain';
 
 /** What a token lets a client of /plain do. */
 export interface PlainAccess {
@@ -59,18 +60,18 @@ export function plainApp(
       return request.path === PLAIN_PATH ? decide(request, rules) : undefined;
     },
     message: options.clientPublish ? publisher(access) : refuseMessage,
-    http(request, response) {
-      if (pathOf(request) !== PLAIN_PATH) return false;
-      answer(request, response, {
-        status: 426,
-        type: 'text/plain',
-        body: 'This path speaks WebSocket only: connect to ws://…/plain?channel=news.\n',
-        // RFC 9110 §7.8: Upgrade is listed in Connection.
-        headers: { Upgrade: 'websocket', Connection: 'Upgrade, close' },
-      });
-      return true;
-    },
   };
+}
+
+/** Answers a request to /plain that is no upgrade, and would be let in as one. */
+export function askForUpgrade(request: IncomingMessage, response: ServerResponse): void {
+  answer(request, response, {
+    status: 426,
+    type: 'text/plain',
+    body: 'This path speaks WebSocket only: connect to ws://…/plain?channel=news.\n',
+    // RFC 9110 §7.8: Upgrade is listed in Connection.
+    headers: { Upgrade: 'websocket', Connection: 'Upgrade, close' },
+  });
 }
 
 function decide(
