@@ -1,6 +1,6 @@
-import { redisIsInstalled, startRedis } from '@roost/testing';
+import { redisIsInstalled } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { closeAfterEach, connect, request, serverForAll, start } from './system-test.ts';
+import { closeAfterEach, connect, request, serverForAll, start, startOwnRedis } from './system-test.ts';
 
 closeAfterEach();
 const server = serverForAll();
@@ -31,7 +31,7 @@ describe('/plain', () => {
   });
 
   it.skipIf(!redisIsInstalled())('closes with 1013 whose message the broker did not take', async () => {
-    const redis = await startRedis();
+    const redis = await startOwnRedis();
     const farm = await start(['--plain-client-publish', '--redis-url', redis.url]);
     const client = await connect(farm, '/plain?channel=a');
     client.send('taken');
