@@ -1,4 +1,4 @@
-import { eventually } from '@roost/testing';
+import { eventually, patient } from '@roost/testing';
 import type { FarmProcess, RawClient, TestClient } from '@roost/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -193,7 +193,11 @@ describe('who is silent', () => {
   let bystander: TestClient;
 
   beforeAll(async () => {
-    farm = await startSharedFarm(['--handshake-timeout-ms', '500', '--http-request-timeout-ms', '500']);
+    const timeoutMs = String(patient(500));
+    farm = await startSharedFarm([
+      `--handshake-timeout-ms=${timeoutMs}`,
+      `--http-request-timeout-ms=${timeoutMs}`,
+    ]);
   });
 
   afterAll(async () => {

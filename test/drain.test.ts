@@ -1,4 +1,4 @@
-import { eventually, livingMembers } from '@roost/testing';
+import { eventually, livingMembers, patient } from '@roost/testing';
 import type { TestClient } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import {
@@ -20,7 +20,7 @@ function closings(clients: readonly TestClient[]): Promise<number[]> {
   return Promise.all(clients.map((client) => client.closed.then(() => performance.now() - from)));
 }
 
-/** Well before the harness would kill what a dead master leaves, which is a second after its end. */
+/** Well before the harness would kill what a dead master leaves, which is 20 s after its end. */
 async function expectGone(group: number, workers: readonly number[]): Promise<void> {
   await eventually(
     () => {
@@ -33,8 +33,11 @@ async function expectGone(group: number, workers: readonly number[]): Promise<vo
 
 describe('Ctrl-C', () => {
   it('reaches the whole process group, and drains: every client gets 1001, spread over drainMs; exit code 0', async () => {
-    const farm = await startFarm(['--drain-ms', '1500']);
-    const clients = await connectMany(farm, '/echo', 40);
+    const drainMs = patient(1500);
+    const farm = await startFarm(['--drain-ms', String(drainMs)]);
+    // In each step of 50 ms a worker closes one at least: so many make the drain take two thirds of its time.
+    const count = 2 * Math.ceil(drainMs / 75);
+    const clients = await connectMany(farm, '/echo', count);
     const closed = closings(clients);
     // As a terminal does: master and workers get it.
     process.kill(-farm.pid, 'SIGINT');
@@ -46,15 +49,15 @@ describe('Ctrl-C', () => {
 
     const times = (await closed).toSorted((one, other) => one - other);
     for (const client of clients) expect(await client.closed).toEqual(GONE);
-    expect(times.at(-1)! - times[0]!).toBeGreaterThan(750);
+    expect(times.at(-1)! - times[0]!).toBeGreaterThan(drainMs / 2);
     // Spread, not in two lumps: a tenth of the time sees less than half of them.
-    for (let from = 0; from < 40; from++) {
-      const within = times.filter((time) => time >= times[from]! && time < times[from]! + 150);
-      expect(within.length).toBeLessThan(20);
+    for (let from = 0; from < count; from++) {
+      const within = times.filter((time) => time >= times[from]! && time < times[from]! + drainMs / 10);
+      expect(within.length).toBeLessThan(count / 2);
     }
     expect(await farm.exited).toEqual({ code: 0, signal: null });
     const drained = farm.logs.filter(({ msg }) => msg === 'worker drained');
-    expect(drained.map(({ closed: count }) => count)).toEqual([20, 20]);
+    expect(drained.map((line) => line['closed'])).toEqual([count / 2, count / 2]);
     expect(farm.logs.some(({ msg }) => msg === 'worker died')).toBe(false);
   });
 
@@ -71,7 +74,7 @@ describe('Ctrl-C', () => {
 
 describe('while a farm drains', () => {
   it('who asks for an upgrade on a connection it has gets 503, and new connections are refused', async () => {
-    const farm = await startFarm(['--drain-ms', '3000', '--workers', '1']);
+    const farm = await startFarm(['--drain-ms', String(patient(3000)), '--workers', '1']);
     const clients = await connectMany(farm, '/echo', 20);
     const early = await connectRaw(farm.port);
     // Both have been handed to the worker when this has been answered.
@@ -87,7 +90,7 @@ describe('while a farm drains', () => {
   });
 
   it('an HTTP response that has begun is finished, and the connection told to close', async () => {
-    const farm = await startFarm(['--drain-ms', '2000', '--workers', '1']);
+    const farm = await startFarm(['--drain-ms', String(patient(2000)), '--workers', '1']);
     const clients = await connectMany(farm, '/echo', 10);
     const [slow, other] = [await connectRaw(farm.port), await connectRaw(farm.port)];
     slow.writeText('GET /half HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -109,7 +112,7 @@ describe('while a farm drains', () => {
   });
 
   it('an HTTP response that takes longer than the draining of the connections is not cut', async () => {
-    const farm = await startFarm(['--drain-ms', '0', '--workers', '1', '--stop-timeout-ms', '8000']);
+    const farm = await startFarm(['--drain-ms', '0', '--workers', '1', '--stop-timeout-ms', '600000']);
     const slow = await connectRaw(farm.port);
     const client = await connect(farm, '/echo');
     slow.writeText('GET /slowly HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -117,10 +120,8 @@ describe('while a farm drains', () => {
     farm.signal('SIGTERM');
     expect(await client.closed).toEqual(GONE);
     expect((await slow.read(10)).toString()).toBe('half,whole');
-    // Nor is it waited for any longer.
-    const from = performance.now();
+    // Nor is it waited for any longer: stopTimeoutMs is ten minutes.
     await slow.closed;
-    expect(performance.now() - from).toBeLessThan(2500);
     expect(await farm.exited).toEqual({ code: 0, signal: null });
   });
 

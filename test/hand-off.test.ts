@@ -1,4 +1,4 @@
-import { eventually, RawClient } from '@roost/testing';
+import { eventually, patient, RawClient } from '@roost/testing';
 import type { FarmProcess, TestClient } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { acceptedSockets, cpusOf, socketsOf, threadsOf } from './processes.ts';
@@ -258,7 +258,7 @@ describe('a worker that is killed', () => {
 
 describe('a worker that is stopped', () => {
   it('in the middle of a hand-off is killed and replaced, and no client hangs', async () => {
-    const farm = await startFarm(['--hand-off-timeout-ms', '500']);
+    const farm = await startFarm(['--hand-off-timeout-ms', String(patient(500))]);
     const victim = farm.workers[0]!.pid;
     stop(victim);
     const clients = await storm(farm, 60);
@@ -274,7 +274,7 @@ describe('a worker that is stopped', () => {
   });
 
   it('while it is idle is killed after workerTimeoutMs and replaced', async () => {
-    const farm = await startFarm(['--worker-timeout-ms', '1500']);
+    const farm = await startFarm(['--worker-timeout-ms', String(patient(1500))]);
     const victim = farm.workers[1]!.pid;
     const client = await connect(farm, '/echo');
     const other = await connect(farm, '/echo');

@@ -1,4 +1,4 @@
 import { installLeakChecks } from '@roost/testing';
-import { afterAll } from 'vitest';
+import { aroundAll, beforeEach } from 'vitest';
 
-installLeakChecks(afterAll);
+installLeakChecks({ aroundAll, beforeEach });

@@ -3,6 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
+import { LONGEST_WAIT_MS } from '@roost/testing';
 import type { FarmProcess } from '@roost/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket as WsWebSocket } from 'ws';
@@ -15,7 +16,6 @@ const CHROMIUM = '/usr/bin/chromium';
 const PYTHON = '/usr/bin/python3';
 /** A newer Node than the one that runs the tests, such as the one of the container image. */
 const NEWER_NODE = process.env['NEWER_NODE'];
-const DEADLINE_MS = 30_000;
 
 /** What every client sees: clients/session.mjs says what it does for it. */
 const SEEN = {
@@ -63,7 +63,7 @@ const lacksNewerNode =
   NEWER_NODE === undefined && missing('a newer Node: name its binary in NEWER_NODE to do so.');
 
 async function sessionOf(program: string, args: readonly string[]): Promise<unknown> {
-  const { stdout } = await run(program, args, { timeout: DEADLINE_MS });
+  const { stdout } = await run(program, args, { timeout: LONGEST_WAIT_MS });
   return JSON.parse(stdout);
 }
 

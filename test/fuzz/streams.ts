@@ -8,7 +8,7 @@ import { piecesOf, PROFILES, type Stream, type Transcript } from './stream.ts';
 import { WsSide } from './ws-side.ts';
 
 /** Much longer than any stream takes, also on a busy machine. */
-const DEADLINE_MS = 120_000;
+const DEADLINE_MS = 600_000;
 const SWEEP_MS = 1000;
 
 /** A stream on which the two disagree. */

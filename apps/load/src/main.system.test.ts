@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { eventually, patient } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { cleanUp, run, serve, serveBytes, start } from './fixtures/harness.ts';
 import { portOf } from './fixtures/ws-server.ts';
@@ -38,18 +39,20 @@ describe('roost-load', () => {
   it('keeps to its bound of handshakes under way', async () => {
     const arrivals: number[] = [];
     const url = await serveBytes(() => arrivals.push(performance.now()));
-    const { result } = await run(url, '--connections 6 --in-flight 3 --timeout 200ms --hold 1ms');
+    const timeoutMs = patient(200);
+    const { result } = await run(url, `--connections 6 --in-flight 3 --timeout ${timeoutMs}ms --hold 1ms`);
     expect(result.failed).toEqual({ timeout: 6 });
     expect(arrivals.length).toBe(6);
-    expect(arrivals.at(3)! - arrivals.at(2)!).toBeGreaterThan(150);
+    expect(arrivals.at(3)! - arrivals.at(2)!).toBeGreaterThan(timeoutMs / 2);
   });
 
   it('keeps to the pace of its ramp', async () => {
     const server = await serve();
-    const { result } = await run(server.url, '--connections 100 --ramp 200/s --in-flight 1 --hold 1ms');
+    const { result } = await run(server.url, '--connections 100 --ramp 100/s --in-flight 1 --hold 1ms');
     expect(result.connected).toBe(100);
-    expect(result.openSeconds).toBeGreaterThan(0.45);
-    expect(server.arrivals.at(-1)! - server.arrivals.at(0)!).toBeGreaterThan(400);
+    expect(result.openSeconds).toBeGreaterThan(0.95);
+    // The first may be seen late, when the machine is busy.
+    expect(server.arrivals.at(-1)! - server.arrivals.at(0)!).toBeGreaterThan(500);
   });
 
   it('ends as soon as each connection has received what is expected', async () => {
@@ -198,10 +201,7 @@ describe('roost-load', () => {
   it('stops holding on SIGTERM, reports, and judges what was reached', async () => {
     const server = await serve();
     const program = start(server.url, '--connections 50 --hold 1h --json');
-    const deadline = performance.now() + 10_000;
-    while (server.wss.clients.size < 50 && performance.now() < deadline) {
-      await once(server.wss, 'connection', { signal: AbortSignal.timeout(10_000) });
-    }
+    await eventually(() => server.wss.clients.size === 50);
     program.child.kill('SIGTERM');
     const { code, stdout } = await program.exited;
     expect(JSON.parse(stdout)).toMatchObject({ connected: 50, open: 50, ok: true });

@@ -1,3 +1,4 @@
+import { patient } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
 import { cleanUp, run, serve, start } from './fixtures/harness.ts';
@@ -58,7 +59,7 @@ describe('a protocol inside WebSocket', () => {
     });
     const { code, result } = await run(
       `${server.url}{i}`,
-      '--connections 5 --await 40{ --timeout 500ms --hold 1ms',
+      `--connections 5 --await 40{ --timeout ${patient(500)}ms --hold 1ms`,
     );
     expect(result).toMatchObject({ connected: 0, open: 0, closes: {} });
     expect(result.failed).toEqual({
@@ -73,13 +74,14 @@ describe('a protocol inside WebSocket', () => {
   it('carries echoes as its template says, and its own packets are no wrong ones', async () => {
     const server = await serve(speakPackets);
     for (const pace of ['', ' --rate 1000/s']) {
+      const from = performance.now();
       const { code, result } = await run(
         server.url,
         `--scenario echo --connections 20 --processes 2 --hold 300ms --payload-bytes 33 ${PACKETS}${pace}`,
       );
       expect(result.echo).toMatchObject({ connections: 20, wrong: 0, unanswered: 0 });
       expect(result.echo!.echoes).toBeGreaterThan(20);
-      expect(result.echo!.latencyMs.max).toBeLessThan(10_000);
+      expect(result.echo!.latencyMs.max).toBeLessThan(performance.now() - from);
       expect(result.messages).toBe(result.echo!.echoes);
       expect(result.others).toBe(result.echo!.echoes);
       expect(code).toBe(0);

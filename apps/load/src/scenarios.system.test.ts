@@ -194,7 +194,7 @@ describe('broadcast', () => {
       /http:\/\/127\.0\.0\.1:1\/ cannot be reached.*nothing was published/,
     );
     expect(unreachable.code).toBe(1);
-  }, 60_000);
+  });
 
   it('is not begun without a publisher', async () => {
     const server = await serve();

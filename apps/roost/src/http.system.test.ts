@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { redisIsInstalled, startRedis, TestClient } from '@roost/testing';
+import { redisIsInstalled, TestClient } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { closeAfterEach, connect, request, serverForAll, start } from './system-test.ts';
+import { closeAfterEach, connect, request, serverForAll, start, startOwnRedis } from './system-test.ts';
 
 const PAGE = fileURLToPath(new URL('../page/', import.meta.url));
 const PAGE_APP = fileURLToPath(new URL('./fixtures/page-app.mjs', import.meta.url));
@@ -37,7 +37,7 @@ describe('/plain', () => {
   });
 
   it.skipIf(!redisIsInstalled())('closes with 1013 whose message the broker did not take', async () => {
-    const redis = await startRedis();
+    const redis = await startOwnRedis();
     const farm = await start(['--plain-client-publish', '--redis-url', redis.url]);
     const client = await connect(farm, '/plain?channel=a');
     client.send('taken');

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { startServer, TestClient } from '@roost/testing';
-import type { FarmProcess, StartServerOptions } from '@roost/testing';
+import { endAll, patient, startServer, startRedis, TestClient } from '@roost/testing';
+import type { FarmProcess, RedisFixture, StartServerOptions } from '@roost/testing';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
 const BIN = fileURLToPath(new URL('../bin/roost.js', import.meta.url));
@@ -11,15 +11,11 @@ export const API_KEY = 'sesame';
 const DEFAULT_ARGS = ['--workers', '2', '--api-key', API_KEY, '--drain-ms', '0'];
 
 /** What the file under test opened; closed after each test. */
-const farms: FarmProcess[] = [];
-const clients: TestClient[] = [];
+const opened: (() => Promise<unknown>)[] = [];
 
 /** Makes each test of the file close what it opened with {@link start} and {@link connect}. */
 export function closeAfterEach(): void {
-  afterEach(async () => {
-    await Promise.all(clients.splice(0).map((client) => client.terminate()));
-    await Promise.all(farms.splice(0).map((farm) => farm.stop()));
-  });
+  afterEach(() => endAll(opened));
 }
 
 /** A server with two workers and the key `sesame` that drains at once, unless `args` say otherwise. */
@@ -28,8 +24,15 @@ export async function start(
   options: StartServerOptions = {},
 ): Promise<FarmProcess> {
   const farm = await startServer([...DEFAULT_ARGS, ...args], options);
-  farms.push(farm);
+  opened.push(() => farm.stop());
   return farm;
+}
+
+/** A Redis of the running test. */
+export async function startOwnRedis(): Promise<RedisFixture> {
+  const redis = await startRedis();
+  opened.push(() => redis.stop());
+  return redis;
 }
 
 /** As {@link start}, one server for all tests of the block that this is called in: ask for it inside a test. */
@@ -49,7 +52,7 @@ export function serverForAll(args: readonly string[] = []): () => FarmProcess {
 
 export async function connect(farm: FarmProcess, path: string): Promise<TestClient> {
   const client = await TestClient.connect(farm.url + path);
-  clients.push(client);
+  opened.push(() => client.terminate());
   return client;
 }
 
@@ -87,7 +90,7 @@ export async function run(
   const child = spawn(process.execPath, [BIN, ...words], {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 15_000,
+    timeout: patient(15_000),
     killSignal: 'SIGKILL',
   });
   let stdout = '';

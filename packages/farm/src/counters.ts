@@ -23,6 +23,8 @@ export const COUNTERS = {
   tls_resumptions: 'Those among them that resumed a session: no certificate, and no private-key operation.',
   tls_handshakes_failed:
     'TLS handshakes that failed: the client does not trust the certificate, speaks only older versions or h2, or went away.',
+  tls_handshakes_held_back:
+    'TLS handshakes that had to wait because maxTlsHandshakesPerAddress of their address were under way.',
   refused_not_tls:
     'Clients refused with 400, in plain text, because they did not begin with a TLS handshake.',
   refused_bad_request: 'Request heads refused with 400, 405, 431, 501 or 505.',

@@ -25,8 +25,7 @@ describe('a glob', () => {
   });
 
   it('with many stars costs no more than name times pattern', () => {
-    const startedAt = performance.now();
+    // Name to the power of stars, and nobody would see the end of it.
     expect(globMatcher('*a'.repeat(100))(`${'a'.repeat(255)}b`)).toBe(false);
-    expect(performance.now() - startedAt).toBeLessThan(500);
   });
 });

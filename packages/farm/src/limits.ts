@@ -75,6 +75,13 @@ export const LIMITS = {
     unit: 'connections',
     doc: 'TLS handshakes of one worker under way at a time. Beyond it clients wait for their turn, until handshakeTimeoutMs.',
   },
+  maxTlsHandshakesPerAddress: {
+    default: 100,
+    min: 0,
+    max: 1_000_000,
+    unit: 'connections',
+    doc: 'TLS handshakes of one client address under way at a time in one worker; IPv6 addresses count by their /64. Beyond it the clients of this address wait until one of its own ends, or handshakeTimeoutMs; others go first. trustedProxies have no such limit, but the clients that they name with the PROXY protocol do. 0: no limit.',
+  },
   backlog: {
     default: 4096,
     min: 1,

@@ -44,7 +44,7 @@ describe('signalOnParentDeath', () => {
     parent.kill('SIGKILL');
     // The grandchild holds the pipe as well, and is blocked for ever: it closes when both are dead.
     await once(parent.stdout, 'close');
-    await expect.poll(() => stateOf(pid ?? 0), { timeout: 10_000 }).toMatch(/^(gone|Z)$/);
+    await expect.poll(() => stateOf(pid ?? 0)).toMatch(/^(gone|Z)$/);
   });
 
   it('refuses what is no signal', () => {

@@ -103,7 +103,7 @@ describe('listen', () => {
     const addresses = new Uint8Array(8 * ADDRESS_BYTES);
     expect(accept(listener, fds, addresses)).toBe(4);
     expect(connected).toBe(4);
-    await expect.poll(() => connected, { timeout: 10_000 }).toBe(8);
+    await expect.poll(() => connected).toBe(8);
     for (const client of clients) client.destroy();
     for (const fd of fds.subarray(0, 4)) closeDescriptor(fd);
     closeDescriptor(listener);

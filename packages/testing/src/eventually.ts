@@ -1,13 +1,21 @@
+import { Deadline } from './deadline.ts';
 import { TestingError } from './errors.ts';
+import { MAX_PATIENCE } from './patience.ts';
 
-/** Default of every deadline in this package, in ms: generous, because test machines are shared. */
+/**
+ * Default of every deadline in this package, in ms on a machine at rest: generous, because test machines are shared.
+ * See {@link Deadline} for what a busy one is given.
+ */
 export const DEADLINE_MS = 10_000;
+
+/** For waits that cannot follow the machine as they go on: as long as the default deadline can become, in ms. */
+export const LONGEST_WAIT_MS = DEADLINE_MS * MAX_PATIENCE;
 
 const FIRST_PAUSE_MS = 2;
 const LONGEST_PAUSE_MS = 50;
 
 export interface EventuallyOptions {
-  /** Default 10,000. */
+  /** On a machine at rest; a busy one is given more ({@link Deadline}). Default 10,000. */
   readonly deadlineMs?: number;
   /** What is waited for, for the error: "the worker is restarted". */
   readonly what?: string;
@@ -24,18 +32,18 @@ export async function eventually<Result>(
   options: EventuallyOptions = {},
 ): Promise<Exclude<Result, false>> {
   const { deadlineMs = DEADLINE_MS, what = 'the claim holds' } = options;
-  const deadlineAt = performance.now() + deadlineMs;
+  const deadline = new Deadline(deadlineMs);
   let pauseMs = FIRST_PAUSE_MS;
   let lastFailure: unknown = 'it never settled';
   for (;;) {
-    const attempt = await settleBy(deadlineAt, claim);
+    const attempt = await settleBy(deadline, claim);
     if (attempt.kind === 'result' && isHeld(attempt.result)) return attempt.result;
     if (attempt.kind === 'result') lastFailure = 'it was false';
     if (attempt.kind === 'failure') lastFailure = attempt.failure;
-    if (performance.now() >= deadlineAt) {
+    if (attempt.kind === 'late' || deadline.isOver()) {
       throw new TestingError(
         'TESTING_DEADLINE',
-        `Within ${deadlineMs} ms it did not come true that ${what}: ${describe(lastFailure)}`,
+        `Within ${deadline.inWords} it did not come true that ${what}: ${describe(lastFailure)}`,
         { cause: lastFailure },
       );
     }
@@ -51,14 +59,9 @@ type Attempt<Result> =
 
 /** Tries the claim once; an attempt that does not settle by the deadline tells nothing. */
 async function settleBy<Result>(
-  deadlineAt: number,
+  deadline: Deadline,
   claim: () => Result | Promise<Result>,
 ): Promise<Attempt<Result>> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Attempt<Result>>((resolve) => {
-    timer = setTimeout(() => resolve({ kind: 'late' }), Math.max(1, deadlineAt - performance.now()));
-    timer.unref();
-  });
   const attempt = async (): Promise<Attempt<Result>> => {
     try {
       return { kind: 'result', result: await claim() };
@@ -66,8 +69,25 @@ async function settleBy<Result>(
       return { kind: 'failure', failure };
     }
   };
+  return orLate(attempt(), deadline, () => ({ kind: 'late' }));
+}
+
+/** What the promise settles with, or what `late` returns or throws when the deadline is over before. */
+async function orLate<Result>(
+  promise: Promise<Result>,
+  deadline: Deadline,
+  late: () => Result,
+): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const end = new Promise<void>((resolve) => {
+    const look = (): void => {
+      if (deadline.isOver()) resolve();
+      else timer = setTimeout(look, deadline.nextStepMs).unref();
+    };
+    timer = setTimeout(look, deadline.nextStepMs).unref();
+  });
   try {
-    return await Promise.race([attempt(), late]);
+    return await Promise.race([promise, end.then(late)]);
   } finally {
     clearTimeout(timer);
   }
@@ -82,25 +102,14 @@ export async function within<Result>(
   promise: Promise<Result>,
   options: EventuallyOptions & { readonly seen?: () => string } = {},
 ): Promise<Result> {
-  const deadlineMs = options.deadlineMs ?? DEADLINE_MS;
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      const seen = options.seen === undefined ? '' : ` Seen so far: ${options.seen()}`;
-      reject(
-        new TestingError(
-          'TESTING_DEADLINE',
-          `Within ${Math.round(deadlineMs)} ms it did not come true that ${options.what ?? 'the promise settles'}.${seen}`,
-        ),
-      );
-    }, deadlineMs);
-    timer.unref();
+  const deadline = new Deadline(options.deadlineMs ?? DEADLINE_MS);
+  return orLate(promise, deadline, () => {
+    const seen = options.seen === undefined ? '' : ` Seen so far: ${options.seen()}`;
+    throw new TestingError(
+      'TESTING_DEADLINE',
+      `Within ${deadline.inWords} it did not come true that ${options.what ?? 'the promise settles'}.${seen}`,
+    );
   });
-  try {
-    return await Promise.race([promise, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function pause(ms: number): Promise<void> {

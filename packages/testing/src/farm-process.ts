@@ -17,6 +17,13 @@ const STARTED = ['farm ready', 'farm started, but is not ready yet'];
 const MAX_LOG_LINES = 20_000;
 const MAX_OTHER_CHARACTERS = 64 * 1024;
 
+/**
+ * A process that outlives the master for so long is killed, in ms. Specs that claim that none does look for it earlier,
+ * also with the patience of a busy machine; once they stop the farm they do not.
+ */
+const OUTLIVED_MS = 20_000;
+const OUTLIVED_AT_STOP_MS = 1000;
+
 /** How much of the output an error shows, in lines. */
 const SHOWN_LINES = 40;
 
@@ -121,8 +128,7 @@ export class FarmProcess {
       });
       // 'close', not 'exit': the last lines of the log are read by then.
       child.once('close', (code: number | null, signal: NodeJS.Signals | null) => end({ code, signal }));
-      // A worker that outlives the master holds the pipes open, and 'close' would never come.
-      child.once('exit', () => setTimeout(() => this.#killTree(), 1_000).unref());
+      this.#endWithMaster(OUTLIVED_MS);
     });
   }
 
@@ -200,6 +206,7 @@ export class FarmProcess {
       signalGroup(this.pid, 'SIGCONT');
       this.signal('SIGTERM');
     }
+    this.#endWithMaster(OUTLIVED_AT_STOP_MS);
     try {
       return await within(this.exited, {
         deadlineMs: this.#deadlineMs,
@@ -215,6 +222,14 @@ export class FarmProcess {
       }
       this.#release();
     }
+  }
+
+  /** Kills what outlives the master: it holds the pipes open, and 'close' would never come. */
+  #endWithMaster(afterMs: number): void {
+    const kill = (): void => void setTimeout(() => this.#killTree(), afterMs).unref();
+    if (this.#process.exitCode === null && this.#process.signalCode === null)
+      this.#process.once('exit', kill);
+    else kill();
   }
 
   #readiness(): { readonly port: number; readonly workers: readonly WorkerProcess[] } {
@@ -275,10 +290,10 @@ function isWorkerProcess(value: unknown): value is WorkerProcess {
   return isLogLine(value) && typeof value['worker'] === 'number' && typeof value['pid'] === 'number';
 }
 
-/** The environment without what the test runner put there for its own processes. */
+/** The environment without what is there for the test runner's own processes, of which the server would complain. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const entries = Object.entries(process.env).filter(
-    ([name]) => !/^(?:VITEST|TINYPOOL|NODE_OPTIONS$|NODE_ENV$|NODE_CHANNEL)/.test(name),
+    ([name]) => !/^(?:VITEST|TINYPOOL|ROOST_TEST_|NODE_OPTIONS$|NODE_ENV$|NODE_CHANNEL)/.test(name),
   );
   return Object.fromEntries(entries);
 }

@@ -16,6 +16,12 @@ export function registerFixture(fixture: Fixture): () => void {
   };
 }
 
+/** Ends a fixture, which does not count as running any more. */
+export function terminateFixture(fixture: Fixture): void {
+  running.delete(fixture);
+  fixture.terminate();
+}
+
 /** The fixtures that run now. */
 export function runningFixtures(): Fixture[] {
   return [...running];

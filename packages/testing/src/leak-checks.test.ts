@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventually } from './eventually.ts';
+import { eventually, within } from './eventually.ts';
 import { registerFixture } from './fixtures.ts';
 import { assertNoLeaks } from './leak-checks.ts';
 import { livingMembers, spawnGroup } from './process-group.ts';
@@ -32,5 +34,43 @@ describe('assertNoLeaks', () => {
     await once(shell, 'exit');
     await expect(assertNoLeaks(20)).rejects.toThrow(/Left running by this test file: process \d+/);
     await eventually(() => livingMembers(group).length === 0);
+  });
+});
+
+/** Runs the file in which all goes wrong and returns what it printed. */
+async function runFailingFile(env: Readonly<Record<string, string>> = {}): Promise<string> {
+  const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
+  const root = join(import.meta.dirname, 'failing-file');
+  const runner = spawnGroup(process.execPath, [vitest, 'run', '--root', root], {
+    env: { ...process.env, ...env, NO_COLOR: '1' },
+  });
+  let output = '';
+  runner.stdout.on('data', (text) => (output += String(text)));
+  runner.stderr.on('data', (text) => (output += String(text)));
+  await within(once(runner, 'close'), { deadlineMs: 30_000, what: 'the runner ends', seen: () => output });
+  return output;
+}
+
+/** The processes that it started. */
+function sleepersOf(output: string): number[] {
+  return [...output.matchAll(/^SLEEPER (\d+)$/gm)].map(([, pid]) => Number(pid));
+}
+
+describe('a test file in which bodies and hooks throw', () => {
+  it('leaves nothing running', async () => {
+    const output = await runFailingFile();
+    expect(output).toContain('FIXTURE ENDED');
+    expect(output).toContain('a hook behind the file');
+    const [pid = 0, ...others] = sleepersOf(output);
+    expect(output).toContain(`Left running by this test file: process ${pid}.`);
+    expect(others).toEqual([]);
+    await eventually(() => livingMembers(pid).length === 0);
+  });
+
+  it('leaves nothing running when its process is killed', async () => {
+    const output = await runFailingFile({ DIES: '1' });
+    const pids = sleepersOf(output);
+    expect(pids).toHaveLength(2);
+    for (const pid of pids) await eventually(() => livingMembers(pid).length === 0);
   });
 });

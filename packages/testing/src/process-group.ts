@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcessByStdio } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Readable } from 'node:stream';
+import { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
 
 export interface ExitStatus {
   readonly code: number | null;
@@ -12,7 +13,20 @@ export type CapturedProcess = ChildProcessByStdio<null, Readable, Readable>;
 
 /** Every process group started here that may still have living members. */
 const groups = new Set<number>();
-let isExitHandled = false;
+
+/**
+ * Reads which groups there are ("+4711", "-4711"), and kills those that are left when its input ends, which is with
+ * this process, however that ends: the runner kills a process that does not end in time, and then no listener runs.
+ */
+const REAPER = `groups=' '
+while read -r line; do
+  case $line in
+    +*) groups="$groups\${line#+} " ;;
+    -*) groups=\${groups%% \${line#-} *}' '\${groups#* \${line#-} } ;;
+  esac
+done
+for group in $groups; do kill -s KILL -- "-$group"; done`;
+let reaper: ChildProcessByStdio<Writable, null, null> | undefined;
 
 export interface SpawnGroupOptions {
   readonly cwd?: string | undefined;
@@ -21,27 +35,37 @@ export interface SpawnGroupOptions {
 
 /**
  * Starts a program as the leader of a process group of its own, so that the whole tree can be ended with
- * one signal, even when its leader is dead. The group is killed when this process exits.
+ * one signal, even when its leader is dead. The group is killed when this process ends, however it does.
  */
 export function spawnGroup(
   command: string,
   args: readonly string[],
   options: SpawnGroupOptions = {},
 ): CapturedProcess {
+  startReaper();
   const child = spawn(command, args, {
     cwd: options.cwd,
     env: options.env,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  if (child.pid !== undefined) groups.add(child.pid);
-  if (!isExitHandled) {
-    isExitHandled = true;
-    process.on('exit', () => {
-      for (const group of groups) signalGroup(group, 'SIGKILL');
-    });
+  if (child.pid !== undefined) {
+    groups.add(child.pid);
+    reaper?.stdin.write(`+${child.pid}\n`);
   }
   return child;
+}
+
+function startReaper(): void {
+  if (reaper !== undefined) return;
+  // A group of its own: what a terminal sends to the runner must not end it first.
+  reaper = spawn('/bin/sh', ['-c', REAPER], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  reaper.unref();
+  reaper.stdin.on('error', () => {});
+  if (reaper.stdin instanceof Socket) reaper.stdin.unref();
+  process.on('exit', () => {
+    for (const group of groups) signalGroup(group, 'SIGKILL');
+  });
 }
 
 /** Sends a signal to every member of a group. False when there is none. */
@@ -64,7 +88,11 @@ export function livingChildren(): number[] {
   const living: number[] = [];
   for (const group of groups) {
     const members = livingMembers(group);
-    if (members.length === 0) groups.delete(group);
+    if (members.length === 0) {
+      groups.delete(group);
+      // Its number may be another's soon.
+      reaper?.stdin.write(`-${group}\n`);
+    }
     living.push(...members);
   }
   return living;

@@ -1,3 +1,5 @@
+// _write and _writev are how a stream is implemented.
+/* oxlint-disable no-underscore-dangle */
 import { Socket } from 'node:net';
 
 type WriteCallback = (error?: Error | null) => void;

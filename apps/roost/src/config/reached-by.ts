@@ -48,6 +48,10 @@ export const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
     `${FARM}/worker/tls-connections.test.ts`,
     'lets clients wait for their turn, until one that is under way ends',
   ),
+  maxTlsHandshakesPerAddress: spec(
+    `${FARM}/worker/tls-connections.test.ts`,
+    'lets other addresses in at once, while the surplus of one waits for its own',
+  ),
   backlog: spec(
     'packages/poller/src/sockets.test.ts',
     'keeps no more than its backlog waiting, and takes the others when there is room',

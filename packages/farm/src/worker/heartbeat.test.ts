@@ -1,7 +1,10 @@
-import { eventually } from '@roost/testing';
+import { eventually, patient } from '@roost/testing';
 import { afterAll, describe, it } from 'vitest';
 import { accept, type App } from '../app.ts';
 import { clientFrame, WorkerHarness } from './worker-harness.contract.ts';
+
+/** Short, but the clients are of this process, and must have the time to answer. */
+const BEAT_MS = patient(1000);
 
 const harnesses: WorkerHarness[] = [];
 afterAll(async () => {
@@ -19,8 +22,9 @@ async function start(): Promise<{ harness: WorkerHarness; closes: number[] }> {
     close: (_connection, code) => void closes.push(code),
   };
   const harness = await WorkerHarness.start(app, {
-    heartbeatMs: 1000,
-    heartbeatTimeoutMs: 1000,
+    heartbeatMs: BEAT_MS,
+    heartbeatTimeoutMs: BEAT_MS,
+    messageTimeoutMs: 600_000,
     maxOutboundBytes: 64 * 1024 * 1024,
   });
   harnesses.push(harness);
@@ -35,9 +39,9 @@ describe.concurrent('the heartbeat', () => {
     const silent = await harness.open();
     const openedAt = performance.now();
     expect((await silent.read(2)).toString('hex')).toBe('8900');
-    expect(performance.now() - openedAt).toBeGreaterThan(800);
+    expect(performance.now() - openedAt).toBeGreaterThan(0.8 * BEAT_MS);
     await silent.closed;
-    expect(performance.now() - openedAt).toBeGreaterThan(1800);
+    expect(performance.now() - openedAt).toBeGreaterThan(1.8 * BEAT_MS);
     expect(silent.unread).toHaveLength(0);
     expect(closes).toEqual([1006]);
     expect(await harness.count('closed_heartbeat')).toBe(1);
@@ -50,7 +54,7 @@ describe.concurrent('the heartbeat', () => {
     awake.write(clientFrame(0x01, 'frag'));
     const answering = await harness.client();
     const talking = await harness.open();
-    const talk = setInterval(() => talking.write(clientFrame(0x8a, '')), 200);
+    const talk = setInterval(() => talking.write(clientFrame(0x8a, '')), BEAT_MS / 5);
     expect((await awake.read(2)).toString('hex')).toBe('8900');
     await awake.closed;
     clearInterval(talk);
@@ -71,10 +75,16 @@ describe.concurrent('the heartbeat', () => {
       // 1,000 times 50,000 bytes.
       client.write(clientFrame(0x82, Buffer.from([0x03, 0xe8])));
     }
+    // So much that the queue shrinks each time, and so little that it lasts, however long the times are.
     const takesALittle = setInterval(() => {
+      const enough = slow.unread.length + 256 * 1024;
+      const look = (): void => {
+        if (slow.unread.length >= enough || slow.isClosed) slow.pause();
+        else setImmediate(look);
+      };
       slow.resume();
-      setImmediate(() => slow.pause());
-    }, 200);
+      look();
+    }, BEAT_MS / 8);
     await harness.counts('closed_heartbeat', 1);
     expect(closes).toEqual([1006]);
     expect(await harness.count('pings_sent')).toBe(0);
@@ -95,12 +105,12 @@ describe('a worker that did not run for longer than both times', () => {
     const clients = await Promise.all(Array.from({ length: 10 }, () => harness.open()));
     for (const client of clients) expect((await client.read(2)).toString('hex')).toBe('8900');
     const blockedAt = performance.now();
-    while (performance.now() - blockedAt < 2500);
+    while (performance.now() - blockedAt < 2.5 * BEAT_MS);
     // Several rounds come first.
     await eventually(() => harness.logs.some(({ message }) => message.startsWith('worker did not run')), {
       what: 'the stall is logged',
     });
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await new Promise((resolve) => setTimeout(resolve, 0.4 * BEAT_MS));
     for (const client of clients) client.write(clientFrame(0x8a, ''));
     for (const client of clients) expect((await client.read(2)).toString('hex')).toBe('8900');
     expect(closes).toEqual([]);

@@ -1,3 +1,4 @@
+import { patient } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../app.ts';
 import {
@@ -142,12 +143,13 @@ describe('a frame that does not arrive', () => {
   });
 
   it('is not the next one: a frame that completes gives the one behind it a time of its own', async () => {
-    await start({ messageTimeoutMs: 600 });
+    const messageTimeoutMs = patient(600);
+    await start({ messageTimeoutMs });
     const client = await harness.open();
     const frame = textFrame('half');
     client.write(frame.subarray(0, 4));
     for (let round = 0; round < 8; round++) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await new Promise((resolve) => setTimeout(resolve, messageTimeoutMs / 6));
       client.write(Buffer.concat([frame.subarray(4), frame.subarray(0, 4)]));
       expect((await client.read(6)).toString('hex')).toBe(serverText('half'));
     }

@@ -286,10 +286,12 @@ describe('a queue of many small frames', () => {
       count++;
     }
     expect(opened().bufferedBytes - before).toBe(count * 3);
-    const startedAt = performance.now();
+    const startedAt = process.cpuUsage();
     client.resume();
     await poll(() => events).toEqual(['writable 0']);
-    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    // Its square would be minutes of the CPU; the time on the clock depends on who else wants it.
+    const { user, system } = process.cpuUsage(startedAt);
+    expect((user + system) / 1e6).toBeLessThan(10);
     await client.close();
   });
 });

@@ -496,6 +496,82 @@ describe('maxTlsHandshakes', () => {
   });
 });
 
+/** Clients of 127.0.0.2 that send half a ClientHello. */
+async function flood(count: number, before: string | Uint8Array = ''): Promise<RawClient[]> {
+  const clients = await Promise.all(
+    Array.from({ length: count }, () => RawClient.connect(harness.port, { localAddress: '127.0.0.2' })),
+  );
+  for (const client of clients) {
+    client.write(before);
+    client.write(CLIENT_HELLO.subarray(0, CLIENT_HELLO.length / 2));
+  }
+  return clients;
+}
+
+async function expectOneEcho(): Promise<void> {
+  const client = await harness.client();
+  client.send('hello');
+  expect((await client.nextMessage()).text).toBe('hello');
+  await client.close();
+}
+
+async function allEnded(): Promise<void> {
+  await eventually(async () => (await harness.report()).connections === 0, { what: 'all have ended' });
+}
+
+describe('maxTlsHandshakesPerAddress', () => {
+  it('lets other addresses in at once, while the surplus of one waits for its own', async () => {
+    await start({
+      maxTlsHandshakes: 8,
+      maxTlsHandshakesPerAddress: 4,
+      capacity: 400,
+      handshakeTimeoutMs: 600_000,
+    });
+    const clients = await flood(300);
+    await harness.counts('tls_handshakes_held_back', 296);
+    await expectOneEcho();
+    expect(clients.filter(({ isClosed }) => isClosed)).toEqual([]);
+    // One of its own ends: one more begins.
+    await clients[0]?.close();
+    await harness.counts('tls_handshakes_failed', 1);
+    await expectOneEcho();
+    await Promise.all(clients.map((client) => client.close()));
+    await allEnded();
+    await expectOneEcho();
+  });
+
+  it('ends the surplus with handshakeTimeoutMs', async () => {
+    await start({ maxTlsHandshakes: 8, maxTlsHandshakesPerAddress: 4, handshakeTimeoutMs: 300 });
+    const clients = await flood(20);
+    await Promise.all(clients.map((client) => client.closed));
+    expect(await harness.count('refused_handshake_timeout')).toBe(20);
+    await expectOneEcho();
+  });
+
+  it('lets a client that goes on have as many as it likes, a few at a time', async () => {
+    await start({ maxTlsHandshakesPerAddress: 2 });
+    const clients = await Promise.all(Array.from({ length: 30 }, () => harness.client()));
+    expect(await harness.count('tls_handshakes')).toBe(30);
+    await Promise.all(clients.map((client) => client.close()));
+  });
+
+  it('does not bound trusted proxies, but the clients that they name', async () => {
+    await start({
+      maxTlsHandshakes: 40,
+      maxTlsHandshakesPerAddress: 4,
+      trustedProxies: ['127.0.0.2'],
+      proxyProtocol: 'optional',
+      handshakeTimeoutMs: 600_000,
+    });
+    const own = await flood(10);
+    const named = await flood(10, Buffer.from('PROXY TCP4 192.0.2.7 192.0.2.1 5678 443\r\n'));
+    await harness.counts('tls_handshakes_held_back', 6);
+    await Promise.all([...own, ...named].map((client) => client.close()));
+    await allEnded();
+    expect(await harness.count('tls_handshakes_failed')).toBe(14);
+  });
+});
+
 describe('HTTP over TLS', () => {
   const HTTP: App = {
     ...ECHO,

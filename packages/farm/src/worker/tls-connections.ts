@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import type { SecureContext } from 'node:tls';
 import { BROADCAST_SKIPPED, Interest, terminateDescriptor } from '@roost/poller';
+import { addressKeyHigh, addressKeyLow } from '../address-table.ts';
 import type { TlsCredentials } from '../channel/tls-credentials.ts';
 import { RowFlag, RowState, Transport } from './connection-table.ts';
 import type { Core } from './core.ts';
@@ -9,6 +10,7 @@ import { received } from './received.ts';
 import type { Sockets } from './sockets.ts';
 import { secureContext } from './tls-context.ts';
 import { TlsSocket, type TlsSocketHandlers } from './tls-socket.ts';
+import { TlsTurns, type TlsTurn } from './tls-turns.ts';
 
 /** A TLS record of a handshake, which a ClientHello begins (RFC 8446 §5.1). */
 const HANDSHAKE_RECORD = 0x16;
@@ -29,8 +31,9 @@ const RESUMES_PER_TURN = 32;
 /**
  * The rows of a worker whose port speaks TLS. A row begins in state securing, native: its first bytes come from the
  * poller, so that sockets which say nothing cost nothing more than elsewhere. A ClientHello waits for its turn, paused:
- * at most `maxTlsHandshakes` are under way. Then a Node stream gets the descriptor, and the row goes on in state
- * handshake as if the decrypted bytes had come from the poller.
+ * at most `maxTlsHandshakes` are under way, at most `maxTlsHandshakesPerAddress` of them for one address, and addresses
+ * take turns. Then a Node stream gets the descriptor, and the row goes on in state handshake as if the decrypted bytes had
+ * come from the poller.
  *
  * To those who send, a stream is what the kernel is to them elsewhere: it takes so many bytes (its high-water mark), says
  * that it is full, and says when it has room again; what waits beyond is the row's outbound queue, with its bounds and its
@@ -40,8 +43,8 @@ export class TlsConnections implements Sockets, TlsSocketHandlers {
   readonly #core: Core;
   readonly #poison: boolean;
   readonly #bySlot = new Map<number, TlsSocket>();
-  /** Rows whose ClientHello has come, oldest first. */
-  readonly #waiting = new Set<number>();
+  /** Rows whose ClientHello has come, and owners of the handshakes under way. */
+  readonly #turns = new TlsTurns();
   /** Streams that have more than was left of a turn, in the order in which they go on. */
   readonly #readers = new Set<TlsSocket>();
   #bytesLeft = BYTES_PER_TURN;
@@ -77,7 +80,9 @@ export class TlsConnections implements Sockets, TlsSocketHandlers {
       return;
     }
     sockets.setInterest(slot, Interest.paused);
-    this.#waiting.add(slot);
+    if (!this.#turns.add(slot, this.#ownerOf(slot), this.#maxUnderWayOf(slot))) {
+      this.#core.counters.add('tls_handshakes_held_back');
+    }
     this.#schedule();
   }
 
@@ -164,7 +169,7 @@ export class TlsConnections implements Sockets, TlsSocketHandlers {
   }
 
   close(slot: number): void {
-    this.#waiting.delete(slot);
+    this.#turns.remove(slot);
     const socket = this.#bySlot.get(slot);
     if (socket === undefined) {
       this.#core.poller.close(slot);
@@ -182,7 +187,7 @@ export class TlsConnections implements Sockets, TlsSocketHandlers {
 
   tlsOnSecure(socket: TlsSocket): void {
     const { table, counters } = this.#core;
-    this.#handshakeEnded();
+    this.#handshakeEnded(socket);
     counters.add('tls_handshakes');
     if (socket.isSessionReused()) counters.add('tls_resumptions');
     if (this.#isCurrent(socket)) table.states[socket.slot] = RowState.handshake;
@@ -217,7 +222,7 @@ export class TlsConnections implements Sockets, TlsSocketHandlers {
 
   tlsOnClose(socket: TlsSocket): void {
     if (!socket.isSecure) {
-      this.#handshakeEnded();
+      this.#handshakeEnded(socket);
       if (this.#isCurrent(socket)) this.#countFailure(socket);
     }
     this.#ended(socket);
@@ -283,22 +288,22 @@ export class TlsConnections implements Sockets, TlsSocketHandlers {
   };
 
   #schedule(): void {
-    if (this.#isStartScheduled || this.#waiting.size === 0) return;
+    if (this.#isStartScheduled || !this.#turns.hasNext) return;
     if (this.#handshakes >= this.#core.config.maxTlsHandshakes) return;
     this.#isStartScheduled = true;
     setImmediate(() => {
       this.#isStartScheduled = false;
       let room = Math.min(STARTS_PER_TURN, this.#core.config.maxTlsHandshakes - this.#handshakes);
-      for (const slot of this.#waiting) {
-        if (room-- <= 0) break;
-        this.#waiting.delete(slot);
-        this.#start(slot);
+      while (room-- > 0) {
+        const turn = this.#turns.next();
+        if (turn === undefined) break;
+        this.#start(turn);
       }
       this.#schedule();
     });
   }
 
-  #start(slot: number): void {
+  #start({ slot, owner }: TlsTurn): void {
     const { table, poller, inboundBuffer } = this.#core;
     const hello = inboundBuffer.take(slot, EMPTY, 0, 0);
     const fd = table.fds[slot] ?? -1;
@@ -306,12 +311,28 @@ export class TlsConnections implements Sockets, TlsSocketHandlers {
     table.fds[slot] = -1;
     table.transports[slot] = Transport.stream;
     this.#handshakes++;
-    const row = { slot, generation: table.generation(slot) };
+    const row = { slot, generation: table.generation(slot), owner };
     this.#bySlot.set(slot, new TlsSocket(fd, hello, row, this.#context, this));
   }
 
-  #handshakeEnded(): void {
+  /** To whom the handshake of a row counts: IPv6 addresses by their /64, as everywhere. */
+  #ownerOf(slot: number): string {
+    const { table } = this.#core;
+    const offset = table.addressOffset(slot);
+    return `${addressKeyHigh(table.addresses, offset)}:${addressKeyLow(table.addresses, offset)}`;
+  }
+
+  /** Trusted proxies come for many clients, whom only the request will name. */
+  #maxUnderWayOf(slot: number): number {
+    const { table, config, trustedProxies } = this.#core;
+    const isProxy = trustedProxies.isTrusted(table.addresses, table.addressOffset(slot));
+    const { maxTlsHandshakesPerAddress: max } = config;
+    return max === 0 || isProxy ? Number.POSITIVE_INFINITY : max;
+  }
+
+  #handshakeEnded({ owner }: TlsSocket): void {
     this.#handshakes--;
+    this.#turns.ended(owner);
     this.#schedule();
   }
 }

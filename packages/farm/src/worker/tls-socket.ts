@@ -23,6 +23,8 @@ const ALPN_PROTOCOLS = Buffer.from('\u0008http/1.1');
 export class TlsSocket extends TLSSocket {
   readonly slot: number;
   readonly generation: number;
+  /** To whom its handshake counts, until that has ended. */
+  readonly owner: string;
   readonly handlers: TlsSocketHandlers;
   isSecure = false;
   /** The row is paused: bytes that still come are the beginning of what is read later. */
@@ -37,7 +39,7 @@ export class TlsSocket extends TLSSocket {
   constructor(
     fd: number,
     received: Buffer,
-    row: { readonly slot: number; readonly generation: number },
+    row: { readonly slot: number; readonly generation: number; readonly owner: string },
     secureContext: SecureContext,
     handlers: TlsSocketHandlers,
   ) {
@@ -46,6 +48,7 @@ export class TlsSocket extends TLSSocket {
     super(socket, { isServer: true, secureContext, ALPNProtocols: ALPN_PROTOCOLS });
     this.slot = row.slot;
     this.generation = row.generation;
+    this.owner = row.owner;
     this.handlers = handlers;
     this.on('error', onError);
     // Once the handshake is done TLSSocket leaves it to its server to end what breaks, and this one has no server.

@@ -1,5 +1,5 @@
 import { MemoryBrokerHub, type BrokerLinkMessage, type HubPort } from '@roost/broker';
-import { DEADLINE_MS, eventually, RawClient, TestClient, within } from '@roost/testing';
+import { eventually, LONGEST_WAIT_MS, RawClient, TestClient, within } from '@roost/testing';
 import { expect } from 'vitest';
 import type { App, WorkerContext } from '../app.ts';
 import type { Channel } from '../channel/channel.ts';
@@ -52,7 +52,7 @@ export function upgradeHead(path = '/', extraLines: readonly string[] = []): str
 
 /** Waits until what is read is what is expected, as long as everything else here waits. */
 export function poll<Value>(read: () => Value): ReturnType<typeof expect.poll<Value>> {
-  return expect.poll(read, { timeout: DEADLINE_MS, interval: 5 });
+  return expect.poll(read, { timeout: LONGEST_WAIT_MS, interval: 5 });
 }
 
 /** A masked frame as a client sends it. */
