@@ -7,6 +7,7 @@ import type { OptionKey, Settings } from './config/options.ts';
 import { printConfig } from './config/print.ts';
 import { resolveConfig } from './config/resolve.ts';
 import type { Flags, ResolvedConfig } from './config/resolve.ts';
+import { OutputError } from './output/print.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 
@@ -71,6 +72,10 @@ export async function runCommandLine(words: readonly string[], io: CommandLine):
     if (error instanceof ConfigError) {
       io.printError(`${error.message}\n`);
       return EXIT_CODES.misconfigured.code;
+    }
+    if (error instanceof OutputError) {
+      io.printError(`${error.message}\n`);
+      return EXIT_CODES.unwritable.code;
     }
     throw error;
   }

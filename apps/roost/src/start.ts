@@ -1,13 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { FarmError, startFarm } from '@roost/farm';
-import type { Farm } from '@roost/farm';
-import type { Logger } from 'pino';
+import type { Farm, Log } from '@roost/farm';
 import type { Settings } from './config/options.ts';
 import { readTls } from './config/tls.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { farmOptions } from './farm-options.ts';
+import { logLastWords } from './last-words.ts';
 import { createLog } from './log.ts';
 import { ShutdownSignals } from './signals.ts';
 import { startFailure } from './start-failure.ts';
@@ -16,11 +16,15 @@ const GENERATED_KEY_BYTES = 24;
 
 /** Runs the server in this process until it has stopped. What prevents its start is one line on stderr. */
 export async function startServer(settings: Settings, version: string): Promise<ExitCode> {
+  const log = createLog(settings.logLevel, settings.maxLogBufferBytes);
+  logLastWords(log, settings.logFlushMs);
   if (settings.app !== null && !isFile(settings.app)) {
-    process.stderr.write(`The application ${settings.app} cannot be loaded: there is no such file.\n`);
+    log.print(
+      'stderr',
+      Buffer.from(`The application ${settings.app} cannot be loaded: there is no such file.\n`),
+    );
     return EXIT_CODES.failed.code;
   }
-  const log = createLog(settings.logLevel);
   const signals = new ShutdownSignals(log, (farm) => reread(farm, settings, log));
   const apiKey = settings['api.key'] ?? randomBytes(GENERATED_KEY_BYTES).toString('base64url');
   try {
@@ -37,7 +41,7 @@ export async function startServer(settings: Settings, version: string): Promise<
   } catch (error) {
     const failure = startFailure(error, settings);
     if (failure === undefined) throw error;
-    process.stderr.write(`${failure.sentence}\n`);
+    log.print('stderr', Buffer.from(`${failure.sentence}\n`));
     return failure.exitCode;
   } finally {
     signals.stop();
@@ -46,7 +50,7 @@ export async function startServer(settings: Settings, version: string): Promise<
 
 async function announce(
   farm: Farm,
-  { settings, apiKey, version, log }: { settings: Settings; apiKey: string; version: string; log: Logger },
+  { settings, apiKey, version, log }: { settings: Settings; apiKey: string; version: string; log: Log },
 ): Promise<void> {
   const host = urlHost(settings.host);
   const url = `${settings['tls.cert'] === null ? 'http' : 'https'}://${host}:${farm.port}`;
@@ -73,7 +77,7 @@ async function announce(
 }
 
 /** What SIGHUP asks for. Files that cannot be used change nothing. */
-function reread(farm: Farm, settings: Settings, log: Logger): void {
+function reread(farm: Farm, settings: Settings, log: Log): void {
   try {
     const tls = readTls(settings);
     if (tls === undefined) log.info({ signal: 'SIGHUP' }, 'nothing to re-read: no certificate is configured');
@@ -89,7 +93,7 @@ function unlessStopped(error: unknown): void {
   if (!(error instanceof FarmError && error.code === 'FARM_ERR_STOPPED')) throw error;
 }
 
-async function untilStopped(farm: Farm, signals: ShutdownSignals, log: Logger): Promise<ExitCode> {
+async function untilStopped(farm: Farm, signals: ShutdownSignals, log: Log): Promise<ExitCode> {
   try {
     await farm.stopped;
   } catch (error) {

@@ -116,6 +116,8 @@ export const COUNTERS = {
   control_messages: 'Control messages carried out.',
   control_malformed: 'Control messages ignored because they were malformed or unknown.',
   logs_suppressed: 'Log lines of workers suppressed by the rate limit.',
+  log_lines_lost:
+    'Log lines, and lines that applications print, lost because maxLogBufferBytes waited: nobody read them, or the disk was full.',
 } as const;
 
 export type CounterName = keyof typeof COUNTERS;

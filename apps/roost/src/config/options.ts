@@ -109,6 +109,20 @@ const MAIN_OPTIONS = {
     placeholder: '<level>',
     doc: 'The least important log lines to print: debug, info, warn, error, fatal or silent.',
   }),
+  maxLogBufferBytes: integer({
+    default: 1024 * 1024,
+    min: 65_536,
+    max: 64 * 1024 * 1024,
+    unit: 'bytes',
+    doc: 'Log lines, and output of the application, that wait because they cannot be written: nobody reads the pipe or the terminal, the disk is full. Beyond it lines are lost, counted (log_lines_lost) and told of as soon as there is room.',
+  }),
+  logFlushMs: integer({
+    default: 1000,
+    min: 0,
+    max: 60_000,
+    unit: 'ms',
+    doc: 'How long a server that ends waits for somebody to read the log lines that wait.',
+  }),
   'plain.clientPublish': toggle({
     doc: 'Publishes what a client of /plain sends to all channels of its connection. Without it such a client is closed with 4501.',
   }),

@@ -135,6 +135,7 @@ export class Master implements Farm, SupervisionHooks {
     const workers = this.#workers.map((worker) => worker.info);
     const counters = this.#counters.snapshot();
     addCounts(counters, this.#retiredCounts);
+    addCounts(counters, { log_lines_lost: this.#log.linesLost ?? 0 });
     for (const { report } of this.#workers) if (report !== undefined) addCounts(counters, report.counters);
     const states = this.#workers.map(({ report }) => report?.broker.state ?? 'connecting');
     return {

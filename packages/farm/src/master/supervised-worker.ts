@@ -158,7 +158,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     this.#startedAt = this.#heardAt = performance.now();
     this.#readyAt = undefined;
     this.#report = undefined;
-    const process = forkWorker(this.#config, (error) => this.#notForked(error));
+    const process = forkWorker(this.#config, this.#log, (error) => this.#notForked(error));
     if (process === undefined) return;
     this.#process = process;
     this.#handOff = new HandOff(
