@@ -93,6 +93,23 @@ describe('an application that fails', () => {
   });
 });
 
+describe('a worker that is killed by others', () => {
+  it('is not said to be killed by the master', async () => {
+    const farm = await startServer(['--workers', '2', '--api-key', API_KEY, '--drain-ms', '0']);
+    endAfterTest(() => farm.stop());
+    for (let round = 0; round < 3; round++) {
+      const ready = farm.logs.findLast(({ msg, worker }) => msg === 'worker ready' && worker === 0);
+      const from = farm.logs.length;
+      process.kill(Number(ready!['pid']), 'SIGKILL');
+      const died = await farm.log(({ msg }) => msg === 'worker died', from);
+      expect(died).toMatchObject({ pid: ready!['pid'], signal: 'SIGKILL' });
+      await farm.log(({ msg, worker }) => msg === 'worker ready' && worker === 0, from);
+    }
+    expect(farm.logs.filter(({ msg }) => msg === 'killing worker')).toEqual([]);
+    expect((await info(farm)).counters).toMatchObject({ worker_kills: 0, worker_restarts: 3 });
+  });
+});
+
 describe('an application that throws when it is imported', () => {
   it('keeps the farm from starting, with one sentence and an exit code', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'roost-app-errors-'));

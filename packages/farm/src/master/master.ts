@@ -1,7 +1,7 @@
 import { MemoryBrokerHub, type HubPort } from '@roost/broker';
 import { EVENT_FIELDS, Interest, localAddress, Poller } from '@roost/poller';
 import type { TlsCredentials } from '../channel/tls-credentials.ts';
-import type { QueryAnswer, WorkerMessage } from '../channel/messages.ts';
+import type { QueryAnswer, WorkerMessage, WorkerReport } from '../channel/messages.ts';
 import { addCounts, Counters } from '../counters.ts';
 import { FarmError } from '../errors.ts';
 import type { Farm } from '../farm.ts';
@@ -35,7 +35,7 @@ export class Master implements Farm, SupervisionHooks {
   readonly #log: Log;
   readonly #tls: TlsKeeper;
   readonly #counters = new Counters();
-  /** Last counts of workers that are gone. */
+  /** Last counts of workers that others have replaced. */
   readonly #retiredCounts: Record<string, number> = {};
   readonly #poller: Poller;
   readonly #acceptor: Acceptor;
@@ -219,12 +219,15 @@ export class Master implements Farm, SupervisionHooks {
     this.#updateReadiness();
   }
 
+  workerReplaced({ counters }: WorkerReport): void {
+    addCounts(this.#retiredCounts, counters);
+  }
+
   workerEnded(worker: SupervisedWorker): void {
     this.#ports.get(worker.index)?.detach();
     this.#ports.delete(worker.index);
     this.#entrance.workerEnded(worker);
     this.#turns.leave(worker);
-    if (worker.report !== undefined) addCounts(this.#retiredCounts, worker.report.counters);
     if (this.#state === 'starting') {
       this.#onStarted?.(bootstrapError(worker.index, 'it exited before it was ready; see its output'));
       return;
