@@ -77,7 +77,8 @@ export const COUNTERS = {
   inflate_failures: 'Connections closed with 1007 because a compressed message was corrupt.',
   inflate_bombs:
     'Connections closed with 1009 because a compressed message was larger than maxMessageBytes when inflated.',
-  app_errors: 'Hooks that threw or rejected; the connection was closed with 1011.',
+  app_errors:
+    'Errors of applications: hooks that threw or rejected (their connection was closed with 1011), and exceptions and rejections outside of hooks.',
   wakes: 'Connections woken for ws to read them: fragments, close frames, protocol errors.',
   hibernations: 'Awake connections that went back to sleep.',
   collections:

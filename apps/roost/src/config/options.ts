@@ -123,6 +123,12 @@ const MAIN_OPTIONS = {
     unit: 'ms',
     doc: 'How long a server that ends waits for somebody to read the log lines that wait.',
   }),
+  uncaughtException: choice({
+    words: ['exit', 'log'],
+    default: 'exit',
+    placeholder: '<action>',
+    doc: 'What an exception of the application outside of its hooks does (in a timer, in a listener): `exit` logs it and ends its worker, and with it its connections (1006), since nobody knows what state the application is in; another worker takes its place. `log` only logs it. Promises that reject and that nobody handles are only logged, always.',
+  }),
   'plain.clientPublish': toggle({
     doc: 'Publishes what a client of /plain sends to all channels of its connection. Without it such a client is closed with 4501.',
   }),
