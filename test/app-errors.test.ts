@@ -178,3 +178,20 @@ describe('an application that throws when it is imported', () => {
     );
   });
 });
+
+describe('an application whose import never ends', () => {
+  it.each([
+    ['waits', 'await new Promise(() => undefined);'],
+    ['loops', 'for (;;);'],
+  ])('because it %s keeps the farm from starting, with one sentence that names it', async (_, statement) => {
+    const folder = mkdtempSync(join(tmpdir(), 'roost-app-errors-'));
+    endAfterTest(async () => rmSync(folder, { recursive: true }));
+    const app = join(folder, 'endless.mjs');
+    writeFileSync(app, `${statement}\nexport default { open() {} };\n`);
+    const start = startServer([app, '--workers', '2', '--app-start-timeout-ms', '1000']);
+    await expect(start).rejects.toThrow(/The server ended with 70 before/);
+    await expect(start).rejects.toThrow(
+      `The application ${app} was not loaded within 1000 ms. Look for an import, a top-level await`,
+    );
+  });
+});

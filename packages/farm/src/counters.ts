@@ -15,7 +15,7 @@ export const COUNTERS = {
     'Workers that could not be forked for want of descriptors, processes or memory; tried again later.',
   worker_lags:
     'Times a worker left hand-offs unacknowledged for workerLagMs; others got what came meanwhile.',
-  worker_kills: 'Workers killed by the master because they were silent.',
+  worker_kills: 'Workers killed by the master because they were silent, or did not start in time.',
   upgrades: 'Connections opened: the client has its 101.',
   upgrades_compressed: 'Connections that agreed on compression.',
   http_connections: 'Connections that turned out to be plain HTTP.',

@@ -206,6 +206,15 @@ export class Master implements Farm, SupervisionHooks {
     this.#onStarted?.(bootstrapError(worker.index, reason));
   }
 
+  workerTimedOut(worker: SupervisedWorker): void {
+    const { app, appStartTimeoutMs } = this.#config;
+    const error = new FarmError(
+      'FARM_ERR_APP_START_TIMEOUT',
+      `Worker ${worker.index} did not load ${app} within ${appStartTimeoutMs} ms (appStartTimeoutMs).`,
+    );
+    this.#onStarted?.(error);
+  }
+
   workerHasRoom(): void {
     this.#entrance.placeWaiting();
     this.#acceptor.resume();

@@ -25,6 +25,8 @@ export interface SupervisionHooks {
   workerNotForked(worker: SupervisedWorker, error: NodeJS.ErrnoException): void;
   /** It cannot start; `reason` is what its app threw, most often. It is not started again by itself. */
   workerFailed(worker: SupervisedWorker, reason: string): void;
+  /** It has not started within `appStartTimeoutMs`, and is killed. */
+  workerTimedOut(worker: SupervisedWorker): void;
   /** It has room again, or its connections have become fewer. */
   workerHasRoom(): void;
   /** Sockets that it will not serve. */
@@ -42,7 +44,6 @@ export interface SupervisionHooks {
 const ASK_TIMEOUT_MS = 1000;
 /** A worker that exits is seen by the end of its channel first, and reaped a moment later. */
 const EXIT_MS = 1000;
-const START_TIMEOUT_MS = 60_000;
 /** A worker without descriptors would return the next hand-off just as fast: the two would do nothing else. */
 const SHORTAGE_PAUSE_MS = 100;
 
@@ -252,8 +253,9 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
       this.kill('it left a hand-off unacknowledged');
     } else if (this.#channelEnd !== undefined && now - this.#channelEnd.at > EXIT_MS) {
       this.kill(`its control channel ended: ${this.#channelEnd.reason}`);
-    } else if (this.#state === 'starting' && now - this.#startedAt > START_TIMEOUT_MS) {
-      this.kill('it did not start in time');
+    } else if (this.#state === 'starting' && now - this.#startedAt > this.#config.appStartTimeoutMs) {
+      this.kill(`its app was not loaded within ${this.#config.appStartTimeoutMs} ms (appStartTimeoutMs)`);
+      this.#hooks.workerTimedOut(this);
     } else if (this.#state === 'ready' && now - this.#heardAt > this.#config.workerTimeoutMs) {
       this.kill('it was silent');
     }
