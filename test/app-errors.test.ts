@@ -8,6 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { API_KEY, connect, connectMany, counter, endAfterTest, expectEcho, get, info } from './system.ts';
 
 const FAILING_APP = fileURLToPath(new URL('./apps/failing.js', import.meta.url));
+/** Throws in a timer when a message says so. */
+const THROWING_APP = fileURLToPath(new URL('./apps/printing.js', import.meta.url));
 
 /** Sent by each client, if it is let. */
 const MESSAGES = 5;
@@ -93,6 +95,76 @@ describe('an application that fails', () => {
   });
 });
 
+async function startThrowing(...args: readonly string[]): Promise<FarmProcess> {
+  const common = ['--workers', '2', '--api-key', API_KEY, '--drain-ms', '0'];
+  const farm = await startServer([THROWING_APP, ...common, ...args]);
+  endAfterTest(() => farm.stop());
+  return farm;
+}
+
+describe('an exception outside of hooks', () => {
+  it('is in the log with its stack, and ends its worker only, which another replaces', async () => {
+    const farm = await startThrowing();
+    const clients = await connectMany(farm, '/', 8);
+    clients[0]!.send('throw');
+    expect((await clients[0]!.closed).code).toBe(1006);
+    const line = await farm.log(({ msg }) => msg === 'uncaught exception: the worker ends');
+    expect(line).toMatchObject({ level: 'fatal', worker: expect.any(Number) });
+    expect(line['error']).toMatch(/^Error: a timer threw\n +at .*printing\.js/);
+    const died = await farm.log(({ msg }) => msg === 'worker died');
+    expect(died).toMatchObject({ worker: line['worker'], code: 1, signal: null, connections: 4 });
+    const isNew = ({ msg, worker, pid }: Record<string, unknown>): boolean =>
+      msg === 'worker ready' && worker === line['worker'] && pid !== died['pid'];
+    await farm.log(isNew);
+    const open = clients.filter(({ isClosed }) => !isClosed);
+    expect(open).toHaveLength(4);
+    for (const client of open) await expectEcho(client, 'still here');
+    await expectEcho(await connect(farm, '/'), 'a new one');
+    // It was not killed, and nothing of it is raw text on stderr.
+    expect(farm.logs.filter(({ msg }) => msg === 'killing worker')).toEqual([]);
+    expect(farm.otherOutput).toBe('');
+    const { counters } = await info(farm);
+    expect(counters).toMatchObject({ worker_kills: 0, worker_restarts: 1, app_errors: 1 });
+  });
+
+  it('is only logged, and disconnects nobody, with uncaughtException: log', async () => {
+    const farm = await startThrowing('--uncaught-exception', 'log');
+    const client = await connect(farm, '/');
+    await expectEcho(client, 'throw');
+    const line = await farm.log(
+      ({ msg, hook }) => msg === 'app hook failed' && hook === 'uncaught exception',
+    );
+    expect(line['error']).toMatch(/^Error: a timer threw\n +at /);
+    await expectEcho(client, 'still here');
+    expect(await counter(farm, 'app_errors')).toBe(1);
+  });
+
+  it('that is a rejection which nobody handles is only logged', async () => {
+    const farm = await startThrowing();
+    const client = await connect(farm, '/');
+    await expectEcho(client, 'reject');
+    await farm.log(({ msg, hook }) => msg === 'app hook failed' && hook === 'unhandled rejection');
+    await expectEcho(client, 'still here');
+  });
+});
+
+describe('a worker that is killed by others', () => {
+  it('is not said to be killed by the master', async () => {
+    const farm = await startServer(['--workers', '2', '--api-key', API_KEY, '--drain-ms', '0']);
+    endAfterTest(() => farm.stop());
+    for (let round = 0; round < 3; round++) {
+      const ready = farm.logs.findLast(({ msg, worker }) => msg === 'worker ready' && worker === 0);
+      const from = farm.logs.length;
+      process.kill(Number(ready!['pid']), 'SIGKILL');
+      const died = await farm.log(({ msg }) => msg === 'worker died', from);
+      expect(died).toMatchObject({ pid: ready!['pid'], signal: 'SIGKILL' });
+      await farm.log(({ msg, worker }) => msg === 'worker ready' && worker === 0, from);
+    }
+    expect(farm.logs.filter(({ msg }) => msg === 'killing worker')).toEqual([]);
+    expect((await info(farm)).counters).toMatchObject({ worker_kills: 0, worker_restarts: 3 });
+  });
+});
+
 describe('an application that throws when it is imported', () => {
   it('keeps the farm from starting, with one sentence and an exit code', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'roost-app-errors-'));
@@ -103,6 +175,23 @@ describe('an application that throws when it is imported', () => {
     await expect(start).rejects.toThrow(/The server ended with 70 before/);
     await expect(start).rejects.toThrow(
       `The application ${app} cannot be loaded: Error: the database is not there`,
+    );
+  });
+});
+
+describe('an application whose import never ends', () => {
+  it.each([
+    ['waits', 'await new Promise(() => undefined);'],
+    ['loops', 'for (;;);'],
+  ])('because it %s keeps the farm from starting, with one sentence that names it', async (_, statement) => {
+    const folder = mkdtempSync(join(tmpdir(), 'roost-app-errors-'));
+    endAfterTest(async () => rmSync(folder, { recursive: true }));
+    const app = join(folder, 'endless.mjs');
+    writeFileSync(app, `${statement}\nexport default { open() {} };\n`);
+    const start = startServer([app, '--workers', '2', '--app-start-timeout-ms', '1000']);
+    await expect(start).rejects.toThrow(/The server ended with 70 before/);
+    await expect(start).rejects.toThrow(
+      `The application ${app} was not loaded within 1000 ms. Look for an import, a top-level await`,
     );
   });
 });

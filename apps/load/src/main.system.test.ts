@@ -36,6 +36,15 @@ describe('roost-load', () => {
     expect(server.urls.toSorted()).toEqual(expected.toSorted());
   });
 
+  it('has no error when nobody reads its progress and its result', async () => {
+    const server = await serve();
+    const program = start(server.url, '--connections 5 --hold 1s');
+    program.child.stdout!.destroy();
+    program.child.stderr!.destroy();
+    expect(await program.exited).toMatchObject({ code: 0 });
+    expect(new Set(server.closeCodes)).toEqual(new Set([1000]));
+  });
+
   it('keeps to its bound of handshakes under way', async () => {
     const arrivals: number[] = [];
     const url = await serveBytes(() => arrivals.push(performance.now()));

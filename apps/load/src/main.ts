@@ -19,6 +19,14 @@ async function run(options: LoadOptions): Promise<void> {
   const stop = new AbortController();
   const abort = () => stop.abort();
   process.on('SIGINT', abort).on('SIGTERM', abort);
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that has enough (`| head -1`) ends the run, and is no error; anything else is the loss of the result.
+    if (error.code !== 'EPIPE') {
+      process.stderr.write(`roost-load: standard output cannot be written to: ${error.message}\n`);
+      process.exitCode = EXIT_UNEXPECTED;
+    }
+    stop.abort();
+  });
   const { url, greeting, messageTemplate, processes, connections, sourceAddresses, timeoutMs } = options;
   const target = await resolveTarget(url, options);
   const coordinator = await Coordinator.start({
@@ -84,6 +92,8 @@ function showProgress(coordinator: Coordinator): NodeJS.Timeout {
 }
 
 async function main(): Promise<void> {
+  // Progress that nobody reads is no reason to stop measuring.
+  process.stderr.on('error', () => undefined);
   if (process.argv[2] === LOAD_PROCESS_ARGUMENT && process.send !== undefined) {
     serveCoordinator();
     return;

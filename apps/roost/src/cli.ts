@@ -9,6 +9,7 @@ import { printConfig } from './config/print.ts';
 import { resolveConfig } from './config/resolve.ts';
 import type { Flags, ResolvedConfig } from './config/resolve.ts';
 import type { Notice } from './config/variables.ts';
+import { OutputError } from './output/print.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { printable } from './readable-line.ts';
@@ -92,6 +93,10 @@ export async function runCommandLine(words: readonly string[], io: CommandLine):
     if (error instanceof ConfigError) {
       io.printError(`${printable(error.message)}\n`);
       return EXIT_CODES.misconfigured.code;
+    }
+    if (error instanceof OutputError) {
+      io.printError(`${error.message}\n`);
+      return EXIT_CODES.unwritable.code;
     }
     throw error;
   }

@@ -17,6 +17,10 @@ export const EXIT_CODES = {
     meaning:
       'The machine did not give what the farm needs: it cannot listen there, has no descriptors, processes or memory left, has too old a Node.js, or is not Linux.',
   },
+  unwritable: {
+    code: 74,
+    meaning: 'What a command was to print could not be written: the disk is full, most often.',
+  },
   misconfigured: { code: 78, meaning: 'A flag, a variable or the configuration file is wrong.' },
   forced: { code: 130, meaning: 'A second signal ended the farm before it had drained.' },
 } as const;

@@ -50,6 +50,7 @@ export function farmOptions(settings: Settings, facts: StartFacts): FarmOptions 
     allowedOrigins: settings.allowedOrigins,
     compression: settings.compression === 'on',
     borrowMessages: settings.borrowMessages,
+    uncaughtException: settings.uncaughtException,
     version: facts.version,
     log: facts.log,
   };

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { runCommandLine } from './cli.ts';
+import { printAll, printError } from './output/print.ts';
 import { startServer } from './start.ts';
 
 // The path is the same from src/ and from dist/.
@@ -11,9 +13,10 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   environment: process.env,
   folder: process.cwd(),
   version: manifest.version,
-  columns: process.stdout.isTTY ? process.stdout.columns : undefined,
-  print: (text) => process.stdout.write(text),
-  printError: (text) => process.stderr.write(text),
+  // Not process.stdout.isTTY: looking at it makes a pipe non-blocking, for everybody who shares it.
+  columns: isatty(1) ? process.stdout.columns : undefined,
+  print: printAll,
+  printError,
   start: (settings, notices) => startServer(settings, manifest.version, notices),
 });
 // Said outright: a handle that something left open must not keep a stopped server alive.

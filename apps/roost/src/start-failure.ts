@@ -26,6 +26,11 @@ export function startFailure(error: unknown, settings: Settings): StartFailure |
         sentence: `Port ${settings.port} of ${settings.host} is in use. Choose another with --port, or stop the program that listens there.`,
         exitCode: EXIT_CODES.portInUse.code,
       };
+    case 'FARM_ERR_APP_START_TIMEOUT':
+      return {
+        sentence: `The application${settings.app === null ? '' : ` ${settings.app}`} was not loaded within ${settings.appStartTimeoutMs} ms. Look for an import, a top-level await or a default export's function that never ends; if it only needs longer, raise --app-start-timeout-ms.`,
+        exitCode: EXIT_CODES.failed.code,
+      };
     case 'FARM_ERR_LISTEN':
     case 'FARM_ERR_FORK':
     case 'FARM_ERR_DESCRIPTORS':

@@ -1,14 +1,14 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { FarmError, startFarm } from '@roost/farm';
-import type { Farm } from '@roost/farm';
-import type { Logger } from 'pino';
+import type { Farm, Log } from '@roost/farm';
 import type { Settings } from './config/options.ts';
 import { readTls } from './config/tls.ts';
 import type { Notice } from './config/variables.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { farmOptions } from './farm-options.ts';
+import { logLastWords } from './last-words.ts';
 import { createLog } from './log.ts';
 import { isRunByNpm, watchParent } from './parent.ts';
 import { printable } from './readable-line.ts';
@@ -26,12 +26,14 @@ export async function startServer(
   version: string,
   notices: readonly Notice[],
 ): Promise<ExitCode> {
+  const log = createLog(settings.logLevel, settings.maxLogBufferBytes);
+  logLastWords(log, settings.logFlushMs);
   const problem = settings.app === null ? undefined : fileProblem(settings.app);
   if (problem !== undefined) {
-    process.stderr.write(`The application ${printable(settings.app ?? '')} cannot be loaded: ${problem}.\n`);
+    const sentence = `The application ${printable(settings.app ?? '')} cannot be loaded: ${problem}.\n`;
+    log.print('stderr', Buffer.from(sentence));
     return EXIT_CODES.failed.code;
   }
-  const log = createLog(settings.logLevel);
   for (const { level, message } of notices) log[level]({}, message);
   const signals = new ShutdownSignals(log, (farm) => reread(farm, settings, log));
   const unwatch = isRunByNpm(process.env) ? watchParent(() => signals.parentGone()) : undefined;
@@ -50,7 +52,7 @@ export async function startServer(
   } catch (error) {
     const failure = startFailure(error, settings);
     if (failure === undefined) throw error;
-    process.stderr.write(`${failure.sentence}\n`);
+    log.print('stderr', Buffer.from(`${failure.sentence}\n`));
     return failure.exitCode;
   } finally {
     unwatch?.();
@@ -60,7 +62,7 @@ export async function startServer(
 
 async function announce(
   farm: Farm,
-  { settings, apiKey, version, log }: { settings: Settings; apiKey: string; version: string; log: Logger },
+  { settings, apiKey, version, log }: { settings: Settings; apiKey: string; version: string; log: Log },
 ): Promise<void> {
   const host = urlHost(settings.host);
   const url = `${settings['tls.cert'] === null ? 'http' : 'https'}://${host}:${farm.port}`;
@@ -87,7 +89,7 @@ async function announce(
 }
 
 /** What SIGHUP asks for. Files that cannot be used change nothing. */
-function reread(farm: Farm, settings: Settings, log: Logger): void {
+function reread(farm: Farm, settings: Settings, log: Log): void {
   try {
     const tls = readTls(settings);
     if (tls === undefined) log.info({ signal: 'SIGHUP' }, 'nothing to re-read: no certificate is configured');
@@ -103,7 +105,7 @@ function unlessStopped(error: unknown): void {
   if (!(error instanceof FarmError && error.code === 'FARM_ERR_STOPPED')) throw error;
 }
 
-async function untilStopped(farm: Farm, signals: ShutdownSignals, log: Logger): Promise<ExitCode> {
+async function untilStopped(farm: Farm, signals: ShutdownSignals, log: Log): Promise<ExitCode> {
   try {
     await farm.stopped;
   } catch (error) {

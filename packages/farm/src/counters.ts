@@ -15,7 +15,7 @@ export const COUNTERS = {
     'Workers that could not be forked for want of descriptors, processes or memory; tried again later.',
   worker_lags:
     'Times a worker left hand-offs unacknowledged for workerLagMs; others got what came meanwhile.',
-  worker_kills: 'Workers killed by the master because they were silent.',
+  worker_kills: 'Workers killed by the master because they were silent, or did not start in time.',
   upgrades: 'Connections opened: the client has its 101.',
   upgrades_compressed: 'Connections that agreed on compression.',
   http_connections: 'Connections that turned out to be plain HTTP.',
@@ -79,7 +79,8 @@ export const COUNTERS = {
   inflate_failures: 'Connections closed with 1007 because a compressed message was corrupt.',
   inflate_bombs:
     'Connections closed with 1009 because a compressed message was larger than maxMessageBytes when inflated.',
-  app_errors: 'Hooks that threw or rejected; the connection was closed with 1011.',
+  app_errors:
+    'Errors of applications: hooks that threw or rejected (their connection was closed with 1011), and exceptions and rejections outside of hooks.',
   wakes: 'Connections woken for ws to read them: fragments, close frames, protocol errors.',
   hibernations: 'Awake connections that went back to sleep.',
   collections:
@@ -127,6 +128,8 @@ export const COUNTERS = {
   control_messages: 'Control messages carried out.',
   control_malformed: 'Control messages ignored because they were malformed or unknown.',
   logs_suppressed: 'Log lines of workers suppressed by the rate limit.',
+  log_lines_lost:
+    'Log lines, and lines that applications print, lost because maxLogBufferBytes waited: nobody read them, or the disk was full.',
 } as const;
 
 export type CounterName = keyof typeof COUNTERS;

@@ -12,6 +12,8 @@ export type FarmErrorCode =
   | 'FARM_ERR_DESCRIPTORS'
   /** A worker died before it was ready for the first time: the app could not be loaded, most often. */
   | 'FARM_ERR_WORKER_BOOTSTRAP'
+  /** An app was not loaded within appStartTimeoutMs. */
+  | 'FARM_ERR_APP_START_TIMEOUT'
   /** The farm is stopping or stopped. */
   | 'FARM_ERR_STOPPED'
   /** The master did not answer a question of a worker in time. */

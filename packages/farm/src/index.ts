@@ -22,7 +22,7 @@ export type { ChannelInfo, FarmInfo, Readiness, WorkerInfo } from './info.ts';
 export { LIMITS } from './limits.ts';
 export type { LimitName, Limits } from './limits.ts';
 export type { Log, LogFields, LogLevel } from './log.ts';
-export type { FarmOptions, ProxyProtocol, SlowConsumerPolicy } from './options.ts';
+export type { FarmOptions, ProxyProtocol, SlowConsumerPolicy, UncaughtExceptionPolicy } from './options.ts';
 export { REDIS_URL_ALLOWED, redisUrlProblem } from './redis-url.ts';
 export { startFarm } from './start-farm.ts';
 export type { TlsOptions, TlsVersion } from './tls-options.ts';

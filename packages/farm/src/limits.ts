@@ -145,6 +145,13 @@ export const LIMITS = {
     unit: 'ms',
     doc: 'How long a worker may be silent (it reports every second) before it is killed and replaced.',
   },
+  appStartTimeoutMs: {
+    default: 60_000,
+    min: 1000,
+    max: 3_600_000,
+    unit: 'ms',
+    doc: 'How long a worker may take from its fork until its app is loaded. Then: it is killed; the start of the farm fails, a worker of a running farm is started again.',
+  },
   maxRequestHeadBytes: {
     default: 8192,
     min: 512,

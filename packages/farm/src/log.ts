@@ -9,4 +9,11 @@ export interface Log {
   warn(fields: LogFields, message: string): void;
   error(fields: LogFields, message: string): void;
   fatal(fields: LogFields, message: string): void;
+  /**
+   * Takes what workers write to their stdout and stderr (console.log of an application), in whole lines with their
+   * ends. Must neither wait nor throw. A log without it has workers write to stdout and stderr of the master themselves.
+   */
+  readonly print?: (stream: 'stdout' | 'stderr', lines: Buffer) => void;
+  /** Lines that it could not write: `log_lines_lost` of info(). */
+  readonly linesLost?: number;
 }

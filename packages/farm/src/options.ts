@@ -21,6 +21,12 @@ export type SlowConsumerPolicy = 'close' | 'drop';
  */
 export type ProxyProtocol = 'off' | 'optional' | 'required';
 
+/**
+ * What an exception of an app outside of its hooks does (in a timer, in a listener): `exit` logs it and ends its worker
+ * with all its connections, `log` only logs it.
+ */
+export type UncaughtExceptionPolicy = 'exit' | 'log';
+
 /** What a user may write. */
 export interface FarmOptions extends Partial<Limits> {
   /** The module whose default export is the app ({@link defineApp}): an absolute path or a file: URL. */
@@ -62,6 +68,8 @@ export interface FarmOptions extends Partial<Limits> {
   readonly compression?: boolean;
   /** Gives message hooks views that are valid only until they return, saving a copy. Default false. */
   readonly borrowMessages?: boolean;
+  /** Promises that reject and that nobody handles are only logged, always. Default `exit`. */
+  readonly uncaughtException?: UncaughtExceptionPolicy;
   /** Makes the port speak TLS, and nothing else. Default: it speaks plain HTTP and WebSocket. See {@link Farm.reloadTls}. */
   readonly tls?: TlsOptions;
   /** Default: nothing is logged. */
@@ -85,6 +93,7 @@ export interface FarmConfig extends Limits {
   readonly allowedOrigins: readonly string[];
   readonly compression: boolean;
   readonly borrowMessages: boolean;
+  readonly uncaughtException: UncaughtExceptionPolicy;
   readonly version: string;
 }
 
@@ -143,6 +152,10 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
   if (slowConsumerPolicy !== 'close' && slowConsumerPolicy !== 'drop') {
     throw optionError('slowConsumerPolicy', slowConsumerPolicy, '"close" or "drop"');
   }
+  const uncaughtException = options.uncaughtException ?? 'exit';
+  if (uncaughtException !== 'exit' && uncaughtException !== 'log') {
+    throw optionError('uncaughtException', uncaughtException, '"exit" or "log"');
+  }
   const trustedProxies = checkedList('trustedProxies', options.trustedProxies, {
     maxLength: MAX_TRUSTED_PROXIES,
     isAllowed: isAddressRange,
@@ -182,6 +195,7 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     allowedOrigins,
     compression,
     borrowMessages: options.borrowMessages ?? false,
+    uncaughtException,
     version: options.version ?? version,
   });
 }

@@ -114,6 +114,26 @@ const MAIN_OPTIONS = {
     placeholder: '<level>',
     doc: 'The least important log lines to print: debug, info, warn, error, fatal or silent.',
   }),
+  maxLogBufferBytes: integer({
+    default: 1024 * 1024,
+    min: 65_536,
+    max: 64 * 1024 * 1024,
+    unit: 'bytes',
+    doc: 'Log lines, and output of the application, that wait because they cannot be written: nobody reads the pipe or the terminal, the disk is full. Beyond it lines are lost, counted (log_lines_lost) and told of as soon as there is room.',
+  }),
+  logFlushMs: integer({
+    default: 1000,
+    min: 0,
+    max: 60_000,
+    unit: 'ms',
+    doc: 'How long a server that ends waits for somebody to read the log lines that wait.',
+  }),
+  uncaughtException: choice({
+    words: ['exit', 'log'],
+    default: 'exit',
+    placeholder: '<action>',
+    doc: 'What an exception of the application outside of its hooks does (in a timer, in a listener): `exit` logs it and ends its worker, and with it its connections (1006), since nobody knows what state the application is in; another worker takes its place. `log` only logs it. Promises that reject and that nobody handles are only logged, always.',
+  }),
   'plain.clientPublish': toggle({
     doc: 'Publishes what a client of /plain sends to all channels of its connection. Without it such a client is closed with 4501.',
   }),

@@ -79,6 +79,10 @@ export const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
     'test/hand-off.test.ts',
     'while it is idle is killed after workerTimeoutMs and replaced',
   ),
+  appStartTimeoutMs: spec(
+    'test/app-errors.test.ts',
+    'because it %s keeps the farm from starting, with one sentence that names it',
+  ),
   maxRequestHeadBytes: spec(
     `${FARM}/worker/request-head.test.ts`,
     'larger than maxRequestHeadBytes is refused with 431, whole or dribbling',

@@ -1,7 +1,7 @@
 import { MemoryBrokerHub, type HubPort, type HubToWorkerMessage } from '@roost/broker';
 import { EVENT_FIELDS, Interest, localAddress, Poller } from '@roost/poller';
 import type { TlsCredentials } from '../channel/tls-credentials.ts';
-import type { QueryAnswer, WorkerMessage } from '../channel/messages.ts';
+import type { QueryAnswer, WorkerMessage, WorkerReport } from '../channel/messages.ts';
 import { addCounts, Counters } from '../counters.ts';
 import { FarmError } from '../errors.ts';
 import type { Farm } from '../farm.ts';
@@ -36,7 +36,7 @@ export class Master implements Farm, SupervisionHooks {
   readonly #log: Log;
   readonly #tls: TlsKeeper;
   readonly #counters = new Counters();
-  /** Last counts of workers that are gone. */
+  /** Last counts of workers that others have replaced. */
   readonly #retiredCounts: Record<string, number> = {};
   readonly #poller: Poller;
   readonly #acceptor: Acceptor;
@@ -140,6 +140,7 @@ export class Master implements Farm, SupervisionHooks {
     const workers = this.#workers.map((worker) => worker.info);
     const counters = this.#counters.snapshot();
     addCounts(counters, this.#retiredCounts);
+    addCounts(counters, { log_lines_lost: this.#log.linesLost ?? 0 });
     for (const { report } of this.#workers) if (report !== undefined) addCounts(counters, report.counters);
     const brokers = this.#workers.map(({ report }) => report?.broker ?? { state: 'connecting', reason: '' });
     const broker = brokers.find(({ state }) => state !== 'ready') ?? brokers[0];
@@ -212,6 +213,15 @@ export class Master implements Farm, SupervisionHooks {
     this.#onStarted?.(bootstrapError(worker.index, reason));
   }
 
+  workerTimedOut(worker: SupervisedWorker): void {
+    const { app, appStartTimeoutMs } = this.#config;
+    const error = new FarmError(
+      'FARM_ERR_APP_START_TIMEOUT',
+      `Worker ${worker.index} did not load ${app} within ${appStartTimeoutMs} ms (appStartTimeoutMs).`,
+    );
+    this.#onStarted?.(error);
+  }
+
   workerHasRoom(): void {
     this.#entrance.placeWaiting();
     this.#acceptor.resume();
@@ -225,12 +235,15 @@ export class Master implements Farm, SupervisionHooks {
     this.#updateReadiness();
   }
 
+  workerReplaced({ counters }: WorkerReport): void {
+    addCounts(this.#retiredCounts, counters);
+  }
+
   workerEnded(worker: SupervisedWorker): void {
     this.#ports.get(worker.index)?.detach();
     this.#ports.delete(worker.index);
     this.#entrance.workerEnded(worker);
     this.#turns.leave(worker);
-    if (worker.report !== undefined) addCounts(this.#retiredCounts, worker.report.counters);
     if (this.#state === 'starting') {
       this.#onStarted?.(bootstrapError(worker.index, 'it exited before it was ready; see its output'));
       return;

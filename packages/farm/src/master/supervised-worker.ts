@@ -25,12 +25,16 @@ export interface SupervisionHooks {
   workerNotForked(worker: SupervisedWorker, error: NodeJS.ErrnoException): void;
   /** It cannot start; `reason` is what its app threw, most often. It is not started again by itself. */
   workerFailed(worker: SupervisedWorker, reason: string): void;
+  /** It has not started within `appStartTimeoutMs`, and is killed. */
+  workerTimedOut(worker: SupervisedWorker): void;
   /** It has room again, or its connections have become fewer. */
   workerHasRoom(): void;
   /** Sockets that it will not serve. */
   workerReturned(worker: SupervisedWorker, sockets: readonly AcceptedSocket[]): void;
   /** What it reports has changed. */
   workerReported(): void;
+  /** It is started again; the last report of the one before. */
+  workerReplaced(report: WorkerReport): void;
   /** It is gone, for good or until it is started again. */
   workerEnded(worker: SupervisedWorker): void;
   /** Everything else it says. */
@@ -38,7 +42,8 @@ export interface SupervisionHooks {
 }
 
 const ASK_TIMEOUT_MS = 1000;
-const START_TIMEOUT_MS = 60_000;
+/** A worker that exits is seen by the end of its channel first, and reaped a moment later. */
+const EXIT_MS = 1000;
 /** A worker without descriptors would return the next hand-off just as fast: the two would do nothing else. */
 const SHORTAGE_PAUSE_MS = 100;
 
@@ -79,6 +84,8 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
   #startedAt = 0;
   #readyAt: number | undefined;
   #heardAt = 0;
+  /** When its control channel ended, and why. */
+  #channelEnd: { readonly at: number; readonly reason: string } | undefined;
   #restarts = 0;
   #restartTimer: NodeJS.Timeout | undefined;
   #shortageTimer: NodeJS.Timeout | undefined;
@@ -123,7 +130,9 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
   }
 
   get room(): number {
-    return this.#state === 'ready' && this.#shortageTimer === undefined ? (this.#handOff?.room ?? 0) : 0;
+    const takesSockets =
+      this.#state === 'ready' && this.#shortageTimer === undefined && this.#channelEnd === undefined;
+    return takesSockets ? (this.#handOff?.room ?? 0) : 0;
   }
 
   get unacknowledged(): number {
@@ -157,8 +166,10 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     this.#state = 'starting';
     this.#startedAt = this.#heardAt = performance.now();
     this.#readyAt = undefined;
+    // Not at its end: its last words may be read after it.
+    if (this.#report !== undefined) this.#hooks.workerReplaced(this.#report);
     this.#report = undefined;
-    const process = forkWorker(this.#config, (error) => this.#notForked(error));
+    const process = forkWorker(this.#config, this.#log, (error) => this.#notForked(error));
     if (process === undefined) return;
     this.#process = process;
     this.#handOff = new HandOff(
@@ -249,8 +260,11 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     const sentAt = this.#handOff?.oldestSentAt ?? now;
     if (now - sentAt > this.#config.handOffTimeoutMs) {
       this.kill('it left a hand-off unacknowledged');
-    } else if (this.#state === 'starting' && now - this.#startedAt > START_TIMEOUT_MS) {
-      this.kill('it did not start in time');
+    } else if (this.#channelEnd !== undefined && now - this.#channelEnd.at > EXIT_MS) {
+      this.kill(`its control channel ended: ${this.#channelEnd.reason}`);
+    } else if (this.#state === 'starting' && now - this.#startedAt > this.#config.appStartTimeoutMs) {
+      this.kill(`its app was not loaded within ${this.#config.appStartTimeoutMs} ms (appStartTimeoutMs)`);
+      this.#hooks.workerTimedOut(this);
     } else if (this.#state === 'ready' && now - this.#heardAt > this.#config.workerTimeoutMs) {
       this.kill('it was silent');
     }
@@ -351,10 +365,8 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
   }
 
   channelOnClose(reason: string): void {
-    // It exits by itself when the stream ends; one that lives on without it could not be reached any more.
-    if (this.#process !== undefined && !this.#isStopping && this.#state === 'ready') {
-      this.kill(`its control channel ended: ${reason}`);
-    }
+    // It has died, or exits by itself now; one that lives on could not be reached any more.
+    if (!this.#isStopping && this.#state === 'ready') this.#channelEnd = { at: performance.now(), reason };
   }
 
   #becameReady(capacity: number, cpu: number | null): void {
@@ -393,6 +405,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     this.#handOff = undefined;
     this.#handed = this.#released = this.#limitedHanded = this.#limitedReleased = 0;
     this.#isLagging = false;
+    this.#channelEnd = undefined;
     for (const answered of this.#asks.values()) answered(undefined);
     const facts = { worker: this.index, pid: process.child.pid, code, signal };
     if (this.#isStopping) {

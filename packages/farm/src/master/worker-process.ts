@@ -5,7 +5,9 @@ import { closeDescriptor, descriptorPair } from '@roost/poller';
 import type { Channel } from '../channel/channel.ts';
 import type { MasterMessage, WorkerMessage } from '../channel/messages.ts';
 import { StreamChannel } from '../channel/stream-channel.ts';
+import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
+import { readOutput } from './worker-output.ts';
 
 /** From the sources (in tests) the workers are started from the build all the same: Node 20 runs no TypeScript. */
 const WORKER_MAIN = fileURLToPath(
@@ -37,8 +39,10 @@ export interface WorkerProcess {
  */
 export function forkWorker(
   config: FarmConfig,
+  { print }: Log,
   onFailed: (error: NodeJS.ErrnoException) => void,
 ): WorkerProcess | undefined {
+  const output = print === undefined ? 'inherit' : 'pipe';
   let pair: readonly [number, number] | undefined;
   let child: ChildProcess;
   try {
@@ -46,8 +50,8 @@ export function forkWorker(
     child = spawn(
       process.execPath,
       [...WORKER_FLAGS, ...process.execArgv, WORKER_MAIN, String(config.maxChannelBufferBytes)],
-      // Output of applications goes where ours goes; ours is written by the master alone.
-      { stdio: ['ignore', 'inherit', 'inherit', pair[1], 'pipe'] },
+      // Output of applications goes where ours goes: we write it, if the log takes it, or it writes itself.
+      { stdio: ['ignore', output, output, pair[1], 'pipe'] },
     );
   } catch (error) {
     for (const fd of pair ?? []) closeDescriptor(fd);
@@ -63,11 +67,14 @@ export function forkWorker(
   const control = stdio?.[4] as Duplex | undefined;
   if (child.pid === undefined || control === undefined) {
     child.once('error', onFailed);
-    // It is connected to nothing, and would say so in an error of its own.
-    control?.on('error', () => undefined).destroy();
+    // They are connected to nothing, and would say so in errors of their own.
+    for (const stream of [control, child.stdout, child.stderr]) {
+      stream?.on('error', () => undefined).destroy();
+    }
     closeDescriptor(ours);
     return undefined;
   }
   const channel = new StreamChannel<WorkerMessage, MasterMessage>(control, config.maxChannelBufferBytes);
+  if (print !== undefined) readOutput(child, print);
   return { child, channel, descriptors: ours };
 }

@@ -25,6 +25,11 @@ process.on('unhandledRejection', (error) => {
   if (worker === undefined) throw error;
   worker.appFailed('unhandled rejection', error);
 });
+process.on('uncaughtException', (error) => {
+  if (isExiting) return;
+  if (!isReady) failedToStart(error);
+  else if (worker?.appThrew(error) === 'exit') exitSoon();
+});
 signalOnParentDeath(constants.signals.SIGKILL);
 // spawn() hands descriptors down without it; a process that an app starts must not hold our channels open.
 setCloseOnExec(DESCRIPTORS_FD);
@@ -37,6 +42,8 @@ const channel = new StreamChannel<MasterMessage, WorkerMessage>(
 /** Messages that come while the worker is being made. */
 const early: MasterMessage[] = [];
 let worker: Worker | undefined;
+let isReady = false;
+let isExiting = false;
 
 channel.open({
   channelOnMessage(message) {
@@ -79,13 +86,27 @@ async function begin({
     );
     for (const message of early) worker.channelOnMessage(message);
     await worker.start();
+    isReady = true;
     // Half of what a worker has allocated by now was needed for its start only.
     collectGarbage();
     giveBackPages();
   } catch (error) {
-    channel.send({ type: 'failed', reason: describeError(error) }, true);
-    channel.close();
-    // What the app has opened must not keep a worker that will never serve.
-    setTimeout(() => process.exit(1), LAST_WORDS_MS);
+    failedToStart(error);
   }
+}
+
+function failedToStart(error: unknown): void {
+  channel.send({ type: 'failed', reason: describeError(error) }, true);
+  isExiting = true;
+  channel.close();
+  // What the app has opened must not keep a worker that will never serve.
+  setTimeout(() => process.exit(1), LAST_WORDS_MS);
+}
+
+/** At once, if the last words have left: an app that has thrown must not run on. */
+function exitSoon(): void {
+  isExiting = true;
+  channel.close();
+  if (channel.bufferedBytes === 0) process.exit(1);
+  setTimeout(() => process.exit(1), LAST_WORDS_MS);
 }

@@ -9,8 +9,9 @@ import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../c
 import { Counters } from '../counters.ts';
 import { globMatcher } from '../glob.ts';
 import type { ChannelInfo, Readiness } from '../info.ts';
-import type { FarmConfig } from '../options.ts';
+import type { FarmConfig, UncaughtExceptionPolicy } from '../options.ts';
 import { AddressCounts } from './address-counts.ts';
+import { describeError } from './app-host.ts';
 import { assemble } from './assemble.ts';
 import { BroadcastTurn } from './broadcast-turn.ts';
 import { BrokerEvents } from './broker-events.ts';
@@ -179,6 +180,19 @@ export class Worker implements ChannelHandlers<MasterMessage> {
   /** Something of an app failed outside of any hook. */
   appFailed(where: string, error: unknown): void {
     this.#core.apps.report(where, error);
+  }
+
+  /** An app threw outside of any hook, where nobody caught it. Tells what to do: after `exit` nothing may run any more. */
+  appThrew(error: unknown): UncaughtExceptionPolicy {
+    const { config, counters, log } = this.#core;
+    if (config.uncaughtException === 'log') {
+      this.appFailed('uncaught exception', error);
+      return 'log';
+    }
+    counters.add('app_errors');
+    log.fatal({ error: describeError(error) }, 'uncaught exception: the worker ends');
+    this.#report();
+    return 'exit';
   }
 
   /** The master is gone: without it nobody would give us sockets, or end us. */
