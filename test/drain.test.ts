@@ -35,7 +35,7 @@ describe('Ctrl-C', () => {
   it('reaches the whole process group, and drains: every client gets 1001, spread over drainMs; exit code 0', async () => {
     const drainMs = patient(1500);
     const farm = await startFarm(['--drain-ms', String(drainMs)]);
-    // In each step of 50 ms a worker closes one at least: so many make the drain take two thirds of its time.
+    // Enough for each twentieth of the time to see some of them.
     const count = 2 * Math.ceil(drainMs / 75);
     const clients = await connectMany(farm, '/echo', count);
     const closed = closings(clients);
