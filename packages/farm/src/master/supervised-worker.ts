@@ -1,5 +1,5 @@
 import { assertNever } from '../channel/assert-never.ts';
-import type { ChannelHandlers } from '../channel/channel.ts';
+import { checkAnswer, checkReport } from '../channel/check-answer.ts';
 import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
 import type { TlsCredentials } from '../channel/tls-credentials.ts';
 import type { Counters } from '../counters.ts';
@@ -7,6 +7,7 @@ import type { WorkerInfo } from '../info.ts';
 import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
 import { Backoff } from './backoff.ts';
+import type { Guard } from './guard.ts';
 import { HandOff, isLimited, type AcceptedSocket } from './hand-off.ts';
 import type { WorkerLoad } from './placement.ts';
 import { forkWorker, type WorkerProcess } from './worker-process.ts';
@@ -52,7 +53,7 @@ const SHORTAGE_PAUSE_MS = 100;
  * none. failed: it died without being asked; what it had not acknowledged has been given back. A worker that is silent,
  * to hand-offs or altogether, is killed first and never bypassed: it might have read what another is given.
  */
-export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessage> {
+export class SupervisedWorker implements WorkerLoad {
   readonly index: number;
   readonly cpu: number | null;
   readonly sharesCpu: boolean;
@@ -61,6 +62,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
   readonly #config: FarmConfig;
   readonly #log: Log;
   readonly #counters: Counters;
+  readonly #guard: Guard;
   readonly #hooks: SupervisionHooks;
   readonly #backoff = new Backoff();
   readonly #asks = new Map<number, (answer: AskAnswer | undefined) => void>();
@@ -91,6 +93,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     config: FarmConfig,
     log: Log,
     counters: Counters,
+    guard: Guard,
     hooks: SupervisionHooks,
   ) {
     this.index = index;
@@ -99,6 +102,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     this.#config = config;
     this.#log = log;
     this.#counters = counters;
+    this.#guard = guard;
     this.#hooks = hooks;
   }
 
@@ -153,40 +157,67 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     };
   }
 
+  /** Never throws: what prevents it is a failed start, and tried again. */
   start(): void {
+    this.#restartTimer = undefined;
     this.#state = 'starting';
     this.#startedAt = this.#heardAt = performance.now();
     this.#readyAt = undefined;
     this.#report = undefined;
-    const process = forkWorker(this.#config, (error) => this.#notForked(error));
+    const process = forkWorker(
+      this.#config,
+      this.#guard.wrap('a failed fork', (error: NodeJS.ErrnoException) => this.#notForked(error)),
+    );
     if (process === undefined) return;
     this.#process = process;
-    this.#handOff = new HandOff(
-      process.descriptors,
-      this.#config.maxUnacknowledgedHandoffs,
-      (count) => {
+    process.child.once(
+      'exit',
+      this.#guard.wrap('the end of a worker', (code: number | null, signal: string | null) =>
+        this.#ended(code, signal),
+      ),
+    );
+    // It lives, or its exit will be told: only a signal could not be sent.
+    process.child.on('error', (error) => this.#guard.failed('signalling a worker', error));
+    if (!this.#guard.run('setting a worker up', () => this.#setUp(process))) {
+      this.kill('it could not be set up');
+    }
+  }
+
+  #setUp(process: WorkerProcess): void {
+    this.#handOff = new HandOff(process.descriptors, this.#config.maxUnacknowledgedHandoffs, this.#guard, {
+      acknowledged: (count) => {
         this.#counters.add('handoffs', count);
         this.#hooks.workerHasRoom();
       },
-      (sockets) => {
+      returned: (sockets) => {
         // Truncated: the worker has no descriptors left. It never had these.
-        const limited = sockets.filter(isLimited).length;
-        this.#limitedHanded -= limited;
-        this.#handed -= sockets.length - limited;
+        this.#takeBack(sockets);
         this.#pauseForShortage();
         this.#hooks.workerReturned(this, sockets);
       },
-    );
-    // It lives, or its exit will be told: only a signal could not be sent.
-    process.child.on('error', (error) =>
-      this.#log.error(
-        { worker: this.index, pid: process.child.pid, reason: error.message },
-        'signal not sent',
+      refused: (errno) => {
+        this.#counters.add('handoff_errors');
+        this.#log.warn({ worker: this.index, errno }, 'sockets cannot be handed off now; trying again');
+      },
+      lost: (sockets, errno) => {
+        this.#takeBack(sockets);
+        this.#counters.add('handoffs_lost', sockets.length);
+        this.#log.error(
+          { worker: this.index, errno, sockets: sockets.length },
+          'sockets cannot be handed off',
+        );
+        HandOff.drop(sockets);
+      },
+    });
+    process.channel.open({
+      channelOnMessage: this.#guard.wrap('a message of a worker', (message: WorkerMessage) =>
+        this.#heard(message),
       ),
-    );
-    process.child.once('exit', (code, signal) => this.#ended(code, signal));
+      channelOnClose: this.#guard.wrap('the end of a control channel', (reason: string) =>
+        this.#channelClosed(reason),
+      ),
+    });
     this.#hooks.workerStarted(this);
-    process.channel.open(this);
     this.send({
       type: 'start',
       worker: this.index,
@@ -195,6 +226,12 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
       tls: this.#hooks.tls(),
       sharesCpu: this.sharesCpu,
     });
+  }
+
+  #takeBack(sockets: readonly AcceptedSocket[]): void {
+    const limited = sockets.filter(isLimited).length;
+    this.#limitedHanded -= limited;
+    this.#handed -= sockets.length - limited;
   }
 
   /** Urgent, and bounded: a worker that takes not even these is as good as dead. */
@@ -243,9 +280,13 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     this.#isLagging = isLagging;
   }
 
-  /** Kills it when it has left a hand-off, or everything, unanswered for too long. */
+  /** Kills it when it has left a hand-off, or everything, unanswered for too long; starts it when nobody else does. */
   checkLiveness(now: number): void {
-    if (this.#process === undefined) return;
+    if (this.#process === undefined) {
+      // Something has failed that was to start it again.
+      if (this.#restartTimer === undefined && !this.#isStopping) this.#startAfter(this.#backoff.next(0));
+      return;
+    }
     const sentAt = this.#handOff?.oldestSentAt ?? now;
     if (now - sentAt > this.#config.handOffTimeoutMs) {
       this.kill('it left a hand-off unacknowledged');
@@ -264,9 +305,10 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
   kill(reason: string): void {
     const child = this.#process?.child;
     if (child === undefined || child.killed) return;
+    // False: it has ended, which its exit will tell; or the signal was not sent, which is an error of its own.
+    if (!child.kill('SIGKILL')) return;
     this.#counters.add('worker_kills');
     this.#log.error({ worker: this.index, pid: child.pid, reason }, 'killing worker');
-    child.kill('SIGKILL');
   }
 
   /** What it knows now; undefined when it does not answer in time. */
@@ -279,7 +321,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
         this.#asks.delete(id);
         resolve(answer);
       };
-      const timer = setTimeout(answered, ASK_TIMEOUT_MS, undefined);
+      const timer = this.#guard.after(ASK_TIMEOUT_MS, 'an answer that is late', () => answered(undefined));
       this.#asks.set(id, answered);
       this.send({ type: 'ask', id, question, pattern });
     });
@@ -306,7 +348,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     else this.#process.child.kill('SIGKILL');
   }
 
-  channelOnMessage(message: WorkerMessage): void {
+  #heard(message: WorkerMessage): void {
     this.#heardAt = performance.now();
     switch (message.type) {
       case 'ready':
@@ -316,7 +358,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
         this.#hooks.workerFailed(this, message.reason);
         return;
       case 'report':
-        this.#report = message.report;
+        this.#report = checkReport(message.report);
         this.#hooks.workerReported();
         return;
       case 'released':
@@ -331,6 +373,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
         this.#log[message.level]({ worker: this.index, ...message.fields }, message.message);
         return;
       case 'answer':
+        checkAnswer(message.answer);
         if (message.answer.kind === 'report') this.#report = message.answer.report;
         this.#asks.get(message.id)?.(message.answer);
         return;
@@ -350,7 +393,7 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     }
   }
 
-  channelOnClose(reason: string): void {
+  #channelClosed(reason: string): void {
     // It exits by itself when the stream ends; one that lives on without it could not be reached any more.
     if (this.#process !== undefined && !this.#isStopping && this.#state === 'ready') {
       this.kill(`its control channel ended: ${reason}`);
@@ -374,19 +417,32 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
       { worker: this.index, pauseMs: SHORTAGE_PAUSE_MS },
       'worker has no descriptor left; pausing',
     );
-    this.#shortageTimer = setTimeout(() => {
+    this.#shortageTimer = this.#guard.after(SHORTAGE_PAUSE_MS, 'the end of a shortage', () => {
       this.#shortageTimer = undefined;
       this.#hooks.workerHasRoom();
-    }, SHORTAGE_PAUSE_MS);
+    });
   }
 
   /** Its process has been reaped: its counts are taken back, and what it had not acknowledged. */
   #ended(code: number | null, signal: string | null): void {
     const process = this.#process;
     if (process === undefined) return;
+    let readyMs = 0;
+    try {
+      if (this.#readyAt !== undefined) readyMs = performance.now() - this.#readyAt;
+      this.#clear(process, code, signal);
+    } finally {
+      // Whatever happens: the place is free, and somebody must take it.
+      this.#process = undefined;
+      this.#handOff = undefined;
+      if (!this.#isStopping) this.#restart(readyMs);
+    }
+  }
+
+  #clear({ child }: WorkerProcess, code: number | null, signal: string | null): void {
+    this.#state = this.#isStopping ? 'stopped' : 'failed';
     clearTimeout(this.#shortageTimer);
     this.#shortageTimer = undefined;
-    const readyMs = this.#readyAt === undefined ? 0 : performance.now() - this.#readyAt;
     const returned = this.#handOff?.end() ?? [];
     const lost = this.connections + this.limited - returned.length;
     this.#process = undefined;
@@ -394,36 +450,34 @@ export class SupervisedWorker implements WorkerLoad, ChannelHandlers<WorkerMessa
     this.#handed = this.#released = this.#limitedHanded = this.#limitedReleased = 0;
     this.#isLagging = false;
     for (const answered of this.#asks.values()) answered(undefined);
-    const facts = { worker: this.index, pid: process.child.pid, code, signal };
-    if (this.#isStopping) {
-      this.#state = 'stopped';
-      this.#log.info(facts, 'worker stopped');
-    } else {
-      this.#state = 'failed';
-      this.#log.error({ ...facts, connections: lost, placedAgain: returned.length }, 'worker died');
-    }
-    this.#hooks.workerEnded(this);
+    const facts = { worker: this.index, pid: child.pid, code, signal };
+    if (this.#isStopping) this.#log.info(facts, 'worker stopped');
+    else this.#log.error({ ...facts, connections: lost, placedAgain: returned.length }, 'worker died');
+    this.#guard.run('the end of a worker', () => this.#hooks.workerEnded(this));
     if (returned.length > 0) this.#hooks.workerReturned(this, returned);
-    if (!this.#isStopping) this.#restart(readyMs);
   }
 
   /** There is no process: the system did not let us have one. It may, later. */
   #notForked(error: NodeJS.ErrnoException): void {
-    this.#counters.add('fork_errors');
     // The farm has stopped meanwhile: this place is given up already.
     if (this.#isStopping) return;
     this.#state = 'failed';
     const delayMs = this.#backoff.next(0);
+    this.#startAfter(delayMs);
+    this.#counters.add('fork_errors');
     this.#log.error({ worker: this.index, code: error.code, reason: error.message, delayMs }, 'fork failed');
-    this.#restartTimer = setTimeout(() => this.start(), delayMs);
     this.#hooks.workerNotForked(this, error);
   }
 
   #restart(readyMs: number): void {
     const delayMs = this.#backoff.next(readyMs);
+    this.#startAfter(delayMs);
     this.#restarts++;
     this.#counters.add('worker_restarts');
     this.#log.info({ worker: this.index, delayMs }, 'starting worker again');
-    this.#restartTimer = setTimeout(() => this.start(), delayMs);
+  }
+
+  #startAfter(delayMs: number): void {
+    this.#restartTimer = this.#guard.after(delayMs, 'starting a worker', () => this.start());
   }
 }
