@@ -1,22 +1,24 @@
 import { MemoryBrokerHub, type HubPort, type HubToWorkerMessage } from '@roost/broker';
 import { closeDescriptor, EVENT_FIELDS, Interest, localAddress, Poller } from '@roost/poller';
 import type { TlsCredentials } from '../channel/tls-credentials.ts';
-import type { AskAnswer, QueryAnswer, WorkerMessage } from '../channel/messages.ts';
+import type { QueryAnswer, WorkerMessage } from '../channel/messages.ts';
 import { addCounts, Counters } from '../counters.ts';
 import { FarmError } from '../errors.ts';
 import type { Farm } from '../farm.ts';
-import type { FarmChannels, FarmInfo, Readiness } from '../info.ts';
+import type { FarmInfo, Readiness } from '../info.ts';
 import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
 import type { TlsOptions } from '../tls-options.ts';
 import { Acceptor } from './acceptor.ts';
+import { askWorkers, channelsOf } from './ask-workers.ts';
 import { CpuTurns } from './cpu-turns.ts';
 import { Entrance } from './entrance.ts';
 import type { AcceptedSocket } from './hand-off.ts';
 import { Guard } from './guard.ts';
 import { openListener } from './listener.ts';
 import { readinessOf } from './readiness.ts';
-import { SupervisedWorker, type ForwardedMessage, type SupervisionHooks } from './supervised-worker.ts';
+import { SupervisedWorker } from './supervised-worker.ts';
+import type { ForwardedMessage, SupervisionHooks } from './supervision-hooks.ts';
 import type { TlsKeeper } from './tls-keeper.ts';
 
 const LISTENER_ID = 0;
@@ -156,7 +158,7 @@ export class Master implements Farm, SupervisionHooks {
   }
 
   async info(): Promise<FarmInfo> {
-    const { unanswered } = await this.#ask('report', '');
+    const { unanswered } = await askWorkers(this.#workers, 'report');
     const workers = this.#workers.map((worker) => worker.info);
     const counters = this.#counters.snapshot();
     addCounts(counters, this.#retiredCounts);
@@ -284,37 +286,8 @@ export class Master implements Farm, SupervisionHooks {
     const answer: QueryAnswer =
       query.question === 'info'
         ? { kind: 'info', info: await this.info() }
-        : { kind: 'channels', farm: await this.#channels(query.pattern) };
+        : { kind: 'channels', farm: await channelsOf(this.#workers, query.pattern) };
     worker.send({ type: 'answer', id: query.id, answer });
-  }
-
-  /** Asks every worker that has connections, and tells which of them did not answer in time. */
-  async #ask(
-    question: 'report' | 'channels',
-    pattern: string,
-  ): Promise<{ readonly answers: readonly AskAnswer[]; readonly unanswered: readonly number[] }> {
-    const answers: AskAnswer[] = [];
-    const unanswered: number[] = [];
-    const asked = this.#workers.filter(({ state }) => state === 'ready' || state === 'draining');
-    const all = await Promise.all(asked.map((worker) => worker.ask(question, pattern)));
-    for (const [index, answer] of all.entries()) {
-      if (answer !== undefined) answers.push(answer);
-      else unanswered.push(asked[index]?.index ?? -1);
-    }
-    return { answers, unanswered };
-  }
-
-  async #channels(pattern: string): Promise<FarmChannels> {
-    const { answers, unanswered } = await this.#ask('channels', pattern);
-    const subscribers = new Map<string, number>();
-    for (const answer of answers) {
-      if (answer.kind !== 'channels') continue;
-      for (const { channel, subscribers: count } of answer.channels) {
-        subscribers.set(channel, (subscribers.get(channel) ?? 0) + count);
-      }
-    }
-    const channels = Array.from(subscribers, ([channel, count]) => ({ channel, subscribers: count }));
-    return { channels, unanswered };
   }
 
   /** A worker has a process: its acknowledgements and its broker are heard. */

@@ -1,47 +1,21 @@
 import { assertNever } from '../channel/assert-never.ts';
 import { checkAnswer, checkReport } from '../channel/check-answer.ts';
 import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
-import type { TlsCredentials } from '../channel/tls-credentials.ts';
 import type { Counters } from '../counters.ts';
 import type { WorkerInfo } from '../info.ts';
 import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
+import { Asks } from './asks.ts';
 import { Backoff } from './backoff.ts';
 import type { Guard } from './guard.ts';
-import { HandOff, isLimited, type AcceptedSocket } from './hand-off.ts';
+import { HandOff, type AcceptedSocket } from './hand-off.ts';
 import type { WorkerLoad } from './placement.ts';
+import { Shortage, SHORTAGE_PAUSE_MS } from './shortage.ts';
+import { SocketCounts } from './socket-counts.ts';
+import type { SupervisionHooks } from './supervision-hooks.ts';
 import { forkWorker, type WorkerProcess } from './worker-process.ts';
 
-/** What a worker says that concerns more than its own supervision. */
-export type ForwardedMessage = Extract<WorkerMessage, { type: 'query' | 'broker' | 'addresses' | 'turn' }>;
-
-export interface SupervisionHooks {
-  /** What it speaks TLS with, now; null without TLS. */
-  tls(): TlsCredentials | null;
-  /** It has a process, and `descriptors`. */
-  workerStarted(worker: SupervisedWorker): void;
-  /** It takes hand-offs now. */
-  workerReady(worker: SupervisedWorker): void;
-  /** The system had no process for it; it is tried again later. */
-  workerNotForked(worker: SupervisedWorker, error: NodeJS.ErrnoException): void;
-  /** It cannot start; `reason` is what its app threw, most often. It is not started again by itself. */
-  workerFailed(worker: SupervisedWorker, reason: string): void;
-  /** It has room again, or its connections have become fewer. */
-  workerHasRoom(): void;
-  /** Sockets that it will not serve. */
-  workerReturned(worker: SupervisedWorker, sockets: readonly AcceptedSocket[]): void;
-  /** What it reports has changed. */
-  workerReported(): void;
-  /** It is gone, for good or until it is started again. */
-  workerEnded(worker: SupervisedWorker): void;
-  /** Everything else it says. */
-  workerSaid(worker: SupervisedWorker, message: ForwardedMessage): void;
-}
-
-const ASK_TIMEOUT_MS = 1000;
 const START_TIMEOUT_MS = 60_000;
-/** A worker without descriptors would return the next hand-off just as fast: the two would do nothing else. */
-const SHORTAGE_PAUSE_MS = 100;
 
 /**
  * One place in the farm for a worker, over all its lives.
@@ -65,15 +39,12 @@ export class SupervisedWorker implements WorkerLoad {
   readonly #guard: Guard;
   readonly #hooks: SupervisionHooks;
   readonly #backoff = new Backoff();
-  readonly #asks = new Map<number, (answer: AskAnswer | undefined) => void>();
+  readonly #asks: Asks;
+  readonly #counts = new SocketCounts();
+  readonly #shortage: Shortage;
   #state: WorkerInfo['state'] = 'starting';
   #process: WorkerProcess | undefined;
   #handOff: HandOff | undefined;
-  /** Limited sockets are counted apart: they have places of their own. */
-  #handed = 0;
-  #released = 0;
-  #limitedHanded = 0;
-  #limitedReleased = 0;
   #isLagging = false;
   #capacity = 0;
   #pinnedTo: number | null = null;
@@ -83,8 +54,6 @@ export class SupervisedWorker implements WorkerLoad {
   #heardAt = 0;
   #restarts = 0;
   #restartTimer: NodeJS.Timeout | undefined;
-  #shortageTimer: NodeJS.Timeout | undefined;
-  #lastAsk = 0;
   #isStopping = false;
 
   constructor(
@@ -103,6 +72,8 @@ export class SupervisedWorker implements WorkerLoad {
     this.#log = log;
     this.#counters = counters;
     this.#guard = guard;
+    this.#asks = new Asks(guard);
+    this.#shortage = new Shortage(guard, () => hooks.workerHasRoom());
     this.#hooks = hooks;
   }
 
@@ -111,7 +82,7 @@ export class SupervisedWorker implements WorkerLoad {
   }
 
   get connections(): number {
-    return this.#handed - this.#released;
+    return this.#counts.connections;
   }
 
   get capacity(): number {
@@ -119,7 +90,7 @@ export class SupervisedWorker implements WorkerLoad {
   }
 
   get limited(): number {
-    return this.#limitedHanded - this.#limitedReleased;
+    return this.#counts.limited;
   }
 
   get isLagging(): boolean {
@@ -127,7 +98,7 @@ export class SupervisedWorker implements WorkerLoad {
   }
 
   get room(): number {
-    return this.#state === 'ready' && this.#shortageTimer === undefined ? (this.#handOff?.room ?? 0) : 0;
+    return this.#state === 'ready' && !this.#shortage.isOn ? (this.#handOff?.room ?? 0) : 0;
   }
 
   get unacknowledged(): number {
@@ -164,20 +135,12 @@ export class SupervisedWorker implements WorkerLoad {
     this.#startedAt = this.#heardAt = performance.now();
     this.#readyAt = undefined;
     this.#report = undefined;
-    const process = forkWorker(
-      this.#config,
-      this.#guard.wrap('a failed fork', (error: NodeJS.ErrnoException) => this.#notForked(error)),
-    );
+    const process = forkWorker(this.#config, this.#guard, {
+      notForked: (error) => this.#notForked(error),
+      ended: (code, signal) => this.#ended(code, signal),
+    });
     if (process === undefined) return;
     this.#process = process;
-    process.child.once(
-      'exit',
-      this.#guard.wrap('the end of a worker', (code: number | null, signal: string | null) =>
-        this.#ended(code, signal),
-      ),
-    );
-    // It lives, or its exit will be told: only a signal could not be sent.
-    process.child.on('error', (error) => this.#guard.failed('signalling a worker', error));
     if (!this.#guard.run('setting a worker up', () => this.#setUp(process))) {
       this.kill('it could not be set up');
     }
@@ -191,8 +154,12 @@ export class SupervisedWorker implements WorkerLoad {
       },
       returned: (sockets) => {
         // Truncated: the worker has no descriptors left. It never had these.
-        this.#takeBack(sockets);
-        this.#pauseForShortage();
+        this.#counts.takenBack(sockets);
+        if (!this.#shortage.isOn) {
+          const facts = { worker: this.index, pauseMs: SHORTAGE_PAUSE_MS };
+          this.#log.warn(facts, 'worker has no descriptor left; pausing');
+        }
+        this.#shortage.begin();
         this.#hooks.workerReturned(this, sockets);
       },
       refused: (errno) => {
@@ -200,22 +167,16 @@ export class SupervisedWorker implements WorkerLoad {
         this.#log.warn({ worker: this.index, errno }, 'sockets cannot be handed off now; trying again');
       },
       lost: (sockets, errno) => {
-        this.#takeBack(sockets);
+        this.#counts.takenBack(sockets);
         this.#counters.add('handoffs_lost', sockets.length);
-        this.#log.error(
-          { worker: this.index, errno, sockets: sockets.length },
-          'sockets cannot be handed off',
-        );
+        const facts = { worker: this.index, errno, sockets: sockets.length };
+        this.#log.error(facts, 'sockets cannot be handed off');
         HandOff.drop(sockets);
       },
     });
     process.channel.open({
-      channelOnMessage: this.#guard.wrap('a message of a worker', (message: WorkerMessage) =>
-        this.#heard(message),
-      ),
-      channelOnClose: this.#guard.wrap('the end of a control channel', (reason: string) =>
-        this.#channelClosed(reason),
-      ),
+      channelOnMessage: this.#guard.wrap('a message of a worker', (message) => this.#heard(message)),
+      channelOnClose: this.#guard.wrap('the end of a channel', (reason) => this.#channelClosed(reason)),
     });
     this.#hooks.workerStarted(this);
     this.send({
@@ -226,12 +187,6 @@ export class SupervisedWorker implements WorkerLoad {
       tls: this.#hooks.tls(),
       sharesCpu: this.sharesCpu,
     });
-  }
-
-  #takeBack(sockets: readonly AcceptedSocket[]): void {
-    const limited = sockets.filter(isLimited).length;
-    this.#limitedHanded -= limited;
-    this.#handed -= sockets.length - limited;
   }
 
   /** Urgent, and bounded: a worker that takes not even these is as good as dead. */
@@ -256,8 +211,7 @@ export class SupervisedWorker implements WorkerLoad {
 
   /** Gives it a socket; {@link flush} sends them. */
   give(socket: AcceptedSocket, address?: Uint8Array, addressOffset?: number): void {
-    if (isLimited(socket)) this.#limitedHanded++;
-    else this.#handed++;
+    this.#counts.given(socket);
     this.#handOff?.add(socket, address, addressOffset);
   }
 
@@ -314,30 +268,18 @@ export class SupervisedWorker implements WorkerLoad {
   /** What it knows now; undefined when it does not answer in time. */
   ask(question: 'report' | 'channels', pattern: string): Promise<AskAnswer | undefined> {
     if (this.#state !== 'ready' && this.#state !== 'draining') return Promise.resolve(undefined);
-    const id = ++this.#lastAsk;
-    return new Promise((resolve) => {
-      const answered = (answer: AskAnswer | undefined): void => {
-        clearTimeout(timer);
-        this.#asks.delete(id);
-        resolve(answer);
-      };
-      const timer = this.#guard.after(ASK_TIMEOUT_MS, 'an answer that is late', () => answered(undefined));
-      this.#asks.set(id, answered);
-      this.send({ type: 'ask', id, question, pattern });
-    });
+    return this.#asks.ask((id) => this.send({ type: 'ask', id, question, pattern }));
   }
 
   /** Graceful: it exits when its connections have ended. */
   drain(drainMs: number): void {
-    this.#isStopping = true;
-    clearTimeout(this.#restartTimer);
-    if (this.#process === undefined) this.#state = 'stopped';
-    else if (this.#state === 'ready') {
-      this.#state = 'draining';
-      this.send({ type: 'drain', drainMs });
-    } else {
-      this.#process.child.kill('SIGKILL');
+    if (this.#state !== 'ready') {
+      this.stop();
+      return;
     }
+    this.#isStopping = true;
+    this.#state = 'draining';
+    this.send({ type: 'drain', drainMs });
   }
 
   /** Forceful. */
@@ -364,9 +306,8 @@ export class SupervisedWorker implements WorkerLoad {
       case 'released':
         // Last words of a process whose counts have been taken back.
         if (this.#process === undefined) return;
-        this.#limitedReleased = message.limited;
         this.releasedAt = performance.now();
-        this.#released = message.total - message.limited;
+        this.#counts.released(message.total, message.limited);
         this.#hooks.workerHasRoom();
         return;
       case 'log':
@@ -375,7 +316,7 @@ export class SupervisedWorker implements WorkerLoad {
       case 'answer':
         checkAnswer(message.answer);
         if (message.answer.kind === 'report') this.#report = message.answer.report;
-        this.#asks.get(message.id)?.(message.answer);
+        this.#asks.answered(message.id, message.answer);
         return;
       case 'drained':
         this.#log.info({ worker: this.index, closed: message.closed }, 'worker drained');
@@ -410,19 +351,6 @@ export class SupervisedWorker implements WorkerLoad {
     this.#hooks.workerReady(this);
   }
 
-  /** Places nothing on it for a moment; those who come meanwhile go to others, or wait. */
-  #pauseForShortage(): void {
-    if (this.#shortageTimer !== undefined) return;
-    this.#log.warn(
-      { worker: this.index, pauseMs: SHORTAGE_PAUSE_MS },
-      'worker has no descriptor left; pausing',
-    );
-    this.#shortageTimer = this.#guard.after(SHORTAGE_PAUSE_MS, 'the end of a shortage', () => {
-      this.#shortageTimer = undefined;
-      this.#hooks.workerHasRoom();
-    });
-  }
-
   /** Its process has been reaped: its counts are taken back, and what it had not acknowledged. */
   #ended(code: number | null, signal: string | null): void {
     const process = this.#process;
@@ -441,15 +369,14 @@ export class SupervisedWorker implements WorkerLoad {
 
   #clear({ child }: WorkerProcess, code: number | null, signal: string | null): void {
     this.#state = this.#isStopping ? 'stopped' : 'failed';
-    clearTimeout(this.#shortageTimer);
-    this.#shortageTimer = undefined;
+    this.#shortage.end();
     const returned = this.#handOff?.end() ?? [];
     const lost = this.connections + this.limited - returned.length;
     this.#process = undefined;
     this.#handOff = undefined;
-    this.#handed = this.#released = this.#limitedHanded = this.#limitedReleased = 0;
+    this.#counts.reset();
     this.#isLagging = false;
-    for (const answered of this.#asks.values()) answered(undefined);
+    this.#asks.end();
     const facts = { worker: this.index, pid: child.pid, code, signal };
     if (this.#isStopping) this.#log.info(facts, 'worker stopped');
     else this.#log.error({ ...facts, connections: lost, placedAgain: returned.length }, 'worker died');
