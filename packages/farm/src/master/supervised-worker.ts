@@ -8,9 +8,10 @@ import type { FarmConfig } from '../options.ts';
 import { Asks } from './asks.ts';
 import { Backoff } from './backoff.ts';
 import type { Guard } from './guard.ts';
+import { handOffReports } from './hand-off-reports.ts';
 import { HandOff, type AcceptedSocket } from './hand-off.ts';
 import type { WorkerLoad } from './placement.ts';
-import { Shortage, SHORTAGE_PAUSE_MS } from './shortage.ts';
+import { Shortage } from './shortage.ts';
 import { SocketCounts } from './socket-counts.ts';
 import type { SupervisionHooks } from './supervision-hooks.ts';
 import { forkWorker, type WorkerProcess } from './worker-process.ts';
@@ -73,7 +74,7 @@ export class SupervisedWorker implements WorkerLoad {
     this.#counters = counters;
     this.#guard = guard;
     this.#asks = new Asks(guard);
-    this.#shortage = new Shortage(guard, () => hooks.workerHasRoom());
+    this.#shortage = new Shortage(index, guard, log, () => hooks.workerHasRoom());
     this.#hooks = hooks;
   }
 
@@ -141,12 +142,12 @@ export class SupervisedWorker implements WorkerLoad {
     });
     if (process === undefined) return;
     this.#process = process;
-    if (!this.#guard.run('setting a worker up', () => this.#setUp(process))) {
-      this.kill('it could not be set up');
-    }
+    const isSetUp = this.#guard.run('setting a worker up', () => this.#setUp(process));
+    if (!isSetUp) this.kill('it could not be set up');
   }
 
   #setUp(process: WorkerProcess): void {
+    const reports = handOffReports(this.index, this.#counters, this.#log);
     this.#handOff = new HandOff(process.descriptors, this.#config.maxUnacknowledgedHandoffs, this.#guard, {
       acknowledged: (count) => {
         this.#counters.add('handoffs', count);
@@ -155,23 +156,13 @@ export class SupervisedWorker implements WorkerLoad {
       returned: (sockets) => {
         // Truncated: the worker has no descriptors left. It never had these.
         this.#counts.takenBack(sockets);
-        if (!this.#shortage.isOn) {
-          const facts = { worker: this.index, pauseMs: SHORTAGE_PAUSE_MS };
-          this.#log.warn(facts, 'worker has no descriptor left; pausing');
-        }
         this.#shortage.begin();
         this.#hooks.workerReturned(this, sockets);
       },
-      refused: (errno) => {
-        this.#counters.add('handoff_errors');
-        this.#log.warn({ worker: this.index, errno }, 'sockets cannot be handed off now; trying again');
-      },
+      refused: reports.refused,
       lost: (sockets, errno) => {
         this.#counts.takenBack(sockets);
-        this.#counters.add('handoffs_lost', sockets.length);
-        const facts = { worker: this.index, errno, sockets: sockets.length };
-        this.#log.error(facts, 'sockets cannot be handed off');
-        HandOff.drop(sockets);
+        reports.lost(sockets, errno);
       },
     });
     process.channel.open({
@@ -191,8 +182,8 @@ export class SupervisedWorker implements WorkerLoad {
 
   /** Urgent, and bounded: a worker that takes not even these is as good as dead. */
   send(message: MasterMessage): void {
-    if (this.#process?.channel.send(message, true) === 'overflow')
-      this.kill('it does not take control messages');
+    const outcome = this.#process?.channel.send(message, true);
+    if (outcome === 'overflow') this.kill('it does not take control messages');
   }
 
   /** What may be lost, or tried again: false when too many bytes wait, or it has no process. */
@@ -236,11 +227,10 @@ export class SupervisedWorker implements WorkerLoad {
 
   /** Kills it when it has left a hand-off, or everything, unanswered for too long; starts it when nobody else does. */
   checkLiveness(now: number): void {
-    if (this.#process === undefined) {
-      // Something has failed that was to start it again.
-      if (this.#restartTimer === undefined && !this.#isStopping) this.#startAfter(this.#backoff.next(0));
-      return;
-    }
+    // Something has failed that was to start it again.
+    const isForsaken = this.#process === undefined && this.#restartTimer === undefined && !this.#isStopping;
+    if (isForsaken) this.#startAfter(0);
+    if (this.#process === undefined) return;
     const sentAt = this.#handOff?.oldestSentAt ?? now;
     if (now - sentAt > this.#config.handOffTimeoutMs) {
       this.kill('it left a hand-off unacknowledged');
@@ -389,22 +379,22 @@ export class SupervisedWorker implements WorkerLoad {
     // The farm has stopped meanwhile: this place is given up already.
     if (this.#isStopping) return;
     this.#state = 'failed';
-    const delayMs = this.#backoff.next(0);
-    this.#startAfter(delayMs);
+    const delayMs = this.#startAfter(0);
     this.#counters.add('fork_errors');
     this.#log.error({ worker: this.index, code: error.code, reason: error.message, delayMs }, 'fork failed');
     this.#hooks.workerNotForked(this, error);
   }
 
   #restart(readyMs: number): void {
-    const delayMs = this.#backoff.next(readyMs);
-    this.#startAfter(delayMs);
+    const delayMs = this.#startAfter(readyMs);
     this.#restarts++;
     this.#counters.add('worker_restarts');
     this.#log.info({ worker: this.index, delayMs }, 'starting worker again');
   }
 
-  #startAfter(delayMs: number): void {
+  #startAfter(readyMs: number): number {
+    const delayMs = this.#backoff.next(readyMs);
     this.#restartTimer = this.#guard.after(delayMs, 'starting a worker', () => this.start());
+    return delayMs;
   }
 }
