@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { eventually, freePort, listenLocally, livingMembers, spawnGroup, startServer } from '@roost/testing';
 import type { CapturedProcess, StartServerOptions } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
+import { FaultFile, type Fault } from './faults/faults.ts';
 import { connect, connectRaw, endAfterTest, expectEcho, info, startFarm } from './system.ts';
 
 const ROOST = fileURLToPath(new URL('../apps/roost/bin/roost.js', import.meta.url));
@@ -259,6 +260,31 @@ describe('a wrong configuration', () => {
     expect(output).toContain('maxConections');
     expect(output).toContain('maxConnections');
     expect(output).toMatch(/line 2\b|:2\b/);
+  });
+});
+
+describe('a machine that has nothing left', () => {
+  const fork = 'Worker 0 could not be forked (';
+  const machine = 'The machine has no descriptors, memory or disk left to start with: ';
+  it.each<[string, Fault, string]>([
+    ['no descriptor for a worker', { call: 'descriptorPair', errno: 'EMFILE', times: 9 }, fork],
+    ['no descriptor to fork with', { call: 'spawn', errno: 'ENFILE', times: 9 }, fork],
+    ['no process', { call: 'spawn', errno: 'EAGAIN', times: 9 }, fork],
+    ['no memory to fork in', { call: 'spawn', errno: 'ENOMEM', times: 9 }, fork],
+    ['no descriptor for the poller', { call: 'createPoller', errno: 'EMFILE', times: 9 }, machine],
+    ['no descriptor to listen', { call: 'listen', errno: 'EMFILE', times: 9 }, 'Cannot listen on '],
+  ])('(%s) is exit code 71 and one sentence', async (_, fault, sentence) => {
+    const faults = new FaultFile();
+    endAfterTest(async () => faults.remove());
+    faults.write({ ...fault, atStart: 'master' });
+    const output = await failedStart(['--workers', '2'], faults.env);
+    expect(output).toContain('The server ended with 71 ');
+    const lines = output
+      .trimEnd()
+      .split('\n')
+      .slice(1)
+      .filter((line) => !line.startsWith('{') && !line.startsWith('fault '));
+    expect(lines).toEqual([expect.stringContaining(sentence)]);
   });
 });
 

@@ -50,6 +50,10 @@ export default (context) => ({
       case '/pid':
         response.end(String(process.pid));
         return true;
+      case '/log':
+        context.log.info({}, 'asked to log');
+        response.end(String(process.pid));
+        return true;
       case '/release':
         for (const half of halfAnswered.splice(0)) half.end('whole');
         response.end('released');

@@ -101,7 +101,14 @@ describe('the HTTP API', () => {
     await connect(farm, '/plain?channel=sports');
     expect(await call(farm, 'channels', {})).toEqual({
       status: 200,
-      body: { result: { channels: { news: { num_clients: 2 }, sports: { num_clients: 1 } } } },
+      body: {
+        result: {
+          channels: { news: { num_clients: 2 }, sports: { num_clients: 1 } },
+          scope: 'farm',
+          partial: false,
+          unanswered_workers: [],
+        },
+      },
     });
     expect(await call(farm, 'channels', { pattern: 'sp*' })).toMatchObject({
       body: { result: { channels: { sports: { num_clients: 1 } } } },
@@ -118,6 +125,9 @@ describe('the HTTP API', () => {
             broker: { kind: 'memory' },
             readiness: { ready: true },
             workers: [{ worker: 0 }, { worker: 1 }],
+            scope: 'farm',
+            partial: false,
+            unanswered_workers: [],
           },
         ],
       },

@@ -4,6 +4,9 @@ import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { UserAppError } from './worker/user-app-error.ts';
 
+/** What any call may answer on a machine that has nothing left (errno(3)). */
+const SHORTAGES: readonly unknown[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'ENOSPC'];
+
 /** Why a farm did not start: one line for stderr, and the exit code. */
 export interface StartFailure {
   readonly sentence: string;
@@ -39,6 +42,10 @@ export function startFailure(error: unknown, settings: Settings): StartFailure |
     case 'FARM_ERR_WORKER_BOOTSTRAP':
       return { sentence, exitCode: EXIT_CODES.failed.code };
     default:
-      return undefined;
+      if (!SHORTAGES.includes(error.code)) return undefined;
+      return {
+        sentence: `The machine has no descriptors, memory or disk left to start with: ${sentence}.`,
+        exitCode: EXIT_CODES.unsupported.code,
+      };
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connection } from './connection.ts';
 import type { TokenReason } from './counters.ts';
-import type { ChannelInfo, FarmInfo, Readiness } from './info.ts';
+import type { FarmChannels, FarmInfo, Readiness } from './info.ts';
 import type { Log } from './log.ts';
 
 /** A client asking to become a connection: its parsed request head, and who sent it. */
@@ -105,8 +105,11 @@ export interface WorkerContext {
   publish(channel: string, data: string | Uint8Array): Promise<void>;
   /** Figures of the whole farm, whichever worker asks. Rejects with FARM_ERR_QUERY when the master does not answer. */
   info(): Promise<FarmInfo>;
-  /** Channels with subscribers on any worker; `pattern` is a glob with `*` and `?`. Rejects as {@link info} does. */
-  channels(pattern?: string): Promise<readonly ChannelInfo[]>;
+  /**
+   * Channels with subscribers on any worker of this farm; `pattern` is a glob with `*` and `?`. Tells which workers did
+   * not answer. Rejects as {@link info} does.
+   */
+  channels(pattern?: string): Promise<FarmChannels>;
   /** Whether the whole farm can serve, as the master last said. */
   readiness(): Readiness;
   /** Why `name` cannot be a channel of this farm (see `maxChannelBytes`), or undefined when it can. */

@@ -16,6 +16,12 @@ export const COUNTERS = {
   worker_lags:
     'Times a worker left hand-offs unacknowledged for workerLagMs; others got what came meanwhile.',
   worker_kills: 'Workers killed by the master because they were silent, or did not start in time.',
+  master_errors:
+    'Exceptions that ended something which the master was doing; it went on, and the log has their stacks: please report them.',
+  watch_errors:
+    'Times epoll_ctl(2) had no memory or no watches left (fs.epoll.max_user_watches): a worker ended the connection, the master tried again.',
+  handoff_errors:
+    'Times the kernel had no memory to pass sockets on, or passed as many as it may; tried again.',
   upgrades: 'Connections opened: the client has its 101.',
   upgrades_compressed: 'Connections that agreed on compression.',
   http_connections: 'Connections that turned out to be plain HTTP.',
@@ -25,6 +31,7 @@ export const COUNTERS = {
     'TLS handshakes that failed: the client does not trust the certificate, speaks only older versions or h2, or went away.',
   tls_handshakes_held_back:
     'TLS handshakes that had to wait because maxTlsHandshakesPerAddress of their address were under way.',
+  tls_reload_errors: 'Workers that could not use a new certificate and kept the one before.',
   refused_not_tls:
     'Clients refused with 400, in plain text, because they did not begin with a TLS handshake.',
   refused_bad_request: 'Request heads refused with 400, 405, 431, 501 or 505.',

@@ -18,7 +18,7 @@ export { FarmError } from './errors.ts';
 export type { FarmErrorCode } from './errors.ts';
 export type { Farm } from './farm.ts';
 export { matchesGlob } from './glob.ts';
-export type { ChannelInfo, FarmInfo, Readiness, WorkerInfo } from './info.ts';
+export type { ChannelInfo, FarmChannels, FarmInfo, Readiness, WorkerInfo } from './info.ts';
 export { LIMITS } from './limits.ts';
 export type { LimitName, Limits } from './limits.ts';
 export type { Log, LogFields, LogLevel } from './log.ts';

@@ -29,11 +29,20 @@ export interface FarmInfo {
   readonly connections: number;
   readonly subscriptions: number;
   readonly workers: readonly WorkerInfo[];
+  /** Workers that did not answer within a second: what is told of them, also in the sums, is what they reported last. */
+  readonly unanswered: readonly number[];
   /** `reason` is one sentence, with the address of Redis: not for everybody. Of the first worker whose broker is not ready. */
   readonly broker: { readonly kind: 'memory' | 'redis'; readonly state: string; readonly reason: string };
   readonly readiness: Readiness;
   /** Sums over master and workers since the start; docs/reference/counters.md says what each counts. */
   readonly counters: Readonly<Record<string, number>>;
+}
+
+/** The channels of this farm that have subscribers; other farms on the same Redis are not asked. */
+export interface FarmChannels {
+  readonly channels: readonly ChannelInfo[];
+  /** Workers that did not answer within a second: their subscribers are left out. Empty when all have answered. */
+  readonly unanswered: readonly number[];
 }
 
 export interface ChannelInfo {

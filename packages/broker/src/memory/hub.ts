@@ -72,7 +72,16 @@ export class MemoryBrokerHub {
   /** Whose publications of this turn are to be acknowledged at its end. */
   readonly #toAcknowledge: Port[] = [];
   #acknowledgeTurn: NodeJS.Immediate | undefined;
+  readonly #after: (milliseconds: number, callback: () => void) => NodeJS.Timeout;
   #retryTimer: NodeJS.Timeout | undefined;
+
+  /** `after` is setTimeout, or one that is guarded against what the callback throws. */
+  constructor(
+    after: (milliseconds: number, callback: () => void) => NodeJS.Timeout = (milliseconds, callback) =>
+      setTimeout(callback, milliseconds),
+  ) {
+    this.#after = after;
+  }
 
   /** Channels with at least one subscribed worker. */
   get channelCount(): number {
@@ -276,7 +285,7 @@ export class MemoryBrokerHub {
     if (!port.isAttached) return;
     this.#behind.add(port);
     if (this.#retryTimer !== undefined) return;
-    this.#retryTimer = setTimeout(() => this.#retry(), RETRY_MS);
+    this.#retryTimer = this.#after(RETRY_MS, () => this.#retry());
     this.#retryTimer.unref();
   }
 

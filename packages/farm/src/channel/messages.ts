@@ -1,5 +1,5 @@
 import type { BrokerLinkMessage } from '@roost/broker';
-import type { ChannelInfo, FarmInfo, Readiness } from '../info.ts';
+import type { ChannelInfo, FarmChannels, FarmInfo, Readiness } from '../info.ts';
 import type { LogFields, LogLevel } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
 import type { TlsCredentials } from './tls-credentials.ts';
@@ -74,7 +74,7 @@ export type WorkerMessage =
 /** The master's answer to a worker's query. */
 export type QueryAnswer =
   | { readonly kind: 'info'; readonly info: FarmInfo }
-  | { readonly kind: 'channels'; readonly channels: readonly ChannelInfo[] };
+  | { readonly kind: 'channels'; readonly farm: FarmChannels };
 
 /** A worker's answer to the master's ask. */
 export type AskAnswer =

@@ -5,6 +5,7 @@ import { eventually } from '@roost/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Counters } from '../counters.ts';
 import { Acceptor } from './acceptor.ts';
+import { throwingGuard } from './throwing-guard.contract.ts';
 
 /** More than one batch of accept(2), in more than one burst. */
 const MANY = 600;
@@ -36,7 +37,7 @@ describe('the acceptor', () => {
         return count;
       },
     };
-    acceptor = new Acceptor(poller, listener, 0, 0, hooks, new Counters(), silent);
+    acceptor = new Acceptor(poller, listener, 0, 0, hooks, new Counters(), silent, throwingGuard());
     acceptor.resume();
   });
   afterEach(() => {

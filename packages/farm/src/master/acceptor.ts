@@ -3,6 +3,7 @@ import { accept, ADDRESS_BYTES, closeDescriptor, Interest, type Poller } from '@
 import type { Counters } from '../counters.ts';
 import type { Log } from '../log.ts';
 import { Rate } from '../rate.ts';
+import type { Guard } from './guard.ts';
 
 /** Sockets asked of one wake-up. */
 const MAX_ACCEPTS = 64;
@@ -39,6 +40,8 @@ export class Acceptor {
   readonly #hooks: AcceptorHooks;
   readonly #counters: Counters;
   readonly #log: Log;
+  readonly #guard: Guard;
+  readonly #guardedRun: () => boolean;
   readonly #fds = new Int32Array(MAX_ACCEPTS);
   readonly #addresses = new Uint8Array(MAX_ACCEPTS * ADDRESS_BYTES);
   #acceptedAt = 0;
@@ -56,6 +59,7 @@ export class Acceptor {
     hooks: AcceptorHooks,
     counters: Counters,
     log: Log,
+    guard: Guard,
   ) {
     this.#poller = poller;
     this.#listener = listener;
@@ -64,18 +68,29 @@ export class Acceptor {
     this.#hooks = hooks;
     this.#counters = counters;
     this.#log = log;
+    this.#guard = guard;
+    this.#guardedRun = guard.wrap('accepting', () => this.#accept());
   }
 
   /** Starts accepting, or goes on when there is room. */
   resume(): void {
     if (this.#isWatched || this.#isClosed || this.#timer !== undefined || this.#hooks.room() <= 0) return;
-    this.#isWatched = true;
-    this.#poller.watchDescriptor(this.#listener, this.#id, Interest.readable);
+    const outcome = this.#poller.watchDescriptor(this.#listener, this.#id, Interest.readable);
+    this.#isWatched = outcome === 0;
+    if (this.#isWatched) return;
+    this.#counters.add('watch_errors');
+    this.#log.error({ errno: -outcome, pauseMs: ERROR_PAUSE_MS }, 'listener could not be watched; pausing');
+    this.#pauseFor(ERROR_PAUSE_MS);
   }
 
   /** The listener is readable. */
   run(): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#guardedRun()) return;
+    // Whatever it was: the listener is still readable, and would be for ever.
+    this.#pauseFor(ERROR_PAUSE_MS);
+  }
+
+  #accept(): void {
     let room = Math.min(MAX_ACCEPTS, this.#hooks.room());
     if (room <= 0) {
       this.#pause();
@@ -140,9 +155,9 @@ export class Acceptor {
     this.#pause();
     // An acceptor that closes meanwhile accepts its last ones without waiting.
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#guard.after(milliseconds, 'going on to accept', () => {
       this.#timer = undefined;
       this.resume();
-    }, milliseconds);
+    });
   }
 }

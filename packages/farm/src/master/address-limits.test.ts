@@ -4,6 +4,7 @@ import { AddressNote, AddressRecords, NOTE_BYTES } from '../channel/address-reco
 import { addressKeyHigh, addressKeyLow } from '../address-table.ts';
 import { Counters } from '../counters.ts';
 import { AddressLimits, type AddressRules, type AddressVerdict } from './address-limits.ts';
+import { throwingGuard } from './throwing-guard.contract.ts';
 
 const OFF: AddressRules = {
   maxConnectionsPerAddress: 0,
@@ -24,7 +25,7 @@ function bytesOf(text: string): Uint8Array {
 /** The limits of a farm of two workers, and what is done with them by the text of an address. */
 function rig(rules: Partial<AddressRules>) {
   const counters = new Counters();
-  const limits = new AddressLimits({ ...OFF, ...rules }, 2, counters, {
+  const limits = new AddressLimits({ ...OFF, ...rules }, 2, counters, throwingGuard(), {
     isTrusted: (addresses) => addresses[12] === 10,
     tellWorker: () => true,
   });
@@ -52,7 +53,7 @@ function rig(rules: Partial<AddressRules>) {
 describe('limits of an address that are off', () => {
   it('cost nothing: there is nobody who counts', () => {
     const hooks = { isTrusted: () => false, tellWorker: () => true };
-    expect(AddressLimits.when(OFF, 2, new Counters(), hooks)).toBeUndefined();
+    expect(AddressLimits.when(OFF, 2, new Counters(), throwingGuard(), hooks)).toBeUndefined();
   });
 });
 

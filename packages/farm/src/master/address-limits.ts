@@ -3,6 +3,7 @@ import { AddressNote, AddressRecords, readNotes, SHARE_BYTES } from '../channel/
 import type { Counters } from '../counters.ts';
 import type { FarmConfig } from '../options.ts';
 import { fullAfter, isDue } from '../rate.ts';
+import type { Guard } from './guard.ts';
 
 export type AddressRules = Pick<
   FarmConfig,
@@ -48,6 +49,7 @@ export class AddressLimits {
   readonly #intervalMs: number;
   readonly #tells: boolean;
   readonly #counters: Counters;
+  readonly #guard: Guard;
   readonly #hooks: AddressHooks;
   readonly #workers: number;
   readonly #totals: AddressTable;
@@ -65,7 +67,8 @@ export class AddressLimits {
   #hand = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(rules: AddressRules, workers: number, counters: Counters, hooks: AddressHooks) {
+  constructor(rules: AddressRules, workers: number, counters: Counters, guard: Guard, hooks: AddressHooks) {
+    this.#guard = guard;
     this.#maxConnections = rules.maxConnectionsPerAddress;
     this.#intervalMs = rules.acceptRatePerAddress === 0 ? 0 : 1000 / rules.acceptRatePerAddress;
     this.#tells = rules.trustedProxies.length > 0;
@@ -88,10 +91,11 @@ export class AddressLimits {
     rules: AddressRules,
     workers: number,
     counters: Counters,
+    guard: Guard,
     hooks: AddressHooks,
   ): AddressLimits | undefined {
     const isSet = rules.maxConnectionsPerAddress > 0 || rules.acceptRatePerAddress > 0;
-    return isSet ? new AddressLimits(rules, workers, counters, hooks) : undefined;
+    return isSet ? new AddressLimits(rules, workers, counters, guard, hooks) : undefined;
   }
 
   /** Addresses that are remembered. */
@@ -238,7 +242,7 @@ export class AddressLimits {
     const before = this.#changedBy[total];
     if (before === 0) this.#changed.push(total);
     this.#changedBy[total] = before === 0 || before === by ? by : SEVERAL;
-    this.#timer ??= setTimeout(() => this.#tell(), TELL_MS);
+    this.#timer ??= this.#tellAfter(TELL_MS);
   }
 
   #tell(): void {
@@ -261,8 +265,11 @@ export class AddressLimits {
       else this.#forgetIfIdle(total, now);
     }
     clearTimeout(this.#timer);
-    this.#timer =
-      this.#changed.length === 0 ? undefined : setTimeout(() => this.#tell(), isBehind ? RETRY_MS : TELL_MS);
+    this.#timer = this.#changed.length === 0 ? undefined : this.#tellAfter(isBehind ? RETRY_MS : TELL_MS);
+  }
+
+  #tellAfter(milliseconds: number): NodeJS.Timeout {
+    return this.#guard.after(milliseconds, 'telling workers of addresses', () => this.#tell());
   }
 
   #addRecord(total: number, worker: number): void {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Counters } from '../counters.ts';
 import { CpuTurns } from './cpu-turns.ts';
+import { throwingGuard } from './throwing-guard.contract.ts';
 
 const TURN_MS = 250;
 
@@ -13,7 +14,7 @@ describe('the workers of a CPU', () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     counters = new Counters();
-    turns = new CpuTurns(TURN_MS, counters);
+    turns = new CpuTurns(TURN_MS, counters, throwingGuard());
     begun = [];
   });
   afterEach(() => {

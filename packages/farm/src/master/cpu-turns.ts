@@ -1,4 +1,5 @@
 import type { Counters } from '../counters.ts';
+import type { Guard } from './guard.ts';
 import type { SupervisedWorker } from './supervised-worker.ts';
 
 type TurnTaker = Pick<SupervisedWorker, 'cpu' | 'send'>;
@@ -25,11 +26,13 @@ interface Turns {
 export class CpuTurns {
   readonly #turnMs: number;
   readonly #counters: Counters;
+  readonly #guard: Guard;
   readonly #byCpu = new Map<number | null, Turns>();
 
-  constructor(turnMs: number, counters: Counters) {
+  constructor(turnMs: number, counters: Counters, guard: Guard) {
     this.#turnMs = turnMs;
     this.#counters = counters;
+    this.#guard = guard;
   }
 
   /** If it has the turn, that is over: it goes to the end. */
@@ -65,10 +68,10 @@ export class CpuTurns {
     clearTimeout(turns.expiry);
     turns.holder = turns.waiting.shift();
     if (turns.holder === undefined) return;
-    turns.expiry = setTimeout(() => {
+    turns.expiry = this.#guard.after(this.#turnMs * PATIENCE, 'ending a turn', () => {
       this.#counters.add('broadcast_turns_expired');
       this.#next(turns);
-    }, this.#turnMs * PATIENCE);
+    });
     turns.holder.send({ type: 'turn' });
   }
 }

@@ -4,6 +4,7 @@ import { FLAG_RESERVED } from '../channel/hand-off-record.ts';
 import { Counters } from '../counters.ts';
 import { resolveOptions } from '../options.ts';
 import { Entrance, type EntranceWorker } from './entrance.ts';
+import { throwingGuard } from './throwing-guard.contract.ts';
 
 const CAPACITY = 10;
 const RESERVED = 4;
@@ -41,7 +42,14 @@ class CountedWorker implements EntranceWorker {
 
 function entranceOf(worker: CountedWorker): Entrance {
   const options = { app: '/none', maxConnections: 1000, reservedConnections: RESERVED };
-  return new Entrance(resolveOptions(options, 1, 'test'), [worker], new Counters(), LIMITS, () => false);
+  return new Entrance(
+    resolveOptions(options, 1, 'test'),
+    [worker],
+    new Counters(),
+    LIMITS,
+    () => false,
+    throwingGuard(),
+  );
 }
 
 function accept(entrance: Entrance, count: number): void {

@@ -6,6 +6,7 @@ import { Rate } from '../rate.ts';
 import { TrustedProxies } from '../trusted-proxies.ts';
 import type { AcceptorHooks } from './acceptor.ts';
 import { AddressLimits } from './address-limits.ts';
+import type { Guard } from './guard.ts';
 import { HandOff, isLimited, type AcceptedSocket } from './hand-off.ts';
 import { fewestLimited } from './placement.ts';
 import { Placer } from './placer.ts';
@@ -50,6 +51,7 @@ export class Entrance implements AcceptorHooks {
   readonly #workers: readonly EntranceWorker[];
   readonly #counters: Counters;
   readonly #isTls: () => boolean;
+  readonly #guard: Guard;
   readonly #maxUnacknowledged: number;
   readonly #placer: Placer;
   /** Undefined when no address has a limit. */
@@ -61,6 +63,8 @@ export class Entrance implements AcceptorHooks {
   /** Since when there is no place. */
   #fullSince: number | undefined;
   #isStopped = false;
+  /** The socket in hand is somebody's. */
+  #isTaken = false;
 
   /** `maxUnacknowledged`: sockets of the whole farm of which we may hold copies. `cpus`: how many its workers run on. */
   constructor(
@@ -69,6 +73,7 @@ export class Entrance implements AcceptorHooks {
     counters: Counters,
     { maxUnacknowledged, cpus }: { readonly maxUnacknowledged: number; readonly cpus: number },
     isTls: () => boolean,
+    guard: Guard,
   ) {
     this.#config = config;
     this.#workers = workers;
@@ -76,9 +81,10 @@ export class Entrance implements AcceptorHooks {
     this.#maxUnacknowledged = maxUnacknowledged;
     this.#placer = new Placer(workers, config, cpus);
     this.#isTls = isTls;
+    this.#guard = guard;
     this.#refusals = new Rate(config.maxRefusalsPerSecond);
     const proxies = new TrustedProxies(config.trustedProxies);
-    this.#addressLimits = AddressLimits.when(config, config.workers, counters, {
+    this.#addressLimits = AddressLimits.when(config, config.workers, counters, guard, {
       isTrusted: (addresses, offset) => proxies.isTrusted(addresses, offset),
       tellWorker: (worker, payload) => workers[worker]?.offer({ type: 'addresses', payload }) ?? true,
     });
@@ -118,7 +124,15 @@ export class Entrance implements AcceptorHooks {
     this.#placer.begin(count);
     let admitted = 0;
     for (let index = 0; index < count; index++) {
-      if (this.#enters(fds[index] ?? -1, addresses, index * ADDRESS_BYTES)) admitted++;
+      const fd = fds[index] ?? -1;
+      this.#isTaken = false;
+      try {
+        if (this.#enters(fd, addresses, index * ADDRESS_BYTES)) admitted++;
+      } catch (error) {
+        this.#guard.failed('letting a socket in', error);
+        // One that may be on its way is not ours to close: its number could be another's by now.
+        if (!this.#isTaken) this.#reset(fd);
+      }
     }
     this.#flush();
     return admitted;
@@ -145,16 +159,24 @@ export class Entrance implements AcceptorHooks {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
     this.#waiting = [];
-    this.#placer.begin(waiting.length);
-    for (const socket of waiting) {
-      const admitted = this.#placer.place();
-      const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
-      if (worker === undefined) {
-        this.#waiting.push(socket);
-      } else {
-        this.#counters.add('handoffs_placed_again');
-        this.#give(worker, socket);
+    let next = 0;
+    try {
+      this.#placer.begin(waiting.length);
+      while (next < waiting.length) {
+        const admitted = this.#placer.place();
+        const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
+        const socket = waiting[next++];
+        if (socket === undefined) continue;
+        if (worker === undefined) {
+          this.#waiting.push(socket);
+        } else {
+          this.#counters.add('handoffs_placed_again');
+          this.#give(worker, socket);
+        }
       }
+    } finally {
+      // After an exception the others wait on.
+      this.#waiting.push(...waiting.slice(next));
     }
     this.#flush();
   }
@@ -191,6 +213,7 @@ export class Entrance implements AcceptorHooks {
     const socket = { fd, number: ++this.#lastConnectionNumber, address: NO_ADDRESS, flags };
     const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
     if (worker === undefined) {
+      this.#isTaken = true;
       this.#waiting.push({ ...socket, address: addresses.slice(offset, offset + ADDRESS_BYTES) });
     } else {
       this.#give(worker, socket, addresses, offset);
@@ -210,6 +233,7 @@ export class Entrance implements AcceptorHooks {
   }
 
   #give(worker: EntranceWorker, socket: AcceptedSocket, address = socket.address, offset = 0): void {
+    this.#isTaken = true;
     worker.give(socket, address, offset);
     if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.handed(worker.index, address, offset);
   }
@@ -225,10 +249,12 @@ export class Entrance implements AcceptorHooks {
       ? this.#workers[fewestLimited(this.#workers, this.#config.reservedConnections)]
       : undefined;
     if (worker === undefined) {
+      this.#isTaken = true;
       this.#reset(fd);
       return;
     }
     this.#refusals.take(now);
+    this.#isTaken = true;
     const number = ++this.#lastConnectionNumber;
     worker.give({ fd, number, address: NO_ADDRESS, flags: FLAG_LIMITED }, addresses, offset);
   }

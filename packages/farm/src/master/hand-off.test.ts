@@ -10,6 +10,7 @@ import { eventually } from '@roost/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HandOffRecord, MAX_BATCH, writeAcknowledgement } from '../channel/hand-off-record.ts';
 import { HandOff, type AcceptedSocket } from './hand-off.ts';
+import { throwingGuard } from './throwing-guard.contract.ts';
 
 /** What the worker's side of the pair has received, descriptors included. */
 interface ReceivedBatch {
@@ -24,6 +25,8 @@ let workerEnd: number;
 let handOff: HandOff;
 let acknowledged: number[];
 let returned: AcceptedSocket[];
+let refused: number[];
+let lost: { readonly sockets: readonly AcceptedSocket[]; readonly errno: number }[];
 let openBefore: number;
 let isEnded: boolean;
 
@@ -33,13 +36,15 @@ beforeEach(() => {
   [masterEnd, workerEnd] = descriptorPair();
   acknowledged = [];
   returned = [];
+  refused = [];
+  lost = [];
   isEnded = false;
-  handOff = new HandOff(
-    masterEnd,
-    800,
-    (count) => acknowledged.push(count),
-    (sockets) => returned.push(...sockets),
-  );
+  handOff = new HandOff(masterEnd, 800, throwingGuard(), {
+    acknowledged: (count) => acknowledged.push(count),
+    returned: (sockets) => returned.push(...sockets),
+    refused: (errno) => refused.push(errno),
+    lost: (sockets, errno) => lost.push({ sockets, errno }),
+  });
 });
 
 afterEach(() => {
@@ -100,6 +105,18 @@ function takeAll(): number[] {
   }
   return numbers;
 }
+
+describe('a batch that the kernel does not take', () => {
+  it('because it never can is lost, which is told once, and owes no answer', () => {
+    handOff.add({ fd: 1_000_000, number: 1, address: Buffer.alloc(ADDRESS_BYTES), flags: 0 });
+    handOff.flush();
+    // No such descriptor.
+    expect(lost.map(({ errno, sockets }) => [errno, sockets.map(({ fd }) => fd)])).toEqual([
+      [9, [1_000_000]],
+    ]);
+    expect([handOff.unacknowledged, handOff.oldestSentAt, refused]).toEqual([0, undefined, []]);
+  });
+});
 
 describe('a hand-off', () => {
   it('sends what was added with the next flush, with numbers, addresses and flags', () => {

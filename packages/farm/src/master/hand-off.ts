@@ -7,6 +7,7 @@ import {
   terminateDescriptor,
 } from '@roost/poller';
 import { ACKNOWLEDGEMENT_BYTES, FLAG_LIMITED, HandOffRecord, MAX_BATCH } from '../channel/hand-off-record.ts';
+import type { Guard } from './guard.ts';
 
 /** A socket on its way to a worker, owned by the master until that worker has acknowledged it. */
 export interface AcceptedSocket {
@@ -27,8 +28,28 @@ interface Batch {
   readonly record: HandOffRecord;
   readonly fds: Int32Array;
   sentAt: number;
+  isRefused: boolean;
 }
 
+export interface HandOffHooks {
+  /** The worker has taken so many. */
+  acknowledged(count: number): void;
+  /** It has not taken these, for want of descriptors. */
+  returned(sockets: readonly AcceptedSocket[]): void;
+  /** The kernel cannot pass sockets on at this moment; they wait. Told once for each batch. */
+  refused(errno: number): void;
+  /** The kernel will never pass these on: they are nobody's any more, and to be ended. */
+  lost(sockets: readonly AcceptedSocket[], errno: number): void;
+}
+
+const { EAGAIN, ECONNREFUSED, ECONNRESET, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOTCONN, EPIPE } =
+  constants.errno;
+/** Linux's own (asm-generic/errno.h), which Node has no name for. */
+const ETOOMANYREFS = 109;
+/** It does not read, or is dying: its end will return what it has not taken. */
+const OF_THE_WORKER = new Set([EAGAIN, ECONNREFUSED, ECONNRESET, ENOTCONN, EPIPE]);
+/** A shortage of memory, or too many descriptors in flight (of which poll(2) tells nothing): no worker is to blame. */
+const OF_THE_SYSTEM = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM, ETOOMANYREFS]);
 const RETRY_MS = 5;
 const MAX_SPARE_BATCHES = 16;
 const NO_DESCRIPTORS = new Int32Array(0);
@@ -39,7 +60,8 @@ const BATCH_RECORD_BYTES = 8 + MAX_BATCH * 32;
  * with a record, and kept open here until the worker has acknowledged the batch, before it reads a byte of any of them.
  *
  *     open ─► waiting (the channel is full) ─► sent ─► acknowledged: our copies are closed
- *                                                  └─► returned: the worker died, or had no descriptor left
+ *            │                                     └─► returned: the worker died, or had no descriptor left
+ *            └─► lost: the kernel will never take them
  *
  * After the worker's death {@link end} reads its last acknowledgements to EOF; what is left then was never read by
  * anybody and may be given to another worker.
@@ -47,8 +69,8 @@ const BATCH_RECORD_BYTES = 8 + MAX_BATCH * 32;
 export class HandOff {
   readonly #channel: number;
   readonly #maxUnacknowledged: number;
-  readonly #onAcknowledged: (count: number) => void;
-  readonly #onReturned: (sockets: readonly AcceptedSocket[]) => void;
+  readonly #guard: Guard;
+  readonly #hooks: HandOffHooks;
   readonly #waiting: Batch[] = [];
   /** In the order of sending. */
   readonly #sent = new Map<number, Batch>();
@@ -61,16 +83,11 @@ export class HandOff {
   #retryTimer: NodeJS.Timeout | undefined;
 
   /** `channel` is the master's end of the descriptor pair. */
-  constructor(
-    channel: number,
-    maxUnacknowledged: number,
-    onAcknowledged: (count: number) => void,
-    onReturned: (sockets: readonly AcceptedSocket[]) => void,
-  ) {
+  constructor(channel: number, maxUnacknowledged: number, guard: Guard, hooks: HandOffHooks) {
     this.#channel = channel;
     this.#maxUnacknowledged = maxUnacknowledged;
-    this.#onAcknowledged = onAcknowledged;
-    this.#onReturned = onReturned;
+    this.#guard = guard;
+    this.#hooks = hooks;
   }
 
   /** Sockets that it may still be given now. */
@@ -82,10 +99,13 @@ export class HandOff {
     return this.#unacknowledged;
   }
 
-  /** When the oldest unanswered batch was sent or first tried, by performance.now(); undefined when none was. */
+  /**
+   * When the oldest unanswered batch was sent, or the worker did not take it for the first time, by performance.now();
+   * undefined when it owes no answer.
+   */
   get oldestSentAt(): number | undefined {
     for (const batch of this.#sent.values()) return batch.sentAt;
-    // One that could not be sent is owed an answer since the first try.
+    // One that it did not take is owed an answer since the first try.
     return this.#waiting[0]?.sentAt || undefined;
   }
 
@@ -151,9 +171,11 @@ export class HandOff {
       record: new HandOffRecord(Buffer.alloc(BATCH_RECORD_BYTES)),
       fds: new Int32Array(MAX_BATCH),
       sentAt: 0,
+      isRefused: false,
     };
     batch.id = this.#lastId;
     batch.sentAt = 0;
+    batch.isRefused = false;
     batch.record.begin(this.#lastId);
     return batch;
   }
@@ -162,17 +184,31 @@ export class HandOff {
     this.#retryTimer = undefined;
     for (let batch = this.#waiting[0]; batch !== undefined; batch = this.#waiting[0]) {
       const outcome = sendDescriptors(this.#channel, batch.fds, batch.record.count, batch.record.bytes);
-      if (outcome < 0) {
-        // EAGAIN: the worker does not read. ETOOMANYREFS: too many are in flight, of which poll(2) tells nothing.
-        // Anything else: it is dying, and its end will return them.
-        this.#retryTimer = setTimeout(() => this.#send(), RETRY_MS);
-        batch.sentAt ||= performance.now();
+      if (outcome < 0 && !this.#isUnsendable(batch, -outcome)) {
+        this.#retryTimer = this.#guard.after(RETRY_MS, 'handing off', () => this.#send());
         return;
       }
       this.#waiting.shift();
+      if (outcome < 0) {
+        this.#unacknowledged -= batch.record.count;
+        this.#hooks.lost(socketsOf(batch, 0), -outcome);
+        continue;
+      }
       batch.sentAt = performance.now();
       this.#sent.set(batch.id, batch);
     }
+  }
+
+  /** The kernel did not take it. False: it may, later. */
+  #isUnsendable(batch: Batch, errno: number): boolean {
+    if (OF_THE_WORKER.has(errno)) {
+      batch.sentAt ||= performance.now();
+      return false;
+    }
+    if (!OF_THE_SYSTEM.has(errno)) return true;
+    if (!batch.isRefused) this.#hooks.refused(errno);
+    batch.isRefused = true;
+    return false;
   }
 
   #acknowledged(id: number, arrived: number): void {
@@ -182,10 +218,13 @@ export class HandOff {
     const { count } = batch.record;
     this.#unacknowledged -= count;
     for (let index = 0; index < Math.min(arrived, count); index++) closeDescriptor(batch.fds[index] ?? -1);
-    this.#onAcknowledged(Math.min(arrived, count));
     const returned = arrived < count ? socketsOf(batch, arrived) : undefined;
     if (this.#spare.length < MAX_SPARE_BATCHES) this.#spare.push(batch);
-    if (returned !== undefined) this.#onReturned(returned);
+    try {
+      this.#hooks.acknowledged(Math.min(arrived, count));
+    } finally {
+      if (returned !== undefined) this.#hooks.returned(returned);
+    }
   }
 }
 

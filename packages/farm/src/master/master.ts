@@ -1,21 +1,24 @@
 import { MemoryBrokerHub, type HubPort, type HubToWorkerMessage } from '@roost/broker';
-import { EVENT_FIELDS, Interest, localAddress, Poller } from '@roost/poller';
+import { closeDescriptor, EVENT_FIELDS, Interest, localAddress, Poller } from '@roost/poller';
 import type { TlsCredentials } from '../channel/tls-credentials.ts';
 import type { QueryAnswer, WorkerMessage, WorkerReport } from '../channel/messages.ts';
 import { addCounts, Counters } from '../counters.ts';
 import { FarmError } from '../errors.ts';
 import type { Farm } from '../farm.ts';
-import type { ChannelInfo, FarmInfo, Readiness } from '../info.ts';
+import type { FarmInfo, Readiness } from '../info.ts';
 import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
 import type { TlsOptions } from '../tls-options.ts';
 import { Acceptor } from './acceptor.ts';
+import { askWorkers, channelsOf } from './ask-workers.ts';
 import { CpuTurns } from './cpu-turns.ts';
 import { Entrance } from './entrance.ts';
 import type { AcceptedSocket } from './hand-off.ts';
+import { Guard } from './guard.ts';
 import { openListener } from './listener.ts';
 import { readinessOf } from './readiness.ts';
-import { SupervisedWorker, type ForwardedMessage, type SupervisionHooks } from './supervised-worker.ts';
+import { SupervisedWorker } from './supervised-worker.ts';
+import type { ForwardedMessage, SupervisionHooks } from './supervision-hooks.ts';
 import type { TlsKeeper } from './tls-keeper.ts';
 
 const LISTENER_ID = 0;
@@ -42,11 +45,17 @@ export class Master implements Farm, SupervisionHooks {
   readonly #acceptor: Acceptor;
   readonly #workers: readonly SupervisedWorker[];
   readonly #turns: CpuTurns;
-  readonly #hub = new MemoryBrokerHub();
+  readonly #hub = new MemoryBrokerHub((milliseconds, callback) =>
+    this.#guard.after(milliseconds, 'catching up with a worker', callback),
+  );
   readonly #ports = new Map<number, HubPort>();
+  /** Workers whose descriptors are in no epoll set: they are looked at from time to time. */
+  readonly #unwatched = new Set<SupervisedWorker>();
+  readonly #guard: Guard;
   readonly #startedAt = performance.now();
   readonly #entrance: Entrance;
   readonly #livenessTimer: NodeJS.Timeout;
+  readonly #guardedEvent: (id: number) => boolean;
   #state: 'starting' | 'running' | 'draining' | 'stopped' = 'starting';
   #readiness: Readiness = { ready: false, reasons: ['the farm is starting'] };
   #lastLivenessCheck = performance.now();
@@ -66,18 +75,26 @@ export class Master implements Farm, SupervisionHooks {
     this.#config = config;
     this.#tls = tls;
     this.#log = log;
+    const guard = new Guard(this.#counters, log);
+    this.#guard = guard;
+    this.#guardedEvent = guard.wrap('an event of the poller', (id: number) => this.#handleEvent(id));
     const listener = openListener(config);
     this.port = localAddress(listener).port;
-    this.#poller = new Poller({
-      columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint16Array(1) },
-      onEvents: (count) => this.#handle(count),
-    });
+    try {
+      this.#poller = new Poller({
+        columns: { fds: new Int32Array(1), generations: new Int32Array(1), flags: new Uint16Array(1) },
+        onEvents: (count) => this.#handle(count),
+      });
+    } catch (error) {
+      closeDescriptor(listener);
+      throw error;
+    }
     this.#workers = Array.from({ length: config.workers }, (_, index) => {
       const cpu = cpus[index % cpus.length] ?? null;
       const sharesCpu = index >= cpus.length || index + cpus.length < config.workers;
-      return new SupervisedWorker(index, { cpu, sharesCpu }, config, log, this.#counters, this);
+      return new SupervisedWorker(index, { cpu, sharesCpu }, config, log, this.#counters, guard, this);
     });
-    this.#turns = new CpuTurns(config.broadcastTurnMs, this.#counters);
+    this.#turns = new CpuTurns(config.broadcastTurnMs, this.#counters, guard);
     // Copies of sockets that are not acknowledged are descriptors of ours.
     const maxUnacknowledged = Math.floor(descriptorLimit / 4);
     const isTls = (): boolean => tls.credentials !== null;
@@ -87,6 +104,7 @@ export class Master implements Farm, SupervisionHooks {
       this.#counters,
       { maxUnacknowledged, cpus: cpus.length },
       isTls,
+      guard,
     );
     const { acceptRate } = config;
     this.#acceptor = new Acceptor(
@@ -97,8 +115,12 @@ export class Master implements Farm, SupervisionHooks {
       this.#entrance,
       this.#counters,
       log,
+      guard,
     );
-    this.#livenessTimer = setInterval(() => this.#checkLiveness(), LIVENESS_MS);
+    this.#livenessTimer = setInterval(
+      guard.wrap('the look at all workers', () => this.#checkLiveness()),
+      LIVENESS_MS,
+    );
     this.ready = new Promise((resolve) => {
       this.#onReady = resolve;
     });
@@ -136,7 +158,7 @@ export class Master implements Farm, SupervisionHooks {
   }
 
   async info(): Promise<FarmInfo> {
-    await Promise.all(this.#workers.map((worker) => worker.ask('report', '')));
+    const { unanswered } = await askWorkers(this.#workers, 'report');
     const workers = this.#workers.map((worker) => worker.info);
     const counters = this.#counters.snapshot();
     addCounts(counters, this.#retiredCounts);
@@ -150,6 +172,7 @@ export class Master implements Farm, SupervisionHooks {
       connections: workers.reduce((sum, worker) => sum + worker.connections, 0),
       subscriptions: workers.reduce((sum, worker) => sum + worker.subscriptions, 0),
       workers,
+      unanswered,
       broker: {
         kind: this.#config.redisUrl === null ? 'memory' : 'redis',
         state: broker?.state ?? 'connecting',
@@ -165,22 +188,30 @@ export class Master implements Farm, SupervisionHooks {
     const { drainMs, stopTimeoutMs } = this.#config;
     this.#state = 'draining';
     this.#updateReadiness();
-    this.#acceptor.close();
+    this.#closeListener();
     this.#log.info({ drainMs }, 'farm draining');
     for (const worker of this.#workers) worker.drain(drainMs);
     // Each worker bounds its own drain and its own stop; one that does not keep to it is ended.
-    this.#forceTimer = setTimeout(() => void this.stop(), drainMs + 4 * stopTimeoutMs);
+    this.#forceTimer = this.#guard.after(drainMs + 4 * stopTimeoutMs, 'stopping', () => this.#stopNow());
     this.#stopIfDone();
     return this.stopped;
   }
 
   async stop(): Promise<void> {
     if (this.#state === 'stopped') return this.stopped;
+    this.#stopNow();
+    return this.stopped;
+  }
+
+  #stopNow(): void {
     this.#state = 'draining';
-    this.#acceptor.close();
+    this.#closeListener();
     for (const worker of this.#workers) worker.stop();
     this.#stopIfDone();
-    return this.stopped;
+  }
+
+  #closeListener(): void {
+    this.#guard.run('closing the listener', () => this.#acceptor.close());
   }
 
   // Supervision
@@ -242,6 +273,7 @@ export class Master implements Farm, SupervisionHooks {
   workerEnded(worker: SupervisedWorker): void {
     this.#ports.get(worker.index)?.detach();
     this.#ports.delete(worker.index);
+    this.#unwatched.delete(worker);
     this.#entrance.workerEnded(worker);
     this.#turns.leave(worker);
     if (this.#state === 'starting') {
@@ -255,8 +287,11 @@ export class Master implements Farm, SupervisionHooks {
   workerSaid(worker: SupervisedWorker, message: ForwardedMessage): void {
     if (message.type === 'broker') this.#ports.get(worker.index)?.receive(message.message);
     else if (message.type === 'addresses') this.#entrance.noted(worker, message.payload);
-    else if (message.type === 'query') void this.#answer(worker, message);
-    else if (message.isWanted) this.#turns.ask(worker);
+    else if (message.type === 'query') {
+      this.#answer(worker, message).catch((error: unknown) =>
+        this.#guard.failed('a question of a worker', error),
+      );
+    } else if (message.isWanted) this.#turns.ask(worker);
     else this.#turns.leave(worker);
   }
 
@@ -264,39 +299,48 @@ export class Master implements Farm, SupervisionHooks {
     const answer: QueryAnswer =
       query.question === 'info'
         ? { kind: 'info', info: await this.info() }
-        : { kind: 'channels', channels: await this.#channels(query.pattern) };
+        : { kind: 'channels', farm: await channelsOf(this.#workers, query.pattern) };
     worker.send({ type: 'answer', id: query.id, answer });
-  }
-
-  async #channels(pattern: string): Promise<ChannelInfo[]> {
-    const answers = await Promise.all(this.#workers.map((worker) => worker.ask('channels', pattern)));
-    const subscribers = new Map<string, number>();
-    for (const answer of answers) {
-      if (answer?.kind !== 'channels') continue;
-      for (const { channel, subscribers: count } of answer.channels) {
-        subscribers.set(channel, (subscribers.get(channel) ?? 0) + count);
-      }
-    }
-    return Array.from(subscribers, ([channel, count]) => ({ channel, subscribers: count }));
   }
 
   /** A worker has a process: its acknowledgements and its broker are heard. */
   workerStarted(worker: SupervisedWorker): void {
     const { descriptors } = worker;
     if (descriptors === undefined) return;
-    this.#poller.watchDescriptor(descriptors, WORKER_IDS + worker.index, Interest.readable);
-    const offer = (message: HubToWorkerMessage): boolean => worker.offer({ type: 'broker', message });
-    const port = this.#hub.attach(worker.index, offer, worker);
-    this.#ports.set(worker.index, port);
+    this.#unwatched.add(worker);
+    this.#watch(worker, descriptors);
+    const offer = (message: HubToWorkerMessage): boolean => {
+      try {
+        return worker.offer({ type: 'broker', message });
+      } catch (error) {
+        this.#guard.failed('passing on a publication', error);
+        return false;
+      }
+    };
+    this.#ports.set(worker.index, this.#hub.attach(worker.index, offer, worker));
   }
 
   #handle(count: number): void {
     const { events } = this.#poller;
     for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
-      const id = events[at] ?? 0;
-      if (id === LISTENER_ID) this.#acceptor.run();
-      else this.#workers[id - WORKER_IDS]?.readAcknowledgements();
+      this.#guardedEvent(events[at] ?? 0);
     }
+  }
+
+  #handleEvent(id: number): void {
+    if (id === LISTENER_ID) this.#acceptor.run();
+    else this.#workers[id - WORKER_IDS]?.readAcknowledgements();
+  }
+
+  /** The kernel may have no memory, or no watches left for it: until it has, acknowledgements are looked for. */
+  #watch(worker: SupervisedWorker, descriptors: number): void {
+    const outcome = this.#poller.watchDescriptor(descriptors, WORKER_IDS + worker.index, Interest.readable);
+    if (outcome === 0) {
+      this.#unwatched.delete(worker);
+      return;
+    }
+    this.#counters.add('watch_errors');
+    this.#log.error({ worker: worker.index, errno: -outcome }, 'worker could not be watched; trying again');
   }
 
   #updateReadiness(): void {
@@ -318,11 +362,20 @@ export class Master implements Farm, SupervisionHooks {
     for (const worker of this.#workers) {
       // A check that comes this late means that we were stopped ourselves, and what workers said has not been read yet.
       if (pause > 4 * LIVENESS_MS) worker.forgiveSilence(now);
-      worker.updateLag(now);
-      worker.checkLiveness(now);
+      this.#guard.run('the look at a worker', () => {
+        worker.updateLag(now);
+        worker.checkLiveness(now);
+        // What an exception has kept from being sent.
+        worker.flush();
+      });
+    }
+    for (const worker of this.#unwatched) {
+      if (worker.descriptors !== undefined) this.#watch(worker, worker.descriptors);
+      worker.readAcknowledgements();
     }
     // A full farm has waited for connections that were ending.
-    this.#acceptor.resume();
+    this.workerHasRoom();
+    this.#stopIfDone();
   }
 
   #stopIfDone(): void {

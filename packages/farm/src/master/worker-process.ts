@@ -7,6 +7,7 @@ import type { MasterMessage, WorkerMessage } from '../channel/messages.ts';
 import { StreamChannel } from '../channel/stream-channel.ts';
 import type { Log } from '../log.ts';
 import type { FarmConfig } from '../options.ts';
+import type { Guard } from './guard.ts';
 import { readOutput } from './worker-output.ts';
 
 /** From the sources (in tests) the workers are started from the build all the same: Node 20 runs no TypeScript. */
@@ -24,6 +25,11 @@ const WORKER_MAIN = fileURLToPath(
  */
 const WORKER_FLAGS = ['--max-semi-space-size=1', '--v8-pool-size=1', '--expose-gc'];
 
+export interface WorkerProcessHooks {
+  readonly notForked: (error: NodeJS.ErrnoException) => void;
+  readonly ended: (code: number | null, signal: string | null) => void;
+}
+
 /** A forked worker: its process, the control channel, and our end of the descriptor pair. */
 export interface WorkerProcess {
   readonly child: ChildProcess;
@@ -35,14 +41,16 @@ export interface WorkerProcess {
 /**
  * Forks a worker. The caller opens the channel, and sends `start` first. Undefined when the system does not let us: for
  * want of descriptors (EMFILE, ENFILE), processes (EAGAIN) or memory (ENOMEM), or because the program of Node is not there
- * at this moment (ENOENT, EACCES). Nothing is left of it then, and `onFailed` is told why in a later turn.
+ * at this moment (ENOENT, EACCES). Nothing is left of it then, and `notForked` is told why in a later turn.
  */
 export function forkWorker(
   config: FarmConfig,
   { print }: Log,
-  onFailed: (error: NodeJS.ErrnoException) => void,
+  guard: Guard,
+  hooks: WorkerProcessHooks,
 ): WorkerProcess | undefined {
   const output = print === undefined ? 'inherit' : 'pipe';
+  const notForked = guard.wrap('a failed fork', hooks.notForked);
   let pair: readonly [number, number] | undefined;
   let child: ChildProcess;
   try {
@@ -55,7 +63,7 @@ export function forkWorker(
     );
   } catch (error) {
     for (const fd of pair ?? []) closeDescriptor(fd);
-    process.nextTick(onFailed, error);
+    process.nextTick(notForked, error);
     return undefined;
   }
   const [ours, theirs] = pair;
@@ -66,7 +74,7 @@ export function forkWorker(
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- 'pipe' is a socket in both directions (child_process, options.stdio).
   const control = stdio?.[4] as Duplex | undefined;
   if (child.pid === undefined || control === undefined) {
-    child.once('error', onFailed);
+    child.once('error', notForked);
     // They are connected to nothing, and would say so in errors of their own.
     for (const stream of [control, child.stdout, child.stderr]) {
       stream?.on('error', () => undefined).destroy();
@@ -74,6 +82,9 @@ export function forkWorker(
     closeDescriptor(ours);
     return undefined;
   }
+  child.once('exit', guard.wrap('the end of a worker', hooks.ended));
+  // It lives, or its exit will be told: only a signal could not be sent.
+  child.on('error', (error) => guard.failed('signalling a worker', error));
   const channel = new StreamChannel<WorkerMessage, MasterMessage>(control, config.maxChannelBufferBytes);
   if (print !== undefined) readOutput(child, print);
   return { child, channel, descriptors: ours };

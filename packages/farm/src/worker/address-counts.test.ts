@@ -5,6 +5,7 @@ import type { MasterMessage, WorkerMessage } from '../channel/messages.ts';
 import { Counters } from '../counters.ts';
 import { AddressLimits, type AddressRules } from '../master/address-limits.ts';
 import { AddressCounts, type ClientVerdict } from './address-counts.ts';
+import { throwingGuard } from '../master/throwing-guard.contract.ts';
 
 const IPV4 = 0xffff_ffff;
 
@@ -25,7 +26,7 @@ function farm(rules: Partial<AddressRules>, workers = 2) {
   const pairs = Array.from({ length: workers }, () =>
     memoryChannelPair<MasterMessage, WorkerMessage>(1024 * 1024),
   );
-  const limits = new AddressLimits(all, workers, new Counters(), {
+  const limits = new AddressLimits(all, workers, new Counters(), throwingGuard(), {
     isTrusted: () => false,
     tellWorker: (worker, payload) => pairs[worker]?.[0].send({ type: 'addresses', payload }) === 'sent',
   });

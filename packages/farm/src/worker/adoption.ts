@@ -23,6 +23,9 @@ import { TimeoutKind } from './timeouts.ts';
 /** For records taken in one turn: a storm of hand-offs must not starve those that are connected. */
 const MAX_TURN_MS = 1;
 const NO_DESCRIPTORS = new Int32Array(0);
+const { EAGAIN, EEXIST, ENOBUFS, ENOMEM } = constants.errno;
+/** The acknowledgement was not taken, and may be later: the channel, or the kernel's memory, is full. */
+const FOR_LATER = new Set([-EAGAIN, -ENOBUFS, -ENOMEM]);
 
 /**
  * The worker's side of the hand-off: receives sockets, acknowledges them, and only then reads from them. When the
@@ -42,14 +45,15 @@ export class Adoption {
 
   /**
    * `channel` is the worker's end of the descriptor pair; `id` names it in the poller's events. `handle` is given the
-   * number of entries that the poller has of new rows.
+   * number of entries that the poller has of new rows. Throws when the channel cannot be watched: without it a worker is
+   * of no use.
    */
   constructor(core: Core, channel: number, id: number, handle: (count: number) => void) {
     this.#core = core;
     this.#channel = channel;
     this.#id = id;
     this.#handle = handle;
-    core.poller.watchDescriptor(channel, id, Interest.readable);
+    this.#watch(Interest.readable);
   }
 
   /**
@@ -75,7 +79,7 @@ export class Adoption {
     const { poller } = this.#core;
     writeAcknowledgement(this.#acknowledgement, this.#record.batch, this.#received.count);
     const outcome = sendDescriptors(this.#channel, NO_DESCRIPTORS, 0, this.#acknowledgement);
-    if (outcome === -constants.errno.EAGAIN) {
+    if (FOR_LATER.has(outcome)) {
       if (!this.#isWaiting) this.#watch(Interest.writable);
       this.#isWaiting = true;
       return false;
@@ -92,13 +96,14 @@ export class Adoption {
   }
 
   #watch(interest: number): void {
-    const { poller } = this.#core;
-    poller.unwatchDescriptor(this.#channel);
-    poller.watchDescriptor(this.#channel, this.#id, interest);
+    const outcome = this.#core.poller.watchDescriptor(this.#channel, this.#id, interest);
+    if (outcome === 0) return;
+    this.#core.counters.add('watch_errors');
+    throw new Error(`The channel for sockets cannot be watched: epoll_ctl(2) failed with errno ${-outcome}.`);
   }
 
   #adopt(): void {
-    const { table, timeouts, poller, lifecycle, preface, log } = this.#core;
+    const { table, timeouts, poller, lifecycle, preface, counters, log } = this.#core;
     const record = this.#record;
     let count = 0;
     for (let index = 0; index < this.#received.count; index++) {
@@ -124,7 +129,8 @@ export class Adoption {
     for (const slot of this.#slots.subarray(0, count)) {
       if (table.fds[slot] === -1) continue;
       const outcome = poller.watch(slot, Interest.readable);
-      if (outcome === 0 || outcome === -constants.errno.EEXIST) continue;
+      if (outcome === 0 || outcome === -EEXIST) continue;
+      counters.add('watch_errors');
       log.error({ errno: -outcome }, 'socket could not be watched');
       lifecycle.finish(slot, CloseCode.abnormal, '');
     }

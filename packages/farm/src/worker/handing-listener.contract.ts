@@ -11,6 +11,7 @@ import {
   Poller,
 } from '@roost/poller';
 import { HandOff } from '../master/hand-off.ts';
+import { throwingGuard } from '../master/throwing-guard.contract.ts';
 
 const LISTENER_ID = 0;
 const WORKER_ID = 1;
@@ -46,9 +47,12 @@ export class HandingListener {
     this.#flags = flags;
     const [masterEnd, workerEnd] = descriptorPair();
     this.workerEnd = workerEnd;
-    this.#handOff = new HandOff(masterEnd, maxUnacknowledged, onAcknowledged, (sockets) =>
-      HandOff.drop(sockets),
-    );
+    this.#handOff = new HandOff(masterEnd, maxUnacknowledged, throwingGuard(), {
+      acknowledged: onAcknowledged,
+      returned: (sockets) => HandOff.drop(sockets),
+      refused: () => undefined,
+      lost: (sockets) => HandOff.drop(sockets),
+    });
     this.#listener = listen({ host: '127.0.0.1', port: 0, ...listenOptions });
     this.port = localAddress(this.#listener).port;
     this.#poller = new Poller({

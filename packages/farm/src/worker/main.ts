@@ -39,6 +39,18 @@ const channel = new StreamChannel<MasterMessage, WorkerMessage>(
   new Socket({ fd: CONTROL_FD, readable: true, writable: true }),
   Number(process.argv[2]),
 );
+// What nobody has caught ends this process, and another takes its place; its reason belongs into the log.
+process.on('uncaughtExceptionMonitor', (error) => {
+  channel.send(
+    {
+      type: 'log',
+      level: 'fatal',
+      fields: { error: describeError(error) },
+      message: 'worker failed; it ends',
+    },
+    true,
+  );
+});
 /** Messages that come while the worker is being made. */
 const early: MasterMessage[] = [];
 let worker: Worker | undefined;

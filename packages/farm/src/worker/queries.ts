@@ -1,7 +1,7 @@
 import type { Channel } from '../channel/channel.ts';
 import type { MasterMessage, QueryAnswer, WorkerMessage } from '../channel/messages.ts';
 import { FarmError } from '../errors.ts';
-import type { ChannelInfo, FarmInfo } from '../info.ts';
+import type { FarmChannels, FarmInfo } from '../info.ts';
 
 const QUERY_TIMEOUT_MS = 5000;
 const MAX_QUERIES = 1000;
@@ -28,10 +28,10 @@ export class MasterQueries {
     return answer.info;
   }
 
-  async channels(pattern: string): Promise<readonly ChannelInfo[]> {
+  async channels(pattern: string): Promise<FarmChannels> {
     const answer = await this.#query('channels', pattern);
     if (answer.kind !== 'channels') throw unexpected();
-    return answer.channels;
+    return answer.farm;
   }
 
   answered(id: number, answer: QueryAnswer): void {

@@ -23,7 +23,8 @@ export class ReleaseNotes {
     this.#isScheduled = true;
     setTimeout(() => {
       this.#isScheduled = false;
-      this.#channel.send({ type: 'released', ...this.#released() }, true);
+      // One that is lost, with none to follow, would leave places taken that are free.
+      if (this.#channel.send({ type: 'released', ...this.#released() }, true) === 'overflow') this.note();
     }, DELAY_MS);
   }
 }

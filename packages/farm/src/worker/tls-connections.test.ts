@@ -663,6 +663,16 @@ describe('new credentials', () => {
     await before.close();
   });
 
+  it('that cannot be used are counted, and the ones before go on serving', async () => {
+    await start();
+    harness.send({ type: 'tls', credentials: { ...credentialsOf(certificate), cert: 'no certificate' } });
+    await harness.counts('tls_reload_errors', 1);
+    const client = await harness.client();
+    client.send('still served');
+    expect((await client.nextMessage()).text).toBe('still served');
+    await client.close();
+  });
+
   it('resume sessions of the same ticket keys, and no session of others', async () => {
     await start();
     const credentials = credentialsOf(certificate);

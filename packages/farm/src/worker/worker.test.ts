@@ -10,6 +10,7 @@ const FARM_INFO: FarmInfo = {
   connections: 0,
   subscriptions: 0,
   workers: [],
+  unanswered: [],
   broker: { kind: 'memory', state: 'ready', reason: '' },
   readiness: { ready: true, reasons: [] },
   counters: {},
@@ -87,13 +88,14 @@ describe('the context of an app', () => {
     const [first, second] = worker.said.filter((message) => message.type === 'query');
     expect([first?.question, first?.pattern, second?.question]).toEqual(['channels', 'news.*', 'info']);
     worker.send({ type: 'answer', id: second?.id ?? 0, answer: { kind: 'info', info: FARM_INFO } });
-    worker.send({ type: 'answer', id: 999, answer: { kind: 'channels', channels: [] } });
     worker.send({
       type: 'answer',
-      id: first?.id ?? 0,
-      answer: { kind: 'channels', channels: [{ channel: 'news.a', subscribers: 2 }] },
+      id: 999,
+      answer: { kind: 'channels', farm: { channels: [], unanswered: [] } },
     });
-    expect(await channels).toEqual([{ channel: 'news.a', subscribers: 2 }]);
+    const farm = { channels: [{ channel: 'news.a', subscribers: 2 }], unanswered: [3] };
+    worker.send({ type: 'answer', id: first?.id ?? 0, answer: { kind: 'channels', farm } });
+    expect(await channels).toEqual(farm);
     expect(await info).toEqual(FARM_INFO);
   });
 

@@ -144,7 +144,17 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     }
   }
 
+  /** What fails here leaves a worker in a state that nobody knows: it says so, and ends. */
   channelOnMessage(message: MasterMessage): void {
+    try {
+      this.#told(message);
+    } catch (error) {
+      this.#core.log.fatal({ message: message.type, error: describeError(error) }, 'worker failed; it ends');
+      throw error;
+    }
+  }
+
+  #told(message: MasterMessage): void {
     switch (message.type) {
       case 'readiness':
         this.#readiness = message.readiness;
@@ -165,10 +175,10 @@ export class Worker implements ChannelHandlers<MasterMessage> {
         this.#channel.send({ type: 'answer', id: message.id, answer: this.#answer(message) }, true);
         return;
       case 'drain':
-        void this.#drain(message.drainMs);
+        this.#drain(message.drainMs).catch((error: unknown) => this.#failed(error));
         return;
       case 'tls':
-        this.#core.tls?.use(message.credentials);
+        this.#useTls(message.credentials);
         return;
       case 'start':
         return;
@@ -200,6 +210,22 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     if (this.#isStopping) return;
     this.#isStopping = true;
     void this.#release().finally(() => this.#options.onStopped(reason === '' ? 0 : 1));
+  }
+
+  #failed(error: unknown): void {
+    this.#core.log.fatal({ error: describeError(error) }, 'worker failed; it ends');
+    this.#options.onStopped(1);
+  }
+
+  /** The master has tried them; but what cannot be used here must not cost the connections that have others. */
+  #useTls(credentials: TlsCredentials): void {
+    const { tls, counters, log } = this.#core;
+    try {
+      tls?.use(credentials);
+    } catch (error) {
+      counters.add('tls_reload_errors');
+      log.error({ error: describeError(error) }, 'TLS certificate not taken: the one in use stays');
+    }
   }
 
   #answer(ask: Extract<MasterMessage, { type: 'ask' }>): AskAnswer {

@@ -16,6 +16,7 @@ const API_ERRORS = {
   stopping: { code: 1004, status: 503, text: 'farm is stopping' },
   noAnswer: { code: 1005, status: 503, text: 'no answer from the farm' },
   unsupportedEncoding: { code: 1006, status: 415, text: 'unsupported encoding' },
+  partial: { code: 1007, status: 503, text: 'partial answer' },
 } as const;
 
 export type ApiErrorName = keyof typeof API_ERRORS;

@@ -58,11 +58,24 @@ export class ApiMethods {
     return { nodes: [nodeOf(await this.#context.info(), this.#options.farmId)] };
   }
 
-  async channels({ pattern }: ChannelsRequest): Promise<object> {
-    const channels = await this.#context.channels(pattern);
-    return {
+  /** With an `error` beside the `result` when workers did not answer: what they have is left out of it. */
+  async channels({
+    pattern,
+  }: ChannelsRequest): Promise<{ readonly result: object; readonly error?: ApiError }> {
+    const { channels, unanswered } = await this.#context.channels(pattern);
+    const result = {
       channels: Object.fromEntries(
         channels.map(({ channel, subscribers }) => [channel, { num_clients: subscribers }]),
+      ),
+      ...completeness(unanswered),
+    };
+    if (unanswered.length === 0) return { result };
+    const [who, what] = unanswered.length === 1 ? ['worker', 'it has'] : ['workers', 'they have'];
+    return {
+      result,
+      error: new ApiError(
+        'partial',
+        `${who} ${unanswered.join(', ')} did not answer within a second, and what ${what} is missing from the result`,
       ),
     };
   }
@@ -80,6 +93,11 @@ export class ApiMethods {
   }
 }
 
+/** What the figures are of: this farm only, whatever else is on its Redis, and all or only some of its workers. */
+function completeness(unanswered: readonly number[]): object {
+  return { scope: 'farm', partial: unanswered.length > 0, unanswered_workers: unanswered };
+}
+
 /** One farm in the words of Centrifugo's info, and what only a farm has. */
 function nodeOf(info: FarmInfo, farmId: string): object {
   return {
@@ -93,5 +111,6 @@ function nodeOf(info: FarmInfo, farmId: string): object {
     readiness: info.readiness,
     workers: info.workers,
     counters: info.counters,
+    ...completeness(info.unanswered),
   };
 }

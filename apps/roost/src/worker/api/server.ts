@@ -65,8 +65,10 @@ export async function createApiServer(context: WorkerContext, options: WorkerOpt
     result(methods.broadcast(body)),
   );
   app.post('/api/info', { schema: { body: INFO_SCHEMA } }, () => result(methods.info()));
-  app.post<{ Body: ChannelsRequest }>('/api/channels', { schema: { body: CHANNELS_SCHEMA } }, ({ body }) =>
-    result(methods.channels(body)),
+  app.post<{ Body: ChannelsRequest }>(
+    '/api/channels',
+    { schema: { body: CHANNELS_SCHEMA } },
+    ({ body }, reply) => channelsReply(reply, methods.channels(body)),
   );
 
   await app.ready();
@@ -82,6 +84,14 @@ export async function createApiServer(context: WorkerContext, options: WorkerOpt
 
 async function result(work: Promise<object>): Promise<object> {
   return { result: await work };
+}
+
+/** What can be told, with the status of what is missing: who reads the channels alone must not take them for all. */
+async function channelsReply(reply: FastifyReply, work: ReturnType<ApiMethods['channels']>): Promise<object> {
+  const { result: told, error } = await work;
+  if (error === undefined) return { result: told };
+  void reply.code(error.status).header('Retry-After', '1');
+  return { ...error.body, result: told };
 }
 
 /** A missing body is an empty object. */
