@@ -47,6 +47,7 @@ class Rig {
 
   /** Makes the row come true in a process: `provoke` is done until it has, as often as the row says. */
   async happens(pid: number, row: Row, provoke: () => Promise<unknown>): Promise<void> {
+    await this.#mayBeLoggedAgain(row.logged);
     const { counters } = await info(this.farm);
     const from = this.farm.logs.length;
     const before = this.#faults.fired(this.farm, pid);
@@ -65,6 +66,13 @@ class Rig {
     await eventually(async () => {
       expect((await info(this.farm)).counters[counted]).toBeGreaterThan(counters[counted] ?? 0);
     });
+  }
+
+  /** The same is logged once a second at the most, and the row before may have been just that. */
+  async #mayBeLoggedAgain(logged: string | undefined): Promise<void> {
+    const last = this.farm.logs.findLast(({ msg }) => msg === logged);
+    const loggedAt = last === undefined ? 0 : Date.parse(String(last['time']));
+    await eventually(() => Date.now() - loggedAt > 1000, { what: `"${logged}" may be logged again` });
   }
 
   /** Kills a worker and waits for the next in its place. */

@@ -38,6 +38,8 @@ async function startWithStoppedWorker(): Promise<{ farm: FarmProcess; goOn: () =
     partial: false,
     unanswered_workers: [],
   });
+  // So that what it reports last has them.
+  expect((await ask(farm, 'info')).body.result?.nodes).toMatchObject([{ num_subs: NEWS, partial: false }]);
   const goOn = stop(farm.workers[1]?.pid ?? 0);
   return { farm, goOn };
 }
