@@ -159,7 +159,6 @@ async function tryPublish({ text }: Command): Promise<void> {
 /** With fewer connections, and not as long. */
 async function tryLoad({ text }: Command): Promise<void> {
   const command = toFarm(text)
-    .replace('npx roost-load', 'node apps/load/bin/roost-load.js')
     .replace(/--connections \d+/, '--connections 50')
     .replace(/--hold \S+/, '--hold 1s')
     .replace(/--rate \S+/, '$& --hold 1s')
