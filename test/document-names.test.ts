@@ -5,7 +5,7 @@ import * as poller from '@roost/poller';
 import { describe, expect, it } from 'vitest';
 import { flagOf, variableOf } from '../apps/roost/src/config/names.ts';
 import { OPTION_KEYS } from '../apps/roost/src/config/options.ts';
-import { COUNTERS } from '../packages/farm/src/counters.ts';
+import { COUNTERS } from '../packages/farm/src/api/counters.ts';
 import { documents, proseOf, ROOT } from './documents/snippets.ts';
 
 /** Names that documents use and that are not ours. */
@@ -203,7 +203,7 @@ describe('tables that list something whole', () => {
   });
 
   it('have every hook of an application', () => {
-    const app = readFileSync(join(ROOT, 'packages/farm/src/app.ts'), 'utf8');
+    const app = readFileSync(join(ROOT, 'packages/farm/src/api/app.ts'), 'utf8');
     const body = /export interface App \{(.*?)\n\}/s.exec(app)?.[1] ?? '';
     const hooks = Array.from(body.matchAll(/^ {2}(\w+)\?\(/gm), ([, name = '']) => name);
     expect(hooks).toContain('upgrade');

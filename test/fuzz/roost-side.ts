@@ -1,10 +1,10 @@
 import { MemoryBrokerHub } from '@roost/broker';
 import { eventually } from '@roost/testing';
-import { accept, type App } from '../../packages/farm/src/app.ts';
-import { memoryChannelPair } from '../../packages/farm/src/channel/memory-channel.ts';
-import type { MasterMessage, WorkerMessage } from '../../packages/farm/src/channel/messages.ts';
-import type { Channel } from '../../packages/farm/src/channel/channel.ts';
-import { resolveOptions } from '../../packages/farm/src/options.ts';
+import { accept, type App } from '../../packages/farm/src/api/app.ts';
+import { memoryLinkPair } from '../../packages/farm/src/link/memory-link.ts';
+import type { MasterMessage, WorkerMessage } from '../../packages/farm/src/link/messages.ts';
+import type { Link } from '../../packages/farm/src/link/link.ts';
+import { resolveOptions } from '../../packages/farm/src/options/options.ts';
 import { HandingListener } from '../../packages/farm/src/worker/handing-listener.contract.ts';
 import { Worker } from '../../packages/farm/src/worker/worker.ts';
 import { open, receive, Runs } from './app.ts';
@@ -34,7 +34,7 @@ export class RoostSide implements Side {
   readonly complaints: string[] = [];
   readonly #hub = new MemoryBrokerHub();
   readonly #worker: Worker;
-  readonly #channel: Channel<WorkerMessage, MasterMessage>;
+  readonly #link: Link<WorkerMessage, MasterMessage>;
   readonly #listener: HandingListener;
   #hasStopped = false;
 
@@ -50,8 +50,8 @@ export class RoostSide implements Side {
       // ws has no such bound.
       maxOutboundBytes: 2 ** 30,
     };
-    const [ours, theirs] = memoryChannelPair<MasterMessage, WorkerMessage>(config.maxChannelBufferBytes);
-    this.#channel = ours;
+    const [ours, theirs] = memoryLinkPair<MasterMessage, WorkerMessage>(config.maxWorkerLinkBytes);
+    this.#link = ours;
     // No TCP_USER_TIMEOUT: on a busy machine a client of this process may not read for half a minute.
     this.#listener = new HandingListener({ maxUnacknowledged: capacity, userTimeoutMs: 0 });
     this.port = this.#listener.port;
@@ -59,7 +59,7 @@ export class RoostSide implements Side {
       {
         worker: 0,
         config,
-        channel: theirs,
+        link: theirs,
         descriptors: this.#listener.workerEnd,
         capacity,
         cpu: null,
@@ -74,12 +74,12 @@ export class RoostSide implements Side {
     theirs.open(this.#worker);
     const port = this.#hub.attach(0, (message) => ours.send({ type: 'broker', message }) === 'sent');
     ours.open({
-      channelOnMessage: (message) => {
+      linkOnMessage: (message) => {
         if (message.type === 'broker') port.receive(message.message);
         else if (message.type === 'log' && message.level === 'error')
           this.complaints.push(JSON.stringify(message));
       },
-      channelOnClose: () => undefined,
+      linkOnClose: () => undefined,
     });
   }
 
@@ -96,7 +96,7 @@ export class RoostSide implements Side {
 
   async stop(): Promise<void> {
     this.#hub.stop();
-    this.#channel.close();
+    this.#link.close();
     await eventually(() => this.#hasStopped, { what: 'the worker has stopped' });
     this.#listener.close();
   }

@@ -120,10 +120,10 @@ export class PageConnection {
    * @param {string} reason
    */
   #ended(code, reason) {
-    const { title, comeBack } = closeCode(code);
+    const { title, reconnect } = closeCode(code);
     const text = `${code} (${title})${reason === '' ? '' : `: ${reason}`}`;
     this.#handlers.connectionOnEvent('closed', text, code !== 1000);
-    if (this.#target === undefined || comeBack === 'no') {
+    if (this.#target === undefined || reconnect === 'no') {
       this.#target = undefined;
       this.#handlers.connectionOnState('closed', 'closed');
     } else if (code === TOKEN_EXPIRED) {
@@ -186,7 +186,7 @@ function closeCode(code) {
     return code === ABNORMAL ? { ...known, title: 'no close frame: the connection broke' } : known;
   }
   // An application's own, by the rule of docs/reference/errors.md; 1012 is IANA's "service restart".
-  return { title: 'application', comeBack: code === 1012 || (code >= 4000 && code < 4500) ? 'yes' : 'no' };
+  return { title: 'application', reconnect: code === 1012 || (code >= 4000 && code < 4500) ? 'yes' : 'no' };
 }
 
 /** @param {Refusal} refusal */

@@ -4,6 +4,6 @@ export declare const settings: {
   readonly plainTakesMessages: boolean;
   /** By number: what a close code is called, and whether connecting again makes sense. */
   readonly closeCodes: Readonly<
-    Record<string, { readonly title: string; readonly comeBack: 'yes' | 'later' | 'no' }>
+    Record<string, { readonly title: string; readonly reconnect: 'yes' | 'later' | 'no' }>
   >;
 };

@@ -98,6 +98,10 @@ describe('roost', () => {
 
   it.each([
     [['start', '--prot', '1'], "unknown option '--prot' (Did you mean --port?)"],
+    [
+      ['start', '--max-channel-buffer-bytes=65536'],
+      '--max-channel-buffer-bytes is called --max-worker-link-bytes now. Rename it.',
+    ],
     [['strat'], "unknown command 'strat' (Did you mean start?)"],
     [['start', '--port'], "option '--port <n>' argument missing"],
     [['start', 'a.js', 'b.js'], "too many arguments for 'start'. Expected 1 argument but got 2."],

@@ -6,6 +6,7 @@ import type { Option, OptionValue } from './config/option.ts';
 import { isLimit, OPTION_KEYS, OPTIONS } from './config/options.ts';
 import type { OptionKey, Settings } from './config/options.ts';
 import { printConfig } from './config/print.ts';
+import { refuseRenamed } from './config/renamed.ts';
 import { resolveConfig } from './config/resolve.ts';
 import type { Flags, ResolvedConfig } from './config/resolve.ts';
 import type { Notice } from './config/variables.ts';
@@ -109,7 +110,8 @@ const SWITCHES: ReadonlyMap<string, OptionKey> = new Map(
 
 /**
  * Makes `--switch false` and `--switch=false` what commander knows, `--no-switch`. To it an optional value would be any word
- * that follows, and so the application, too. Throws a ConfigError for `--switch=` with anything but true and false.
+ * that follows, and so the application, too. Throws a ConfigError for `--switch=` with anything but
+ * true and false, and for the old name of an option.
  */
 function withSwitchValues(words: readonly string[]): string[] {
   const written: string[] = [];
@@ -118,6 +120,7 @@ function withSwitchValues(words: readonly string[]): string[] {
     // What follows is no flag.
     if (word === '--') return [...written, ...words.slice(at)];
     const [flag = '', ...rest] = word.split('=');
+    refuseRenamed(flag);
     const key = SWITCHES.get(flag);
     const next = words[at + 1];
     const isApart = rest.length === 0 && (next === 'true' || next === 'false');

@@ -1,5 +1,5 @@
-export { isOriginPattern, MAX_ALLOWED_ORIGINS } from './allowed-origins.ts';
-export { accept, defineApp, reject } from './app.ts';
+export { isOriginPattern, MAX_ALLOWED_ORIGINS } from './options/allowed-origins.ts';
+export { accept, defineApp, reject } from './api/app.ts';
 export type {
   Acceptance,
   App,
@@ -9,21 +9,27 @@ export type {
   UpgradeDecision,
   UpgradeRequest,
   WorkerContext,
-} from './app.ts';
-export { channelNameProblem } from './channel-name.ts';
-export { CLOSE_CODES, CloseCode } from './close-codes.ts';
-export type { Connection } from './connection.ts';
-export type { TokenReason } from './counters.ts';
-export { FarmError } from './errors.ts';
-export type { FarmErrorCode } from './errors.ts';
-export type { Farm } from './farm.ts';
-export { matchesGlob } from './glob.ts';
-export type { ChannelInfo, FarmChannels, FarmInfo, Readiness, WorkerInfo } from './info.ts';
-export { LIMITS } from './limits.ts';
-export type { LimitName, Limits } from './limits.ts';
-export type { Log, LogFields, LogLevel } from './log.ts';
-export type { FarmOptions, ProxyProtocol, SlowConsumerPolicy, UncaughtExceptionPolicy } from './options.ts';
-export { REDIS_URL_ALLOWED, redisUrlProblem } from './redis-url.ts';
+} from './api/app.ts';
+export { channelNameProblem } from './options/channel-name.ts';
+export { CLOSE_CODES, CloseCode } from './api/close-codes.ts';
+export type { Connection } from './api/connection.ts';
+export type { TokenReason } from './api/counters.ts';
+export { FarmError } from './api/errors.ts';
+export type { FarmErrorCode } from './api/errors.ts';
+export type { Farm } from './api/farm.ts';
+export { matchesGlob } from './options/glob.ts';
+export type { ChannelInfo, FarmChannels, FarmInfo, Readiness, WorkerInfo } from './api/info.ts';
+export { LIMITS } from './options/limits.ts';
+export type { LimitName, Limits } from './options/limits.ts';
+export type { Log, LogFields, LogLevel } from './api/log.ts';
+export type {
+  FarmOptions,
+  ProxyProtocol,
+  SlowConsumerPolicy,
+  UncaughtExceptionPolicy,
+} from './options/options.ts';
+export { REDIS_URL_ALLOWED, redisUrlProblem } from './options/redis-url.ts';
+export { RENAMED_OPTIONS } from './options/renamed.ts';
 export { startFarm } from './start-farm.ts';
-export type { TlsOptions, TlsVersion } from './tls-options.ts';
-export { isAddressRange, MAX_TRUSTED_PROXIES } from './trusted-proxies.ts';
+export type { TlsOptions, TlsVersion } from './options/tls-options.ts';
+export { isAddressRange, MAX_TRUSTED_PROXIES } from './options/trusted-proxies.ts';

@@ -1,5 +1,5 @@
-import type { Farm } from './farm.ts';
-import type { FarmOptions } from './options.ts';
+import type { Farm } from './api/farm.ts';
+import type { FarmOptions } from './options/options.ts';
 
 /**
  * Starts a farm: this process becomes its master, listens, and forks the workers, each pinned to one of the CPUs that

@@ -70,6 +70,11 @@ describe('a configuration file', () => {
       /^trustedProxies .*got \[/,
     ],
     ['a map that holds itself', 'port: &a { b: *a }\n', /^port .*got \{"b":/],
+    [
+      'the old name of an option',
+      'maxChannelBufferBytes: 65536\n',
+      /^maxChannelBufferBytes is called maxWorkerLinkBytes now/,
+    ],
     ['a file that holds itself', '&a\nplain: *a\n', /^plain\.plain \(line 2 of .*\) is not a setting/],
     [
       'an alias of nothing',

@@ -13,6 +13,7 @@ import {
 import type { Alias, Document, Pair, YAMLMap } from 'yaml';
 import { ConfigError } from './errors.ts';
 import { nearest } from './nearest.ts';
+import { refuseRenamed } from './renamed.ts';
 import { isOptionKey, OPTION_KEYS } from './options.ts';
 import type { OptionKey } from './options.ts';
 import { readRegularFile } from './regular-file.ts';
@@ -143,6 +144,7 @@ function collect(map: YAMLMap, group: string, reading: Reading): void {
         );
       }
     } else {
+      refuseRenamed(key);
       throw new ConfigError('CONFIG_ERR_UNKNOWN', `${where} is not a setting. ${suggestion(key)}`);
     }
   }

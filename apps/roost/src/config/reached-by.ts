@@ -37,7 +37,7 @@ export const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
   ),
   maxRefusalsPerSecond: spec('test/admission.test.ts', 'is closed at once beyond maxRefusalsPerSecond'),
   maxTrackedAddresses: spec(
-    `${FARM}/master/address-limits.test.ts`,
+    `${FARM}/master/entrance/address-limits.test.ts`,
     'is bounded: beyond maxTrackedAddresses new ones are let in, uncounted',
   ),
   maxHandshakes: spec(
@@ -64,7 +64,7 @@ export const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
   tcpNotSentLowatBytes: spec('packages/poller/src/sockets.test.ts', 'is bounded by $bound, and one segment'),
   tcpSendBufferBytes: spec('packages/poller/src/sockets.test.ts', 'is bounded by $bound, and one segment'),
   maxUnacknowledgedHandoffs: spec(
-    `${FARM}/master/hand-off.test.ts`,
+    `${FARM}/master/entrance/hand-off.test.ts`,
     'has room for so many unacknowledged ones, sent or not',
   ),
   workerLagMs: spec(
@@ -162,8 +162,8 @@ export const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
   heartbeatTimeoutMs: spec('test/liveness.test.ts', 'end the dead within both times, and none of the living'),
   maxSubscriptionsPerConnection: spec('test/limits.test.ts', 'refuses the upgrade with one channel more'),
   maxChannelBytes: spec('test/limits.test.ts', 'holds for upgrades and for the HTTP API, and may be raised'),
-  maxChannelBufferBytes: spec(
-    `${FARM}/channel/channel.contract.ts`,
+  maxWorkerLinkBytes: spec(
+    `${FARM}/link/link.contract.ts`,
     'refuses with "overflow" what is beyond the bound, has the same room again for what is urgent, and recovers',
   ),
   drainMs: spec(

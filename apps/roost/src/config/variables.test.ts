@@ -51,6 +51,12 @@ describe('the environment', () => {
     ]);
   });
 
+  it('refuses the old name of an option, and says the new one', () => {
+    expect(() => readVariables({ ROOST_MAX_CHANNEL_BUFFER_BYTES: '65536' })).toThrow(
+      'ROOST_MAX_CHANNEL_BUFFER_BYTES is called ROOST_MAX_WORKER_LINK_BYTES now. Rename it.',
+    );
+  });
+
   it.each(['tcp://', 'tcp://localhost:80', 'http://10.96.0.5:80', 'tcp://10.96.0.5'])(
     'with ROOST_PORT=%s is not of a Service',
     (value) => {

@@ -1,6 +1,7 @@
 import { CONFIG_VARIABLE, ENVIRONMENT_PREFIX, variableOf } from './names.ts';
 import { nearest } from './nearest.ts';
 import { OPTION_KEYS } from './options.ts';
+import { refuseRenamed } from './renamed.ts';
 
 /** Something that does not prevent a start: one line of the log. */
 export interface Notice {
@@ -39,7 +40,10 @@ export function readVariables(environment: Readonly<Record<string, string | unde
     if (!name.startsWith(ENVIRONMENT_PREFIX) || value === undefined || value === '') continue;
     if (isServiceLink(name, value)) links.push(name);
     else if (known.has(name)) variables.set(name, value);
-    else notices.push(unknownVariable(name, known));
+    else {
+      refuseRenamed(name);
+      notices.push(unknownVariable(name, known));
+    }
   }
   if (links.length > 0) notices.unshift(serviceLinks(links));
   return { variables, notices };

@@ -82,9 +82,9 @@ const HEADERS = { 'Content-Security-Policy': CONTENT_SECURITY_POLICY, 'Referrer-
 
 /** What the page must know of this server; its type is page/settings.d.ts. */
 function settingsModule({ clientPublish }: PlainOptions): string {
-  const closeCodes = Object.values(CLOSE_CODES).map(({ code, title, comeBack }) => [
+  const closeCodes = Object.values(CLOSE_CODES).map(({ code, title, reconnect }) => [
     code,
-    { title, comeBack },
+    { title, reconnect },
   ]);
   const settings = { plainTakesMessages: clientPublish, closeCodes: Object.fromEntries(closeCodes) };
   return `export const settings = ${JSON.stringify(settings)};\n`;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Counters } from '../counters.ts';
-import type { LogFields } from '../log.ts';
+import { Counters } from '../api/counters.ts';
+import type { LogFields } from '../api/log.ts';
 import { Guard } from './guard.ts';
 
 function nothing(): void {

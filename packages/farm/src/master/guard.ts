@@ -1,5 +1,5 @@
-import type { Counters } from '../counters.ts';
-import type { Log } from '../log.ts';
+import type { Counters } from '../api/counters.ts';
+import type { Log } from '../api/log.ts';
 
 /** Of one place, that often at most: a callback that fails for every socket must not fill a disk. */
 const LOG_EVERY_MS = 1000;

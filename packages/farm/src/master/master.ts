@@ -1,24 +1,26 @@
 import { MemoryBrokerHub, type HubPort, type HubToWorkerMessage } from '@roost/broker';
 import { closeDescriptor, EVENT_FIELDS, Interest, localAddress, Poller } from '@roost/poller';
-import type { TlsCredentials } from '../channel/tls-credentials.ts';
-import type { QueryAnswer, WorkerMessage, WorkerReport } from '../channel/messages.ts';
-import { addCounts, Counters } from '../counters.ts';
-import { FarmError } from '../errors.ts';
-import type { Farm } from '../farm.ts';
-import type { FarmInfo, Readiness } from '../info.ts';
-import type { Log } from '../log.ts';
-import type { FarmConfig } from '../options.ts';
-import type { TlsOptions } from '../tls-options.ts';
-import { Acceptor } from './acceptor.ts';
-import { askWorkers, channelsOf } from './ask-workers.ts';
-import { CpuTurns } from './cpu-turns.ts';
-import { Entrance } from './entrance.ts';
-import type { AcceptedSocket } from './hand-off.ts';
+import { assertNever } from '../link/assert-never.ts';
+import type { TlsCredentials } from '../link/tls-credentials.ts';
+import type { QueryAnswer, WorkerMessage, WorkerReport } from '../link/messages.ts';
+import { addCounts, Counters } from '../api/counters.ts';
+import { FarmError } from '../api/errors.ts';
+import type { Farm } from '../api/farm.ts';
+import type { FarmInfo, Readiness } from '../api/info.ts';
+import type { Log } from '../api/log.ts';
+import type { FarmConfig } from '../options/options.ts';
+import type { TlsOptions } from '../options/tls-options.ts';
+import { Acceptor } from './entrance/acceptor.ts';
+import { askWorkers, channelsOf } from './workers/ask-workers.ts';
+import { CpuLeases } from './workers/cpu-leases.ts';
+import { Entrance } from './entrance/entrance.ts';
+import type { AcceptedSocket } from './entrance/hand-off.ts';
 import { Guard } from './guard.ts';
-import { openListener } from './listener.ts';
-import { readinessOf } from './readiness.ts';
-import { SupervisedWorker } from './supervised-worker.ts';
-import type { ForwardedMessage, SupervisionHooks } from './supervision-hooks.ts';
+import { farmInfo } from './farm-info.ts';
+import { openListener } from './entrance/listener.ts';
+import { readinessOf } from './workers/readiness.ts';
+import { SupervisedWorker } from './workers/supervised-worker.ts';
+import type { ForwardedMessage, SupervisionHooks } from './workers/supervision-hooks.ts';
 import type { TlsKeeper } from './tls-keeper.ts';
 
 const LISTENER_ID = 0;
@@ -44,7 +46,7 @@ export class Master implements Farm, SupervisionHooks {
   readonly #poller: Poller;
   readonly #acceptor: Acceptor;
   readonly #workers: readonly SupervisedWorker[];
-  readonly #turns: CpuTurns;
+  readonly #leases: CpuLeases;
   readonly #hub = new MemoryBrokerHub((milliseconds, callback) =>
     this.#guard.after(milliseconds, 'catching up with a worker', callback),
   );
@@ -94,7 +96,7 @@ export class Master implements Farm, SupervisionHooks {
       const sharesCpu = index >= cpus.length || index + cpus.length < config.workers;
       return new SupervisedWorker(index, { cpu, sharesCpu }, config, log, this.#counters, guard, this);
     });
-    this.#turns = new CpuTurns(config.broadcastTurnMs, this.#counters, guard);
+    this.#leases = new CpuLeases(config.broadcastTurnMs, this.#counters, guard);
     // Copies of sockets that are not acknowledged are descriptors of ours.
     const maxUnacknowledged = Math.floor(descriptorLimit / 4);
     const isTls = (): boolean => tls.credentials !== null;
@@ -159,28 +161,17 @@ export class Master implements Farm, SupervisionHooks {
 
   async info(): Promise<FarmInfo> {
     const { unanswered } = await askWorkers(this.#workers, 'report');
-    const workers = this.#workers.map((worker) => worker.info);
     const counters = this.#counters.snapshot();
     addCounts(counters, this.#retiredCounts);
     addCounts(counters, { log_lines_lost: this.#log.linesLost ?? 0 });
-    for (const { report } of this.#workers) if (report !== undefined) addCounts(counters, report.counters);
-    const brokers = this.#workers.map(({ report }) => report?.broker ?? { state: 'connecting', reason: '' });
-    const broker = brokers.find(({ state }) => state !== 'ready') ?? brokers[0];
-    return {
-      version: this.#config.version,
+    return farmInfo({
+      config: this.#config,
       uptimeMs: Math.round(performance.now() - this.#startedAt),
-      connections: workers.reduce((sum, worker) => sum + worker.connections, 0),
-      subscriptions: workers.reduce((sum, worker) => sum + worker.subscriptions, 0),
-      workers,
+      workers: this.#workers,
       unanswered,
-      broker: {
-        kind: this.#config.redisUrl === null ? 'memory' : 'redis',
-        state: broker?.state ?? 'connecting',
-        reason: broker?.reason ?? '',
-      },
       readiness: this.#readiness,
       counters,
-    };
+    });
   }
 
   async drain(): Promise<void> {
@@ -275,7 +266,7 @@ export class Master implements Farm, SupervisionHooks {
     this.#ports.delete(worker.index);
     this.#unwatched.delete(worker);
     this.#entrance.workerEnded(worker);
-    this.#turns.leave(worker);
+    this.#leases.leave(worker);
     if (this.#state === 'starting') {
       this.#onStarted?.(bootstrapError(worker.index, 'it exited before it was ready; see its output'));
       return;
@@ -285,14 +276,25 @@ export class Master implements Farm, SupervisionHooks {
   }
 
   workerSaid(worker: SupervisedWorker, message: ForwardedMessage): void {
-    if (message.type === 'broker') this.#ports.get(worker.index)?.receive(message.message);
-    else if (message.type === 'addresses') this.#entrance.noted(worker, message.payload);
-    else if (message.type === 'query') {
-      this.#answer(worker, message).catch((error: unknown) =>
-        this.#guard.failed('a question of a worker', error),
-      );
-    } else if (message.isWanted) this.#turns.ask(worker);
-    else this.#turns.leave(worker);
+    switch (message.type) {
+      case 'broker':
+        this.#ports.get(worker.index)?.receive(message.message);
+        return;
+      case 'addresses':
+        this.#entrance.noted(worker, message.payload);
+        return;
+      case 'query':
+        this.#answer(worker, message).catch((error: unknown) =>
+          this.#guard.failed('a question of a worker', error),
+        );
+        return;
+      case 'lease':
+        if (message.isWanted) this.#leases.ask(worker);
+        else this.#leases.leave(worker);
+        return;
+      default:
+        assertNever(message);
+    }
   }
 
   async #answer(worker: SupervisedWorker, query: Extract<WorkerMessage, { type: 'query' }>): Promise<void> {
@@ -384,7 +386,7 @@ export class Master implements Farm, SupervisionHooks {
     clearInterval(this.#livenessTimer);
     clearTimeout(this.#forceTimer);
     this.#entrance.stop();
-    this.#turns.stop();
+    this.#leases.stop();
     this.#hub.stop();
     this.#poller.destroy();
     this.#onStopped();

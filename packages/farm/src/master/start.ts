@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { checkDescriptorLimit, descriptorLimit, descriptorShortage } from '../descriptor-limit.ts';
-import type { Farm } from '../farm.ts';
-import type { Log } from '../log.ts';
-import { resolveOptions, type FarmOptions } from '../options.ts';
-import { allowedCpus } from './cpus.ts';
+import { checkDescriptorLimit, descriptorLimit, descriptorShortage } from '../options/descriptor-limit.ts';
+import type { Farm } from '../api/farm.ts';
+import type { Log } from '../api/log.ts';
+import { resolveOptions, type FarmOptions } from '../options/options.ts';
+import { allowedCpus } from './workers/cpus.ts';
 import { Master } from './master.ts';
 import { TlsKeeper } from './tls-keeper.ts';
 

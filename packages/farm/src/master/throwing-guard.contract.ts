@@ -1,5 +1,5 @@
-import { Counters } from '../counters.ts';
-import type { Log } from '../log.ts';
+import { Counters } from '../api/counters.ts';
+import type { Log } from '../api/log.ts';
 import { Guard } from './guard.ts';
 
 function nothing(): void {

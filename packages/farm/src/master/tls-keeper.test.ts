@@ -1,6 +1,6 @@
 import { makeCertificate } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import type { LogFields } from '../log.ts';
+import type { LogFields } from '../api/log.ts';
 import { TlsKeeper } from './tls-keeper.ts';
 
 const certificate = makeCertificate();

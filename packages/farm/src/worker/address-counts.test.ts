@@ -1,9 +1,9 @@
 import { eventually } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { memoryChannelPair } from '../channel/memory-channel.ts';
-import type { MasterMessage, WorkerMessage } from '../channel/messages.ts';
-import { Counters } from '../counters.ts';
-import { AddressLimits, type AddressRules } from '../master/address-limits.ts';
+import { memoryLinkPair } from '../link/memory-link.ts';
+import type { MasterMessage, WorkerMessage } from '../link/messages.ts';
+import { Counters } from '../api/counters.ts';
+import { AddressLimits, type AddressRules } from '../master/entrance/address-limits.ts';
 import { AddressCounts, type ClientVerdict } from './address-counts.ts';
 import { throwingGuard } from '../master/throwing-guard.contract.ts';
 
@@ -24,7 +24,7 @@ function farm(rules: Partial<AddressRules>, workers = 2) {
     ...rules,
   };
   const pairs = Array.from({ length: workers }, () =>
-    memoryChannelPair<MasterMessage, WorkerMessage>(1024 * 1024),
+    memoryLinkPair<MasterMessage, WorkerMessage>(1024 * 1024),
   );
   const limits = new AddressLimits(all, workers, new Counters(), throwingGuard(), {
     isTrusted: () => false,
@@ -34,18 +34,18 @@ function farm(rules: Partial<AddressRules>, workers = 2) {
   const counts = pairs.map(([ours, theirs], index) => {
     const worker = new AddressCounts(all, theirs);
     ours.open({
-      channelOnMessage: (message) => {
+      linkOnMessage: (message) => {
         if (message.type === 'addresses') limits.noted(index, message.payload);
       },
-      channelOnClose: () => undefined,
+      linkOnClose: () => undefined,
     });
     theirs.open({
-      channelOnMessage: (message) => {
+      linkOnMessage: (message) => {
         if (message.type !== 'addresses') return;
         told++;
         worker.told(message.payload);
       },
-      channelOnClose: () => undefined,
+      linkOnClose: () => undefined,
     });
     stops.push(() => worker.stop());
     return worker;
@@ -163,7 +163,7 @@ describe('clients behind a proxy', () => {
 
 describe('notes', () => {
   it('wait for a master that takes none, and are not lost', async () => {
-    const [ours, theirs] = memoryChannelPair<MasterMessage, WorkerMessage>(1);
+    const [ours, theirs] = memoryLinkPair<MasterMessage, WorkerMessage>(1);
     const counts = new AddressCounts(
       { maxConnectionsPerAddress: 1, acceptRatePerAddress: 0, maxTrackedAddresses: 16 },
       theirs,
@@ -177,10 +177,10 @@ describe('notes', () => {
     await eventually(() => expect(theirs.bufferedBytes).toBeGreaterThan(1));
     const payloads: string[] = [];
     ours.open({
-      channelOnMessage: (message) => {
+      linkOnMessage: (message) => {
         if (message.type === 'addresses') payloads.push(message.payload.toString('hex'));
       },
-      channelOnClose: () => undefined,
+      linkOnClose: () => undefined,
     });
     await eventually(() => expect(payloads.join('')).toBe('00ffffffff0100000000ffffffff02000000'));
   });

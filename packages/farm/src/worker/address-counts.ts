@@ -1,15 +1,15 @@
-import { AddressTable } from '../address-table.ts';
-import type { Channel } from '../channel/channel.ts';
+import { AddressTable } from '../addresses/address-table.ts';
+import type { Link } from '../link/link.ts';
 import {
   AddressNote,
   AddressRecords,
   NOTE_BYTES,
   readShares,
   type AddressNoteKind,
-} from '../channel/address-records.ts';
-import type { MasterMessage, WorkerMessage } from '../channel/messages.ts';
-import type { FarmConfig } from '../options.ts';
-import { fullAfter, isDue } from '../rate.ts';
+} from '../link/address-records.ts';
+import type { MasterMessage, WorkerMessage } from '../link/messages.ts';
+import type { FarmConfig } from '../options/options.ts';
+import { fullAfter, isDue } from '../addresses/rate.ts';
 
 export type ClientVerdict = 'counted' | 'uncounted' | 'untracked' | 'connections' | 'rate';
 
@@ -30,7 +30,7 @@ export class AddressCounts {
   readonly #maxConnections: number;
   readonly #intervalMs: number;
   readonly #maxTracked: number;
-  readonly #channel: Channel<MasterMessage, WorkerMessage>;
+  readonly #link: Link<MasterMessage, WorkerMessage>;
   readonly #notes = new AddressRecords(NOTE_BYTES);
   #clients: ClientColumns | undefined;
   #hand = 0;
@@ -38,12 +38,12 @@ export class AddressCounts {
 
   constructor(
     config: Pick<FarmConfig, 'maxConnectionsPerAddress' | 'acceptRatePerAddress' | 'maxTrackedAddresses'>,
-    channel: Channel<MasterMessage, WorkerMessage>,
+    link: Link<MasterMessage, WorkerMessage>,
   ) {
     this.#maxConnections = config.maxConnectionsPerAddress;
     this.#intervalMs = config.acceptRatePerAddress === 0 ? 0 : 1000 / config.acceptRatePerAddress;
     this.#maxTracked = config.maxTrackedAddresses;
-    this.#channel = channel;
+    this.#link = link;
   }
 
   /** Addresses of clients that are remembered. */
@@ -140,7 +140,7 @@ export class AddressCounts {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#notes.count === 0) return;
-    const outcome = this.#channel.send({ type: 'addresses', payload: this.#notes.bytes }, true);
+    const outcome = this.#link.send({ type: 'addresses', payload: this.#notes.bytes }, true);
     // As long as the master takes none it gives no sockets either, so that what waits is bounded by those we have.
     if (outcome === 'overflow') this.#timer = setTimeout(() => this.#send(), SEND_MS);
     else this.#notes.clear();

@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs';
 import { connect, resetDescriptor } from '@roost/poller';
 import { eventually } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { accept } from '../app.ts';
+import { accept } from '../api/app.ts';
 import { upgradeHead, WorkerHarness } from './worker-harness.contract.ts';
 
 /** Many more than two batches of events (maxEvents of the poller): the hand-off comes some turns after the first. */

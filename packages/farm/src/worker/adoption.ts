@@ -14,17 +14,17 @@ import {
   FLAG_RESERVED,
   HandOffRecord,
   writeAcknowledgement,
-} from '../channel/hand-off-record.ts';
+} from '../link/hand-off-record.ts';
 import { RowFlag } from './connection-table.ts';
 import type { Core } from './core.ts';
-import { CloseCode } from '../close-codes.ts';
+import { CloseCode } from '../api/close-codes.ts';
 import { TimeoutKind } from './timeouts.ts';
 
 /** For records taken in one turn: a storm of hand-offs must not starve those that are connected. */
 const MAX_TURN_MS = 1;
 const NO_DESCRIPTORS = new Int32Array(0);
 const { EAGAIN, EEXIST, ENOBUFS, ENOMEM } = constants.errno;
-/** The acknowledgement was not taken, and may be later: the channel, or the kernel's memory, is full. */
+/** The acknowledgement was not taken, and may be later: the socket, or the kernel's memory, is full. */
 const FOR_LATER = new Set([-EAGAIN, -ENOBUFS, -ENOMEM]);
 
 /**
@@ -33,7 +33,7 @@ const FOR_LATER = new Set([-EAGAIN, -ENOBUFS, -ENOMEM]);
  */
 export class Adoption {
   readonly #core: Core;
-  readonly #channel: number;
+  readonly #socket: number;
   readonly #id: number;
   readonly #handle: (count: number) => void;
   readonly #record = new HandOffRecord();
@@ -44,30 +44,30 @@ export class Adoption {
   #isWaiting = false;
 
   /**
-   * `channel` is the worker's end of the descriptor pair; `id` names it in the poller's events. `handle` is given the
-   * number of entries that the poller has of new rows. Throws when the channel cannot be watched: without it a worker is
+   * `socket` is the worker's end of the descriptor socket pair; `id` names it in the poller's events. `handle` is given the
+   * number of entries that the poller has of new rows. Throws when the socket cannot be watched: without it a worker is
    * of no use.
    */
-  constructor(core: Core, channel: number, id: number, handle: (count: number) => void) {
+  constructor(core: Core, socket: number, id: number, handle: (count: number) => void) {
     this.#core = core;
-    this.#channel = channel;
+    this.#socket = socket;
     this.#id = id;
     this.#handle = handle;
     this.#watch(Interest.readable);
   }
 
   /**
-   * The channel is readable, or writable when an acknowledgement waits. Overwrites the poller's entries, and is therefore
+   * The socket is readable, or writable when an acknowledgement waits. Overwrites the poller's entries, and is therefore
    * called behind the last of them.
    */
   run(): void {
     if (this.#isWaiting && !this.#acknowledge()) return;
     const deadline = performance.now() + MAX_TURN_MS;
     do {
-      const received = receiveDescriptors(this.#channel, this.#fds, this.#record.buffer, this.#received);
+      const received = receiveDescriptors(this.#socket, this.#fds, this.#record.buffer, this.#received);
       if (received.bytes <= 0) {
-        // The master is gone: the control channel says so too, and ends this process.
-        if (received.bytes === 0) this.#core.poller.unwatchDescriptor(this.#channel);
+        // The master is gone: the control link says so too, and ends this process.
+        if (received.bytes === 0) this.#core.poller.unwatchDescriptor(this.#socket);
         return;
       }
       if (!this.#acknowledge()) return;
@@ -78,7 +78,7 @@ export class Adoption {
   #acknowledge(): boolean {
     const { poller } = this.#core;
     writeAcknowledgement(this.#acknowledgement, this.#record.batch, this.#received.count);
-    const outcome = sendDescriptors(this.#channel, NO_DESCRIPTORS, 0, this.#acknowledgement);
+    const outcome = sendDescriptors(this.#socket, NO_DESCRIPTORS, 0, this.#acknowledgement);
     if (FOR_LATER.has(outcome)) {
       if (!this.#isWaiting) this.#watch(Interest.writable);
       this.#isWaiting = true;
@@ -88,7 +88,7 @@ export class Adoption {
     this.#isWaiting = false;
     if (outcome < 0) {
       // The master is gone and will give these to nobody else: they end with this process.
-      poller.unwatchDescriptor(this.#channel);
+      poller.unwatchDescriptor(this.#socket);
       return false;
     }
     this.#adopt();
@@ -96,10 +96,10 @@ export class Adoption {
   }
 
   #watch(interest: number): void {
-    const outcome = this.#core.poller.watchDescriptor(this.#channel, this.#id, interest);
+    const outcome = this.#core.poller.watchDescriptor(this.#socket, this.#id, interest);
     if (outcome === 0) return;
     this.#core.counters.add('watch_errors');
-    throw new Error(`The channel for sockets cannot be watched: epoll_ctl(2) failed with errno ${-outcome}.`);
+    throw new Error(`The descriptor socket cannot be watched: epoll_ctl(2) failed with errno ${-outcome}.`);
   }
 
   #adopt(): void {

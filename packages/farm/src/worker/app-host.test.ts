@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { TestClient } from '@roost/testing';
-import { accept, type App } from '../app.ts';
+import { accept, type App } from '../api/app.ts';
 import { poll, textFrame, WorkerHarness } from './worker-harness.contract.ts';
 
 let harness: WorkerHarness;

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { App, UpgradeDecision, UpgradeRequest } from '../app.ts';
-import type { Connection } from '../connection.ts';
+import type { App, UpgradeDecision, UpgradeRequest } from '../api/app.ts';
+import type { Connection } from '../api/connection.ts';
 import { ClosedConnection, LiveConnection } from './connection-handle.ts';
 import type { Core } from './core.ts';
 import { checkDecision } from './decision.ts';
-import { CloseCode } from '../close-codes.ts';
+import { CloseCode } from '../api/close-codes.ts';
 import { isPromise } from './promises.ts';
 
 /** What {@link AppHost.decide} answers beside the decision itself. */

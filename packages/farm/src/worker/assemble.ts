@@ -1,6 +1,6 @@
-import { AllowedOrigins } from '../allowed-origins.ts';
+import { AllowedOrigins } from '../options/allowed-origins.ts';
 import { InboundBuffer, MessageDeflater, MessageInflater } from '@roost/websocket';
-import { TrustedProxies } from '../trusted-proxies.ts';
+import { TrustedProxies } from '../options/trusted-proxies.ts';
 import { AppHost } from './app-host.ts';
 import { AwakeConnections } from './awake-connections.ts';
 import { Broadcaster } from './broadcaster.ts';
@@ -29,7 +29,7 @@ type Foundation = Pick<
   | 'addresses'
   | 'hub'
   | 'broker'
-  | 'broadcastTurn'
+  | 'lease'
   | 'noteReleased'
 >;
 

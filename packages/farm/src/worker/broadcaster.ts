@@ -76,8 +76,7 @@ export class Broadcaster {
   }
 
   /** The turn of this worker has come that was asked for. */
-  turnBegins(): void {
-    this.#core.broadcastTurn.begin();
+  leaseGranted(): void {
     for (const queue of this.#waiting.splice(0)) this.#turns.push(queue);
     this.#schedule();
   }
@@ -97,19 +96,19 @@ export class Broadcaster {
       this.#isScheduled = false;
       this.#runSlice();
       if (this.#turns.length > 0) this.#schedule();
-      else this.#core.broadcastTurn.end();
+      else this.#core.lease.giveBack();
     });
   }
 
   #runSlice(): void {
-    const { config, hub, broadcastTurn } = this.#core;
+    const { config, hub, lease } = this.#core;
     const sliceMs = config.broadcastSliceMs;
     const endsAt = performance.now() + sliceMs;
     const turnMicros = Math.max(1, Math.floor((sliceMs * 1000) / TURNS_PER_SLICE));
     do {
       const queue = this.#turns.shift();
       if (queue === undefined) return;
-      if (queue.channel.length >= LARGE && !broadcastTurn.take()) {
+      if (queue.channel.length >= LARGE && !lease.take()) {
         this.#waiting.push(queue);
         continue;
       }

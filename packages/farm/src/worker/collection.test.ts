@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Counters } from '../counters.ts';
+import { Counters } from '../api/counters.ts';
 import { Collection } from './collection.ts';
 import type { Core } from './core.ts';
 

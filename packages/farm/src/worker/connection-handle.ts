@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { isValidCloseCode, Opcode } from '@roost/websocket';
-import type { Connection } from '../connection.ts';
+import type { Connection } from '../api/connection.ts';
 import { checkAttachment } from './attachment.ts';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
-import { CloseCode } from '../close-codes.ts';
+import { CloseCode } from '../api/close-codes.ts';
 import { checkExpiresAt } from './expirations.ts';
 
 /** A slot and its generation: everything it answers is read from the worker's tables at that moment. */

@@ -1,4 +1,4 @@
-import { ADDRESS_BYTES, formatAddress } from '../address.ts';
+import { ADDRESS_BYTES, formatAddress } from '../addresses/address.ts';
 
 /**
  * States of a row.

@@ -1,6 +1,6 @@
 import { isValidCloseCode } from '@roost/websocket';
-import { channelNameProblem } from '../channel-name.ts';
-import { CloseCode } from '../close-codes.ts';
+import { channelNameProblem } from '../options/channel-name.ts';
+import { CloseCode } from '../api/close-codes.ts';
 import type { Core } from './core.ts';
 
 /** Connections closed between two turns of the event loop. */

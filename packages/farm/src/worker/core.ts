@@ -1,15 +1,15 @@
 import type { Broker } from '@roost/broker';
 import type { Poller } from '@roost/poller';
-import type { AllowedOrigins } from '../allowed-origins.ts';
+import type { AllowedOrigins } from '../options/allowed-origins.ts';
 import type { InboundBuffer, MessageDeflater, MessageInflater } from '@roost/websocket';
-import type { Counters } from '../counters.ts';
-import type { Log } from '../log.ts';
-import type { FarmConfig } from '../options.ts';
-import type { TrustedProxies } from '../trusted-proxies.ts';
+import type { Counters } from '../api/counters.ts';
+import type { Log } from '../api/log.ts';
+import type { FarmConfig } from '../options/options.ts';
+import type { TrustedProxies } from '../options/trusted-proxies.ts';
 import type { AddressCounts } from './address-counts.ts';
 import type { AppHost } from './app-host.ts';
 import type { AwakeConnections } from './awake-connections.ts';
-import type { BroadcastTurn } from './broadcast-turn.ts';
+import type { CpuLease } from './cpu-lease.ts';
 import type { Broadcaster } from './broadcaster.ts';
 import type { Clock } from './clock.ts';
 import type { ConnectionTable } from './connection-table.ts';
@@ -62,7 +62,7 @@ export interface Core {
   /** Undefined without a limit. */
   readonly messageRate: MessageRate | undefined;
   readonly outbound: Outbound;
-  readonly broadcastTurn: BroadcastTurn;
+  readonly lease: CpuLease;
   readonly broadcaster: Broadcaster;
   readonly subscriptions: Subscriptions;
   readonly lifecycle: Lifecycle;

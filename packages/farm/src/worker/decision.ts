@@ -1,4 +1,4 @@
-import type { UpgradeDecision } from '../app.ts';
+import type { UpgradeDecision } from '../api/app.ts';
 import { checkAttachment } from './attachment.ts';
 import { checkExpiresAt } from './expirations.ts';
 

@@ -1,6 +1,6 @@
 import { patient } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { accept, type App } from '../app.ts';
+import { accept, type App } from '../api/app.ts';
 import {
   clientFrame,
   type HarnessOptions,

@@ -1,6 +1,6 @@
 import { RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
-import { CloseCode } from '../close-codes.ts';
+import { CloseCode } from '../api/close-codes.ts';
 
 const STEP_MS = 50;
 

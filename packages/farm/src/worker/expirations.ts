@@ -1,4 +1,4 @@
-import { CloseCode } from '../close-codes.ts';
+import { CloseCode } from '../api/close-codes.ts';
 import type { Core } from './core.ts';
 import { TICKS_PER_SECOND } from './clock.ts';
 

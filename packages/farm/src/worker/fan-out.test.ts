@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { RawClient } from '@roost/testing';
-import { accept, type App } from '../app.ts';
-import type { Connection } from '../connection.ts';
+import { accept, type App } from '../api/app.ts';
+import type { Connection } from '../api/connection.ts';
 import { seededRandom, testSeed } from './random.contract.ts';
 import { poll, textFrame, WorkerHarness } from './worker-harness.contract.ts';
 
@@ -223,7 +223,7 @@ describe('a broadcast that takes several slices', () => {
 
 /** What the worker has said about turns: true that it wants one. */
 function turnsSaid(): boolean[] {
-  return harness.said.flatMap((message) => (message.type === 'turn' ? [message.isWanted] : []));
+  return harness.said.flatMap((message) => (message.type === 'lease' ? [message.isWanted] : []));
 }
 
 async function openMany(count: number, path: string): Promise<RawClient[]> {
@@ -243,7 +243,7 @@ describe('a worker that shares its CPU', () => {
     await poll(turnsSaid).toEqual([true]);
     await harness.counts('publications', 3);
     expect(await harness.count('deliveries')).toBe(0);
-    harness.send({ type: 'turn' });
+    harness.send({ type: 'lease' });
     await harness.counts('deliveries', 3 * LARGE);
     await poll(turnsSaid).toEqual([true, false]);
     for (const client of clients) {
@@ -264,7 +264,7 @@ describe('a worker that shares its CPU', () => {
     harness.publish('small', 'two');
     await small.read(5);
     expect(await harness.count('deliveries')).toBe(2);
-    harness.send({ type: 'turn' });
+    harness.send({ type: 'lease' });
     await harness.counts('deliveries', 2 + LARGE);
     for (const client of [small, ...clients]) await client.close();
   });
@@ -281,7 +281,7 @@ describe('a worker that shares its CPU', () => {
     for (let asked = 1; ; asked++) {
       await poll(() => turnsSaid().filter((isWanted) => isWanted).length).toBe(asked);
       expect(await harness.count('deliveries')).toBe(32 * (asked - 1));
-      harness.send({ type: 'turn' });
+      harness.send({ type: 'lease' });
       await poll(() => turnsSaid().length).toBe(asked + 1);
       if (turnsSaid().at(-1) === false) break;
     }

@@ -1,8 +1,8 @@
 import type { RawClient } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { formatAddress } from '../address.ts';
-import { accept, type App } from '../app.ts';
-import { TrustedProxies } from '../trusted-proxies.ts';
+import { formatAddress } from '../addresses/address.ts';
+import { accept, type App } from '../api/app.ts';
+import { TrustedProxies } from '../options/trusted-proxies.ts';
 import { forwardedClient } from './forwarded-for.ts';
 import { type HarnessOptions, serverText, upgradeHead, WorkerHarness } from './worker-harness.contract.ts';
 

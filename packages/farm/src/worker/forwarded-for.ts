@@ -1,5 +1,5 @@
-import { parseAddress } from '../address.ts';
-import type { TrustedProxies } from '../trusted-proxies.ts';
+import { parseAddress } from '../addresses/address.ts';
+import type { TrustedProxies } from '../options/trusted-proxies.ts';
 import { RowFlag } from './connection-table.ts';
 import type { Core } from './core.ts';
 

@@ -2,8 +2,8 @@ import { createConnection, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { within } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { accept, type App } from '../app.ts';
-import type { Connection } from '../connection.ts';
+import { accept, type App } from '../api/app.ts';
+import type { Connection } from '../api/connection.ts';
 import {
   clientFrame,
   type HarnessOptions,

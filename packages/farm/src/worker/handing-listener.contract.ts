@@ -10,7 +10,7 @@ import {
   localAddress,
   Poller,
 } from '@roost/poller';
-import { HandOff } from '../master/hand-off.ts';
+import { HandOff } from '../master/entrance/hand-off.ts';
 import { throwingGuard } from '../master/throwing-guard.contract.ts';
 
 const LISTENER_ID = 0;

@@ -7,8 +7,8 @@ import {
   type RequestHead,
   type UpgradeResult,
 } from '@roost/websocket';
-import { addressKeyHigh, addressKeyLow } from '../address-table.ts';
-import type { Acceptance, Rejection } from '../app.ts';
+import { addressKeyHigh, addressKeyLow } from '../addresses/address-table.ts';
+import type { Acceptance, Rejection } from '../api/app.ts';
 import type { Decided } from './app-host.ts';
 import { describeError } from './app-host.ts';
 import { RowFlag, RowState } from './connection-table.ts';

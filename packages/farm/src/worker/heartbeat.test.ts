@@ -1,6 +1,6 @@
 import { eventually, patient } from '@roost/testing';
 import { afterAll, describe, it } from 'vitest';
-import { accept, type App } from '../app.ts';
+import { accept, type App } from '../api/app.ts';
 import { clientFrame, WorkerHarness } from './worker-harness.contract.ts';
 
 /** Short, but the clients are of this process, and must have the time to answer. */

@@ -1,6 +1,6 @@
 import { unreadBytes } from '@roost/poller';
 import { Opcode } from '@roost/websocket';
-import { CloseCode } from '../close-codes.ts';
+import { CloseCode } from '../api/close-codes.ts';
 import { TICKS_PER_SECOND } from './clock.ts';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';

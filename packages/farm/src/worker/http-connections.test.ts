@@ -2,7 +2,7 @@ import { Agent, request, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { makeCertificate } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { accept, type App } from '../app.ts';
+import { accept, type App } from '../api/app.ts';
 import {
   type HarnessOptions,
   poll,

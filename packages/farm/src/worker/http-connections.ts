@@ -5,7 +5,7 @@ import { absoluteForm, hasRepeatedHeader, hasToken, refusalResponse } from '@roo
 import { RowFlag, RowState, Transport } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { duplicateOf } from './duplicate-of.ts';
-import { CloseCode } from '../close-codes.ts';
+import { CloseCode } from '../api/close-codes.ts';
 import { TimeoutKind } from './timeouts.ts';
 
 /** The row of a socket, and what happens on it. */

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { ClosingReader, FrameCut, FrameCutter, FrameKind, Opcode, SimpleFrameReader } from '@roost/websocket';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
-import { CloseCode } from '../close-codes.ts';
+import { CloseCode } from '../api/close-codes.ts';
 import { TimeoutKind } from './timeouts.ts';
 
 /**

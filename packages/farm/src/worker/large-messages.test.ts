@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
-import { accept, type App } from '../app.ts';
+import { accept, type App } from '../api/app.ts';
 import {
   clientFrame,
   type HarnessOptions,

@@ -1,9 +1,9 @@
 import { Interest } from '@roost/poller';
 import { encodeCloseFrame, Opcode, refusalResponse } from '@roost/websocket';
-import { addressKeyHigh, addressKeyLow } from '../address-table.ts';
-import { CloseCode } from '../close-codes.ts';
-import type { Connection } from '../connection.ts';
-import type { CounterName } from '../counters.ts';
+import { addressKeyHigh, addressKeyLow } from '../addresses/address-table.ts';
+import { CloseCode } from '../api/close-codes.ts';
+import type { Connection } from '../api/connection.ts';
+import type { CounterName } from '../api/counters.ts';
 import { RowFlag, RowState, Transport } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { TimeoutKind } from './timeouts.ts';

@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { App, WorkerContext } from '../app.ts';
+import type { App, WorkerContext } from '../api/app.ts';
 
 /** The hooks by which an app is recognised: a typo in a module's only hook must not become a server that does nothing. */
 const HOOKS = ['upgrade', 'open', 'message', 'writable', 'close', 'http', 'stop', 'name'];

@@ -1,9 +1,9 @@
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { pinThread, setCloseOnExec, signalOnParentDeath } from '@roost/poller';
-import type { MasterMessage, WorkerMessage } from '../channel/messages.ts';
-import { StreamChannel } from '../channel/stream-channel.ts';
-import { capacityOf, descriptorLimit } from '../descriptor-limit.ts';
+import type { MasterMessage, WorkerMessage } from '../link/messages.ts';
+import { StreamLink } from '../link/stream-link.ts';
+import { capacityOf, descriptorLimit } from '../options/descriptor-limit.ts';
 import { describeError } from './app-host.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { giveBackPages } from './give-back-pages.ts';
@@ -35,13 +35,13 @@ signalOnParentDeath(constants.signals.SIGKILL);
 setCloseOnExec(DESCRIPTORS_FD);
 setCloseOnExec(CONTROL_FD);
 
-const channel = new StreamChannel<MasterMessage, WorkerMessage>(
+const link = new StreamLink<MasterMessage, WorkerMessage>(
   new Socket({ fd: CONTROL_FD, readable: true, writable: true }),
   Number(process.argv[2]),
 );
 // What nobody has caught ends this process, and another takes its place; its reason belongs into the log.
 process.on('uncaughtExceptionMonitor', (error) => {
-  channel.send(
+  link.send(
     {
       type: 'log',
       level: 'fatal',
@@ -57,15 +57,15 @@ let worker: Worker | undefined;
 let isReady = false;
 let isExiting = false;
 
-channel.open({
-  channelOnMessage(message) {
-    if (worker !== undefined) worker.channelOnMessage(message);
+link.open({
+  linkOnMessage(message) {
+    if (worker !== undefined) worker.linkOnMessage(message);
     else if (message.type === 'start') void begin(message);
     else early.push(message);
   },
-  channelOnClose(reason) {
+  linkOnClose(reason) {
     if (worker === undefined) process.exit(1);
-    worker.channelOnClose(reason);
+    worker.linkOnClose(reason);
   },
 });
 
@@ -87,7 +87,7 @@ async function begin({
         config,
         tls,
         sharesCpu,
-        channel,
+        link,
         descriptors: DESCRIPTORS_FD,
         capacity: capacityOf(config, descriptorLimit()),
         cpu: isPinned ? cpu : null,
@@ -96,7 +96,7 @@ async function begin({
       },
       { Redis: redis?.RedisBroker, Tls: secure?.TlsConnections },
     );
-    for (const message of early) worker.channelOnMessage(message);
+    for (const message of early) worker.linkOnMessage(message);
     await worker.start();
     isReady = true;
     // Half of what a worker has allocated by now was needed for its start only.
@@ -108,9 +108,9 @@ async function begin({
 }
 
 function failedToStart(error: unknown): void {
-  channel.send({ type: 'failed', reason: describeError(error) }, true);
+  link.send({ type: 'failed', reason: describeError(error) }, true);
   isExiting = true;
-  channel.close();
+  link.close();
   // What the app has opened must not keep a worker that will never serve.
   setTimeout(() => process.exit(1), LAST_WORDS_MS);
 }
@@ -118,7 +118,7 @@ function failedToStart(error: unknown): void {
 /** At once, if the last words have left: an app that has thrown must not run on. */
 function exitSoon(): void {
   isExiting = true;
-  channel.close();
-  if (channel.bufferedBytes === 0) process.exit(1);
+  link.close();
+  if (link.bufferedBytes === 0) process.exit(1);
   setTimeout(() => process.exit(1), LAST_WORDS_MS);
 }

@@ -1,8 +1,8 @@
 import type { RawClient } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { accept, type App } from '../app.ts';
-import type { Connection } from '../connection.ts';
-import type { SlowConsumerPolicy } from '../options.ts';
+import { accept, type App } from '../api/app.ts';
+import type { Connection } from '../api/connection.ts';
+import type { SlowConsumerPolicy } from '../options/options.ts';
 import { poll, WorkerHarness } from './worker-harness.contract.ts';
 
 const MAX_BYTES = 2_000_000;

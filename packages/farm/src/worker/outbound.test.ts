@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { RawClient } from '@roost/testing';
-import { accept, type App } from '../app.ts';
-import type { Connection } from '../connection.ts';
+import { accept, type App } from '../api/app.ts';
+import type { Connection } from '../api/connection.ts';
 import {
   clientFrame,
   type HarnessOptions,

@@ -1,5 +1,5 @@
 import { Interest } from '@roost/poller';
-import { CloseCode } from '../close-codes.ts';
+import { CloseCode } from '../api/close-codes.ts';
 import {
   encodeFrame,
   encodeTextFrame,

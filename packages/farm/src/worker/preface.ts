@@ -1,6 +1,6 @@
-import { CloseCode } from '../close-codes.ts';
-import type { CounterName } from '../counters.ts';
-import type { ProxyProtocol } from '../options.ts';
+import { CloseCode } from '../api/close-codes.ts';
+import type { CounterName } from '../api/counters.ts';
+import type { ProxyProtocol } from '../options/options.ts';
 import { RowFlag, RowState } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { readProxyHeader } from './proxy-header.ts';

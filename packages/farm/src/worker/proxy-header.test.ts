@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatAddress } from '../address.ts';
+import { formatAddress } from '../addresses/address.ts';
 import { seededRandom, testSeed } from './random.contract.ts';
 import { readProxyHeader, type ProxyHeaderResult } from './proxy-header.ts';
 

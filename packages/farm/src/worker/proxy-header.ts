@@ -1,4 +1,4 @@
-import { ADDRESS_BYTES, parseAddress } from '../address.ts';
+import { ADDRESS_BYTES, parseAddress } from '../addresses/address.ts';
 
 /** What stands at the front of a connection's bytes. */
 export type ProxyHeaderResult =

@@ -1,7 +1,7 @@
-import type { Channel } from '../channel/channel.ts';
-import type { MasterMessage, QueryAnswer, WorkerMessage } from '../channel/messages.ts';
-import { FarmError } from '../errors.ts';
-import type { FarmChannels, FarmInfo } from '../info.ts';
+import type { Link } from '../link/link.ts';
+import type { MasterMessage, QueryAnswer, WorkerMessage } from '../link/messages.ts';
+import { FarmError } from '../api/errors.ts';
+import type { FarmChannels, FarmInfo } from '../api/info.ts';
 
 const QUERY_TIMEOUT_MS = 5000;
 const MAX_QUERIES = 1000;
@@ -14,12 +14,12 @@ interface PendingQuery {
 
 /** Questions of a worker to its master, which knows the whole farm. */
 export class MasterQueries {
-  readonly #channel: Channel<MasterMessage, WorkerMessage>;
+  readonly #link: Link<MasterMessage, WorkerMessage>;
   readonly #pending = new Map<number, PendingQuery>();
   #lastId = 0;
 
-  constructor(channel: Channel<MasterMessage, WorkerMessage>) {
-    this.#channel = channel;
+  constructor(link: Link<MasterMessage, WorkerMessage>) {
+    this.#link = link;
   }
 
   async info(): Promise<FarmInfo> {
@@ -54,7 +54,7 @@ export class MasterQueries {
     const id = ++this.#lastId;
     const isSent =
       this.#pending.size < MAX_QUERIES &&
-      this.#channel.send({ type: 'query', id, question, pattern }, true) === 'sent';
+      this.#link.send({ type: 'query', id, question, pattern }, true) === 'sent';
     if (!isSent) {
       return Promise.reject(
         new FarmError('FARM_ERR_QUERY', 'The master takes no more questions; try again later.'),
@@ -71,5 +71,5 @@ export class MasterQueries {
 }
 
 function unexpected(): FarmError {
-  return new FarmError('FARM_ERR_CHANNEL', 'The master answered another question than was asked.');
+  return new FarmError('FARM_ERR_LINK', 'The master answered another question than was asked.');
 }

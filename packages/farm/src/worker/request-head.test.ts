@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { accept, type App } from '../app.ts';
+import { accept, type App } from '../api/app.ts';
 import {
   type HarnessOptions,
   poll,

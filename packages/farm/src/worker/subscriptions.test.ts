@@ -1,7 +1,7 @@
 import { eventually } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { accept, type App } from '../app.ts';
-import type { Connection } from '../connection.ts';
+import { accept, type App } from '../api/app.ts';
+import type { Connection } from '../api/connection.ts';
 import {
   type HarnessOptions,
   poll,

@@ -1,6 +1,6 @@
 import { BrokerError } from '@roost/broker';
-import { channelNameProblem } from '../channel-name.ts';
-import { FarmError } from '../errors.ts';
+import { channelNameProblem } from '../options/channel-name.ts';
+import { FarmError } from '../api/errors.ts';
 import { RowFlag } from './connection-table.ts';
 import type { Core } from './core.ts';
 

@@ -3,8 +3,8 @@ import { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
 import { eventually, makeCertificate, RawClient, TestClient } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { accept, type App } from '../app.ts';
-import type { Connection } from '../connection.ts';
+import { accept, type App } from '../api/app.ts';
+import type { Connection } from '../api/connection.ts';
 import { TlsKeeper } from '../master/tls-keeper.ts';
 import {
   clientFrame,

@@ -1,8 +1,8 @@
 import { constants } from 'node:os';
 import type { SecureContext } from 'node:tls';
 import { BROADCAST_SKIPPED, Interest, terminateDescriptor } from '@roost/poller';
-import { addressKeyHigh, addressKeyLow } from '../address-table.ts';
-import type { TlsCredentials } from '../channel/tls-credentials.ts';
+import { addressKeyHigh, addressKeyLow } from '../addresses/address-table.ts';
+import type { TlsCredentials } from '../link/tls-credentials.ts';
 import { RowFlag, RowState, Transport } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { duplicateOf } from './duplicate-of.ts';

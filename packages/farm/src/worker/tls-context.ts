@@ -1,6 +1,6 @@
 import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import type { TlsCredentials } from '../channel/tls-credentials.ts';
+import type { TlsCredentials } from '../link/tls-credentials.ts';
 
 /** How long a client may come back without a whole handshake. */
 const SESSION_SECONDS = 24 * 60 * 60;

@@ -1,6 +1,6 @@
 import { copyHeaders, listElements, type RequestHead } from '@roost/websocket';
-import { formatAddress } from '../address.ts';
-import type { UpgradeRequest } from '../app.ts';
+import { formatAddress } from '../addresses/address.ts';
+import type { UpgradeRequest } from '../api/app.ts';
 import type { Core } from './core.ts';
 
 /** The request head as the upgrade hook sees it. What costs something is made when it is first asked for. */

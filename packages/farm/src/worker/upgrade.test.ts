@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { TestClient } from '@roost/testing';
-import { accept, reject, type App, type UpgradeDecision, type UpgradeRequest } from '../app.ts';
-import type { Connection } from '../connection.ts';
+import { accept, reject, type App, type UpgradeDecision, type UpgradeRequest } from '../api/app.ts';
+import type { Connection } from '../api/connection.ts';
 import {
   type HarnessOptions,
   poll,

@@ -1,15 +1,15 @@
 import { MemoryBrokerHub, type BrokerLinkMessage, type HubPort } from '@roost/broker';
 import { eventually, LONGEST_WAIT_MS, RawClient, TestClient, within } from '@roost/testing';
 import { expect } from 'vitest';
-import type { App, WorkerContext } from '../app.ts';
-import type { Channel } from '../channel/channel.ts';
-import { FLAG_LIMITED, FLAG_RESERVED } from '../channel/hand-off-record.ts';
-import { memoryChannelPair } from '../channel/memory-channel.ts';
-import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
-import type { CounterName } from '../counters.ts';
-import type { Log, LogFields, LogLevel } from '../log.ts';
+import type { App, WorkerContext } from '../api/app.ts';
+import type { Link } from '../link/link.ts';
+import { FLAG_LIMITED, FLAG_RESERVED } from '../link/hand-off-record.ts';
+import { memoryLinkPair } from '../link/memory-link.ts';
+import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../link/messages.ts';
+import type { CounterName } from '../api/counters.ts';
+import type { Log, LogFields, LogLevel } from '../api/log.ts';
 import { TlsKeeper } from '../master/tls-keeper.ts';
-import { resolveOptions, type FarmConfig, type FarmOptions } from '../options.ts';
+import { resolveOptions, type FarmConfig, type FarmOptions } from '../options/options.ts';
 import { HandingListener } from './handing-listener.contract.ts';
 import { TlsConnections } from './tls-connections.ts';
 import { Worker } from './worker.ts';
@@ -104,7 +104,7 @@ export class WorkerHarness {
   onAcknowledged: (count: number) => void = () => undefined;
   context: WorkerContext | undefined;
   readonly #worker: Worker;
-  readonly #channel: Channel<WorkerMessage, MasterMessage>;
+  readonly #link: Link<WorkerMessage, MasterMessage>;
   readonly #listener: HandingListener;
   readonly #hubPort: HubPort;
   /** What the worker has said to the hub since {@link silenceHub}. */
@@ -120,8 +120,8 @@ export class WorkerHarness {
     const { tls } = options;
     this.#tls = tls === undefined ? undefined : { ca: Buffer.from(tls.cert) };
     this.config = { ...resolveOptions({ app: '/none', ...farmOptions }, 1, 'test'), ...beyondLimits };
-    const [ours, theirs] = memoryChannelPair<MasterMessage, WorkerMessage>(this.config.maxChannelBufferBytes);
-    this.#channel = ours;
+    const [ours, theirs] = memoryLinkPair<MasterMessage, WorkerMessage>(this.config.maxWorkerLinkBytes);
+    this.#link = ours;
     this.#listener = new HandingListener({
       maxUnacknowledged: 1024,
       flags: () => (this.isReserved ? FLAG_RESERVED : 0) | (this.isLimited ? FLAG_LIMITED : 0),
@@ -133,7 +133,7 @@ export class WorkerHarness {
         worker: 0,
         config: this.config,
         tls: tls === undefined ? null : new TlsKeeper(tls, NO_LOG).credentials,
-        channel: theirs,
+        link: theirs,
         descriptors: this.#listener.workerEnd,
         capacity,
         cpu: null,
@@ -150,23 +150,23 @@ export class WorkerHarness {
     theirs.open(this.#worker);
     this.#hubPort = this.hub.attach(
       0,
-      (message) => this.#channel.send({ type: 'broker', message }) === 'sent',
-      // What waits in the channel now.
-      ((channel, maxBufferedBytes) => ({
+      (message) => this.#link.send({ type: 'broker', message }) === 'sent',
+      // What waits in the link now.
+      ((link, maxBufferedBytes) => ({
         get bufferedBytes(): number {
-          return channel.bufferedBytes;
+          return link.bufferedBytes;
         },
         maxBufferedBytes,
-      }))(ours, this.config.maxChannelBufferBytes),
+      }))(ours, this.config.maxWorkerLinkBytes),
     );
     ours.open({
-      channelOnMessage: (message) => {
+      linkOnMessage: (message) => {
         if (message.type === 'broker') this.#toHub(message.message);
         else if (message.type === 'log') this.logs.push(message);
         else if (message.type === 'answer') this.#asks.get(message.id)?.(message.answer);
         else this.said.push(message);
       },
-      channelOnClose: () => undefined,
+      linkOnClose: () => undefined,
     });
   }
 
@@ -200,7 +200,7 @@ export class WorkerHarness {
   }
 
   send(message: MasterMessage): void {
-    this.#channel.send(message);
+    this.#link.send(message);
   }
 
   publish(channel: string, payload: string | Uint8Array): void {
@@ -265,7 +265,7 @@ export class WorkerHarness {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.hub.stop();
-    this.#channel.close();
+    this.#link.close();
     await eventually(() => this.exits.length === 1, { what: 'the worker has stopped' });
     this.#listener.close();
   }

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { defineApp, type App, type WorkerContext } from '../app.ts';
-import type { FarmInfo } from '../info.ts';
+import { defineApp, type App, type WorkerContext } from '../api/app.ts';
+import type { FarmInfo } from '../api/info.ts';
 import { appsOf } from './load-app.ts';
 import { poll, WorkerHarness } from './worker-harness.contract.ts';
 

@@ -1,37 +1,37 @@
 import { MemoryBroker, type Broker } from '@roost/broker';
 import type { RedisBroker } from '@roost/broker/redis';
-import type { App, WorkerContext } from '../app.ts';
-import { channelNameProblem } from '../channel-name.ts';
-import { assertNever } from '../channel/assert-never.ts';
-import type { Channel, ChannelHandlers } from '../channel/channel.ts';
-import type { TlsCredentials } from '../channel/tls-credentials.ts';
-import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../channel/messages.ts';
-import { Counters } from '../counters.ts';
-import { globMatcher } from '../glob.ts';
-import type { ChannelInfo, Readiness } from '../info.ts';
-import type { FarmConfig, UncaughtExceptionPolicy } from '../options.ts';
+import type { App, WorkerContext } from '../api/app.ts';
+import { channelNameProblem } from '../options/channel-name.ts';
+import { assertNever } from '../link/assert-never.ts';
+import type { Link, LinkHandlers } from '../link/link.ts';
+import type { TlsCredentials } from '../link/tls-credentials.ts';
+import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../link/messages.ts';
+import { Counters } from '../api/counters.ts';
+import { globMatcher } from '../options/glob.ts';
+import type { ChannelInfo, Readiness } from '../api/info.ts';
+import type { FarmConfig, UncaughtExceptionPolicy } from '../options/options.ts';
 import { AddressCounts } from './address-counts.ts';
 import { describeError } from './app-host.ts';
 import { assemble } from './assemble.ts';
-import { BroadcastTurn } from './broadcast-turn.ts';
+import { CpuLease } from './cpu-lease.ts';
 import { BrokerEvents } from './broker-events.ts';
-import { ChannelLog } from './channel-log.ts';
+import { LinkLog } from './link-log.ts';
 import { Collection } from './collection.ts';
 import { ConnectionTable } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { drainConnections } from './drain.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Hub } from './hub.ts';
-import { CloseCode } from '../close-codes.ts';
+import { CloseCode } from '../api/close-codes.ts';
 import { MasterQueries } from './queries.ts';
-import { ReleaseNotes } from './release-notes.ts';
+import { ReleaseReports } from './release-reports.ts';
 import type { TlsConnections } from './tls-connections.ts';
 import { WorkerEvents } from './worker-events.ts';
 
 export interface WorkerOptions {
   readonly worker: number;
   readonly config: FarmConfig;
-  readonly channel: Channel<MasterMessage, WorkerMessage>;
+  readonly link: Link<MasterMessage, WorkerMessage>;
   /** Our end of the descriptor pair. */
   readonly descriptors: number;
   /** Connections it takes; `reservedConnections` come on top. */
@@ -68,9 +68,9 @@ const BROKER_PATIENCE_MS = 1000;
  * One worker: puts the parts together, gives each event of the poller to the part that its row's state asks for, and
  * answers the master. It knows nothing of the process that it runs in: see main.ts.
  */
-export class Worker implements ChannelHandlers<MasterMessage> {
+export class Worker implements LinkHandlers<MasterMessage> {
   readonly #options: WorkerOptions;
-  readonly #channel: Channel<MasterMessage, WorkerMessage>;
+  readonly #link: Link<MasterMessage, WorkerMessage>;
   readonly #core: Core;
   readonly #events: WorkerEvents;
   readonly #heartbeat: Heartbeat;
@@ -82,12 +82,12 @@ export class Worker implements ChannelHandlers<MasterMessage> {
 
   /** What only some need is given to those: ioredis is a large part of an empty worker, node:tls a small one. */
   constructor(options: WorkerOptions, { Redis, Tls }: WorkerParts = {}) {
-    const { config, channel, tls = null, sharesCpu = false, poisonSlab = false } = options;
+    const { config, link, tls = null, sharesCpu = false, poisonSlab = false } = options;
     this.#options = options;
-    this.#channel = channel;
+    this.#link = link;
     const rows = options.capacity + config.reservedConnections;
     const counters = new Counters();
-    const log = new ChannelLog(channel, counters);
+    const log = new LinkLog(link, counters);
     const table = new ConnectionTable(rows);
     const hub = new Hub(table.firstSubscriptions, (name) => broker.unsubscribe(name));
     const handlers = new BrokerEvents(
@@ -96,7 +96,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     );
     const broker: Broker =
       Redis === undefined
-        ? makeMemoryBroker(config, channel, handlers, hub)
+        ? makeMemoryBroker(config, link, handlers, hub)
         : new Redis({
             url: config.redisUrl ?? '',
             prefix: config.redisPrefix,
@@ -106,18 +106,19 @@ export class Worker implements ChannelHandlers<MasterMessage> {
           });
     this.#memoryBroker = broker instanceof MemoryBroker ? broker : undefined;
     this.#events = new WorkerEvents(() => core, poisonSlab);
-    const released = new ReleaseNotes(channel, () => core.lifecycle.released);
+    const released = new ReleaseReports(link, () => core.lifecycle.released);
     const poller = this.#events.makePoller(table);
-    const addresses = new AddressCounts(config, channel);
-    const broadcastTurn = new BroadcastTurn(channel, counters, sharesCpu ? config.broadcastTurnMs : 0);
+    const addresses = new AddressCounts(config, link);
+    const lease = new CpuLease(link, counters, sharesCpu ? config.broadcastTurnMs : 0);
     const noteReleased = (): void => released.note();
     const core: Core = assemble(
-      { config, log, counters, table, addresses, hub, broker, poller, broadcastTurn, noteReleased },
+      { config, log, counters, table, addresses, hub, broker, poller, lease, noteReleased },
       tls === null || Tls === undefined ? undefined : (parts) => new Tls(parts, tls, poisonSlab),
     );
     this.#core = core;
+    core.lease.open(() => core.broadcaster.leaseGranted());
     this.#heartbeat = new Heartbeat(core);
-    this.#queries = new MasterQueries(channel);
+    this.#queries = new MasterQueries(link);
     const collection = new Collection(core);
     this.#reportTimer = setInterval(() => {
       this.#report();
@@ -135,7 +136,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
       this.#core.apps.use(await load(this.#context()));
       await Promise.race([this.#core.broker.start(), waited(BROKER_PATIENCE_MS)]);
       this.#events.adopt(descriptors);
-      this.#channel.send({ type: 'ready', capacity, cpu }, true);
+      this.#link.send({ type: 'ready', capacity, cpu }, true);
       this.#report();
     } catch (error) {
       this.#isStopping = true;
@@ -145,7 +146,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
   }
 
   /** What fails here leaves a worker in a state that nobody knows: it says so, and ends. */
-  channelOnMessage(message: MasterMessage): void {
+  linkOnMessage(message: MasterMessage): void {
     try {
       this.#told(message);
     } catch (error) {
@@ -165,14 +166,14 @@ export class Worker implements ChannelHandlers<MasterMessage> {
       case 'addresses':
         this.#core.addresses.told(message.payload);
         return;
-      case 'turn':
-        this.#core.broadcaster.turnBegins();
+      case 'lease':
+        this.#core.lease.granted();
         return;
       case 'answer':
         this.#queries.answered(message.id, message.answer);
         return;
       case 'ask':
-        this.#channel.send({ type: 'answer', id: message.id, answer: this.#answer(message) }, true);
+        this.#link.send({ type: 'answer', id: message.id, answer: this.#answer(message) }, true);
         return;
       case 'drain':
         this.#drain(message.drainMs).catch((error: unknown) => this.#failed(error));
@@ -206,7 +207,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
   }
 
   /** The master is gone: without it nobody would give us sockets, or end us. */
-  channelOnClose(reason: string): void {
+  linkOnClose(reason: string): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
     void this.#release().finally(() => this.#options.onStopped(reason === '' ? 0 : 1));
@@ -240,7 +241,7 @@ export class Worker implements ChannelHandlers<MasterMessage> {
 
   #report(): void {
     if (this.#isStopping) return;
-    this.#channel.send({ type: 'report', report: this.#reportNow() }, true);
+    this.#link.send({ type: 'report', report: this.#reportNow() }, true);
   }
 
   #reportNow(): WorkerReport {
@@ -274,10 +275,10 @@ export class Worker implements ChannelHandlers<MasterMessage> {
     this.#core.isDraining = true;
     const closed = await drainConnections(this.#core, drainMs);
     this.#report();
-    this.#channel.send({ type: 'drained', closed }, true);
+    this.#link.send({ type: 'drained', closed }, true);
     this.#isStopping = true;
     await this.#release();
-    this.#channel.close();
+    this.#link.close();
     this.#options.onStopped(0);
   }
 
@@ -308,7 +309,7 @@ function waited(ms: number): Promise<void> {
 
 function makeMemoryBroker(
   config: FarmConfig,
-  channel: Channel<MasterMessage, WorkerMessage>,
+  link: Link<MasterMessage, WorkerMessage>,
   handlers: BrokerEvents,
   wanted: Hub,
 ): MemoryBroker {
@@ -316,10 +317,10 @@ function makeMemoryBroker(
     handlers,
     wanted,
     link: {
-      send: (message) => channel.send({ type: 'broker', message }) === 'sent',
-      setReading: (isReading) => channel.setReading(isReading),
+      send: (message) => link.send({ type: 'broker', message }) === 'sent',
+      setReading: (isReading) => link.setReading(isReading),
     },
     subscribeTimeoutMs: config.subscribeTimeoutMs,
-    maxInFlightBytes: config.maxChannelBufferBytes,
+    maxInFlightBytes: config.maxWorkerLinkBytes,
   });
 }

@@ -1,0 +1,273 @@
+import { ADDRESS_BYTES, resetDescriptor } from '@roost/poller';
+import { FLAG_COUNTED, FLAG_LIMITED, FLAG_RESERVED } from '../../link/hand-off-record.ts';
+import type { Counters } from '../../api/counters.ts';
+import type { FarmConfig } from '../../options/options.ts';
+import { Rate } from '../../addresses/rate.ts';
+import { TrustedProxies } from '../../options/trusted-proxies.ts';
+import type { AcceptorHooks } from './acceptor.ts';
+import { AddressLimits } from './address-limits.ts';
+import type { Guard } from '../guard.ts';
+import { HandOff, isLimited, type AcceptedSocket } from './hand-off.ts';
+import { fewestLimited } from './placement.ts';
+import { Placer } from './placer.ts';
+import type { SupervisedWorker } from '../workers/supervised-worker.ts';
+
+/** What is asked of a worker here. */
+export type EntranceWorker = Pick<
+  SupervisedWorker,
+  | 'capacity'
+  | 'connections'
+  | 'flush'
+  | 'give'
+  | 'index'
+  | 'isLagging'
+  | 'limited'
+  | 'offer'
+  | 'releasedAt'
+  | 'room'
+  | 'unacknowledged'
+  | 'updateLag'
+>;
+
+/** A release so long ago is one of this moment. */
+const RECENT_RELEASE_MS = 100;
+/** A full farm that is losing connections at this moment makes new ones wait for at most so long. */
+const MAX_WAIT_FOR_RELEASES_MS = 1000;
+
+/**
+ * Between the listener and the workers: who may come in, and where.
+ *
+ * After a break in the network all clients come back at once, and the ends of their old connections are heard beside the
+ * new ones: a farm that is more than half full seems full for a moment. So while connections are ending, a full farm
+ * accepts nobody, up to a second; only then are those who come refused, out of the reserve.
+ *
+ *     accepted ─► admitted ─► given to a worker ─► acknowledged
+ *         │          └─► waiting, when none has room ◄─┘ (returned: the worker died, or had no descriptor)
+ *         └─► over a limit of its address ─► given to a worker, to be told so ─┬─► reset
+ *                                       └─────────────────────────────────────┘ (no budget, TLS, or returned)
+ */
+export class Entrance implements AcceptorHooks {
+  readonly #config: FarmConfig;
+  readonly #workers: readonly EntranceWorker[];
+  readonly #counters: Counters;
+  readonly #isTls: () => boolean;
+  readonly #guard: Guard;
+  readonly #maxUnacknowledged: number;
+  readonly #placer: Placer;
+  /** Undefined when no address has a limit. */
+  readonly #addressLimits: AddressLimits | undefined;
+  readonly #refusals: Rate;
+  /** Sockets that wait for a worker. Bounded by what workers may leave unacknowledged. */
+  #waiting: AcceptedSocket[] = [];
+  #lastConnectionNumber = 0;
+  /** Since when there is no place. */
+  #fullSince: number | undefined;
+  #isStopped = false;
+  /** The socket in hand is somebody's. */
+  #isTaken = false;
+
+  /** `maxUnacknowledged`: sockets of the whole farm of which we may hold copies. `cpus`: how many its workers run on. */
+  constructor(
+    config: FarmConfig,
+    workers: readonly EntranceWorker[],
+    counters: Counters,
+    { maxUnacknowledged, cpus }: { readonly maxUnacknowledged: number; readonly cpus: number },
+    isTls: () => boolean,
+    guard: Guard,
+  ) {
+    this.#config = config;
+    this.#workers = workers;
+    this.#counters = counters;
+    this.#maxUnacknowledged = maxUnacknowledged;
+    this.#placer = new Placer(workers, config, cpus);
+    this.#isTls = isTls;
+    this.#guard = guard;
+    this.#refusals = new Rate(config.maxRefusalsPerSecond);
+    const proxies = new TrustedProxies(config.trustedProxies);
+    this.#addressLimits = AddressLimits.when(config, config.workers, counters, guard, {
+      isTrusted: (addresses, offset) => proxies.isTrusted(addresses, offset),
+      tellWorker: (worker, payload) => workers[worker]?.offer({ type: 'addresses', payload }) ?? true,
+    });
+  }
+
+  room(): number {
+    const now = performance.now();
+    const { maxConnections, reservedConnections, workers } = this.#config;
+    let unacknowledged = 0;
+    let connections = 0;
+    let limited = 0;
+    let free = 0;
+    let reserved = 0;
+    for (const worker of this.#workers) {
+      worker.updateLag(now);
+      unacknowledged += worker.unacknowledged;
+      connections += worker.connections;
+      limited += worker.limited;
+      free += roomOf(worker, worker.capacity - worker.connections);
+      reserved += roomOf(worker, worker.capacity + reservedConnections - worker.connections - worker.limited);
+    }
+    const unasked = this.#maxUnacknowledged - unacknowledged - this.#waiting.length;
+    const places = Math.min(free, maxConnections - connections);
+    if (places > 0) {
+      this.#fullSince = undefined;
+      return Math.min(places, unasked);
+    }
+    if (this.#waitsForReleases(now)) return 0;
+    return Math.min(
+      reserved,
+      maxConnections + reservedConnections * workers - connections - limited,
+      unasked,
+    );
+  }
+
+  accepted(fds: Int32Array, count: number, addresses: Uint8Array): number {
+    this.#placer.begin(count);
+    let admitted = 0;
+    for (let index = 0; index < count; index++) {
+      const fd = fds[index] ?? -1;
+      this.#isTaken = false;
+      try {
+        if (this.#enters(fd, addresses, index * ADDRESS_BYTES)) admitted++;
+      } catch (error) {
+        this.#guard.failed('letting a socket in', error);
+        // One that may be on its way is not ours to close: its number could be another's by now.
+        if (!this.#isTaken) this.#reset(fd);
+      }
+    }
+    this.#flush();
+    return admitted;
+  }
+
+  /** A worker takes hand-offs now. */
+  workerReady(): void {
+    this.#addressLimits?.workerReady();
+  }
+
+  /** Sockets that a worker will not serve, dead or alive. */
+  takeBack(worker: EntranceWorker, sockets: readonly AcceptedSocket[]): void {
+    for (const socket of sockets) {
+      if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.returned(worker.index, socket.address, 0);
+      if (!isLimited(socket)) this.#waiting.push(socket);
+      else this.#reset(socket.fd);
+    }
+    if (this.#isStopped) this.stop();
+    else this.placeWaiting();
+  }
+
+  /** Gives sockets that wait to whoever has room; the others wait on. */
+  placeWaiting(): void {
+    if (this.#waiting.length === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    let next = 0;
+    try {
+      this.#placer.begin(waiting.length);
+      while (next < waiting.length) {
+        const admitted = this.#placer.place();
+        const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
+        const socket = waiting[next++];
+        if (socket === undefined) continue;
+        if (worker === undefined) {
+          this.#waiting.push(socket);
+        } else {
+          this.#counters.add('handoffs_placed_again');
+          this.#give(worker, socket);
+        }
+      }
+    } finally {
+      // After an exception the others wait on.
+      this.#waiting.push(...waiting.slice(next));
+    }
+    this.#flush();
+  }
+
+  /** What a worker has noted of the addresses of its sockets. */
+  noted(worker: EntranceWorker, payload: Buffer): void {
+    this.#addressLimits?.noted(worker.index, payload);
+  }
+
+  /** A worker is gone, and all that it had. */
+  workerEnded(worker: EntranceWorker): void {
+    this.#addressLimits?.workerEnded(worker.index);
+  }
+
+  /** There are no workers any more: who waits is ended. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#addressLimits?.stop();
+    this.#counters.add('handoffs_lost', this.#waiting.length);
+    HandOff.drop(this.#waiting);
+    this.#waiting = [];
+  }
+
+  /** Takes over one socket; false: it is refused. */
+  #enters(fd: number, addresses: Uint8Array, offset: number): boolean {
+    const verdict = this.#addressLimits?.judge(addresses, offset, performance.now()) ?? 'uncounted';
+    if (verdict === 'connections' || verdict === 'rate') {
+      this.#refuse(fd, addresses, offset);
+      return false;
+    }
+    const admitted = this.#placer.place();
+    const flags =
+      (admitted?.isReserved === true ? FLAG_RESERVED : 0) | (verdict === 'counted' ? FLAG_COUNTED : 0);
+    const socket = { fd, number: ++this.#lastConnectionNumber, address: NO_ADDRESS, flags };
+    const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
+    if (worker === undefined) {
+      this.#isTaken = true;
+      this.#waiting.push({ ...socket, address: addresses.slice(offset, offset + ADDRESS_BYTES) });
+    } else {
+      this.#give(worker, socket, addresses, offset);
+    }
+    return true;
+  }
+
+  #flush(): void {
+    for (const worker of this.#workers) worker.flush();
+  }
+
+  /** There is no place, but there may be one in a moment. */
+  #waitsForReleases(now: number): boolean {
+    this.#fullSince ??= now;
+    if (now - this.#fullSince >= MAX_WAIT_FOR_RELEASES_MS) return false;
+    return this.#workers.some((worker) => now - worker.releasedAt < RECENT_RELEASE_MS);
+  }
+
+  #give(worker: EntranceWorker, socket: AcceptedSocket, address = socket.address, offset = 0): void {
+    this.#isTaken = true;
+    worker.give(socket, address, offset);
+    if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.handed(worker.index, address, offset);
+  }
+
+  /**
+   * Over a limit of its address: a worker tells it so, if that does not take too much of what others need. On TLS a
+   * whole handshake would come before the answer.
+   */
+  #refuse(fd: number, addresses: Uint8Array, offset: number): void {
+    const now = performance.now();
+    const isAnswered = this.#refusals.available(now) > 0 && !this.#isTls();
+    const worker = isAnswered
+      ? this.#workers[fewestLimited(this.#workers, this.#config.reservedConnections)]
+      : undefined;
+    if (worker === undefined) {
+      this.#isTaken = true;
+      this.#reset(fd);
+      return;
+    }
+    this.#refusals.take(now);
+    this.#isTaken = true;
+    const number = ++this.#lastConnectionNumber;
+    worker.give({ fd, number, address: NO_ADDRESS, flags: FLAG_LIMITED }, addresses, offset);
+  }
+
+  #reset(fd: number): void {
+    this.#counters.add('refusals_closed');
+    resetDescriptor(fd);
+  }
+}
+
+const NO_ADDRESS = new Uint8Array(ADDRESS_BYTES);
+
+/** How many of so many places of a worker it may be given now. */
+function roomOf(worker: EntranceWorker, places: number): number {
+  return Math.max(0, Math.min(worker.room, places));
+}

@@ -1,0 +1,244 @@
+import { constants } from 'node:os';
+import {
+  ADDRESS_BYTES,
+  closeDescriptor,
+  receiveDescriptors,
+  sendDescriptors,
+  terminateDescriptor,
+} from '@roost/poller';
+import { ACKNOWLEDGEMENT_BYTES, FLAG_LIMITED, HandOffRecord, MAX_BATCH } from '../../link/hand-off-record.ts';
+import type { Guard } from '../guard.ts';
+
+/** A socket on its way to a worker, owned by the master until that worker has acknowledged it. */
+export interface AcceptedSocket {
+  readonly fd: number;
+  readonly number: number;
+  /** Peer address and port, ADDRESS_BYTES. */
+  readonly address: Uint8Array;
+  readonly flags: number;
+}
+
+/** Over a limit of its address: the worker is only to say so. */
+export function isLimited({ flags }: AcceptedSocket): boolean {
+  return (flags & FLAG_LIMITED) !== 0;
+}
+
+interface Batch {
+  id: number;
+  readonly record: HandOffRecord;
+  readonly fds: Int32Array;
+  sentAt: number;
+  isRefused: boolean;
+}
+
+export interface HandOffHooks {
+  /** The worker has taken so many. */
+  acknowledged(count: number): void;
+  /** It has not taken these, for want of descriptors. */
+  returned(sockets: readonly AcceptedSocket[]): void;
+  /** The kernel cannot pass sockets on at this moment; they wait. Told once for each batch. */
+  refused(errno: number): void;
+  /** The kernel will never pass these on: they are nobody's any more, and to be ended. */
+  lost(sockets: readonly AcceptedSocket[], errno: number): void;
+}
+
+const { EAGAIN, ECONNREFUSED, ECONNRESET, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOTCONN, EPIPE } =
+  constants.errno;
+/** Linux's own (asm-generic/errno.h), which Node has no name for. */
+const ETOOMANYREFS = 109;
+/** It does not read, or is dying: its end will return what it has not taken. */
+const OF_THE_WORKER = new Set([EAGAIN, ECONNREFUSED, ECONNRESET, ENOTCONN, EPIPE]);
+/** A shortage of memory, or too many descriptors in flight (of which poll(2) tells nothing): no worker is to blame. */
+const OF_THE_SYSTEM = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM, ETOOMANYREFS]);
+const RETRY_MS = 5;
+const MAX_SPARE_BATCHES = 16;
+const NO_DESCRIPTORS = new Int32Array(0);
+const BATCH_RECORD_BYTES = 8 + MAX_BATCH * 32;
+
+/**
+ * The master's side of the hand-off to one worker: a question with an answer. Sockets are collected into batches, sent
+ * with a record, and kept open here until the worker has acknowledged the batch, before it reads a byte of any of them.
+ *
+ *     open ─► waiting (the socket is full) ─► sent ─► acknowledged: our copies are closed
+ *            │                                     └─► returned: the worker died, or had no descriptor left
+ *            └─► lost: the kernel will never take them
+ *
+ * After the worker's death {@link end} reads its last acknowledgements to EOF; what is left then was never read by
+ * anybody and may be given to another worker.
+ */
+export class HandOff {
+  readonly #socket: number;
+  readonly #maxUnacknowledged: number;
+  readonly #guard: Guard;
+  readonly #hooks: HandOffHooks;
+  readonly #waiting: Batch[] = [];
+  /** In the order of sending. */
+  readonly #sent = new Map<number, Batch>();
+  /** Batches that were answered, to be used again: in a storm of connections they would be most of the garbage. */
+  readonly #spare: Batch[] = [];
+  readonly #acknowledgement = Buffer.alloc(ACKNOWLEDGEMENT_BYTES);
+  #open: Batch | undefined;
+  #lastId = 0;
+  #unacknowledged = 0;
+  #retryTimer: NodeJS.Timeout | undefined;
+
+  /** `socket` is the master's end of the descriptor socket pair. */
+  constructor(socket: number, maxUnacknowledged: number, guard: Guard, hooks: HandOffHooks) {
+    this.#socket = socket;
+    this.#maxUnacknowledged = maxUnacknowledged;
+    this.#guard = guard;
+    this.#hooks = hooks;
+  }
+
+  /** Sockets that it may still be given now. */
+  get room(): number {
+    return this.#maxUnacknowledged - this.#unacknowledged;
+  }
+
+  get unacknowledged(): number {
+    return this.#unacknowledged;
+  }
+
+  /**
+   * When the oldest unanswered batch was sent, or the worker did not take it for the first time, by performance.now();
+   * undefined when it owes no answer.
+   */
+  get oldestSentAt(): number | undefined {
+    for (const batch of this.#sent.values()) return batch.sentAt;
+    // One that it did not take is owed an answer since the first try.
+    return this.#waiting[0]?.sentAt || undefined;
+  }
+
+  /** Takes the socket over. It travels with the next {@link flush}, or when the batch is full. */
+  add(socket: AcceptedSocket, address: Uint8Array = socket.address, addressOffset = 0): void {
+    this.#open ??= this.#newBatch();
+    const { record, fds } = this.#open;
+    fds[record.count] = socket.fd;
+    record.add(socket.number, address, addressOffset, socket.flags);
+    this.#unacknowledged++;
+    if (record.count === MAX_BATCH) this.flush();
+  }
+
+  flush(): void {
+    if (this.#open !== undefined) {
+      this.#waiting.push(this.#open);
+      this.#open = undefined;
+    }
+    if (this.#retryTimer === undefined) this.#send();
+  }
+
+  /** The descriptor socket is readable. */
+  readAcknowledgements(): void {
+    for (let hasReset = false; ;) {
+      const result = receiveDescriptors(this.#socket, NO_DESCRIPTORS, this.#acknowledgement, {
+        bytes: 0,
+        count: 0,
+        truncated: false,
+      });
+      if (result.bytes === -constants.errno.ECONNRESET && !hasReset) {
+        // The worker died with sockets unread. The kernel says so once, before it gives out what is still queued.
+        hasReset = true;
+        continue;
+      }
+      if (result.bytes !== ACKNOWLEDGEMENT_BYTES) return;
+      this.#acknowledged(this.#acknowledgement.readUInt32LE(0), this.#acknowledgement.readUInt32LE(4));
+    }
+  }
+
+  /** The worker has been reaped. Answers the sockets that it never acknowledged; the descriptor socket is closed. */
+  end(): AcceptedSocket[] {
+    this.readAcknowledgements();
+    clearTimeout(this.#retryTimer);
+    if (this.#open !== undefined) this.#waiting.push(this.#open);
+    this.#open = undefined;
+    const returned = [...this.#sent.values(), ...this.#waiting].flatMap((batch) => socketsOf(batch, 0));
+    this.#sent.clear();
+    this.#waiting.length = 0;
+    this.#unacknowledged = 0;
+    closeDescriptor(this.#socket);
+    return returned;
+  }
+
+  /** Ends the sockets that nobody will take. */
+  static drop(sockets: readonly AcceptedSocket[]): void {
+    for (const { fd } of sockets) terminateDescriptor(fd);
+  }
+
+  #newBatch(): Batch {
+    this.#lastId = (this.#lastId + 1) >>> 0;
+    const batch = this.#spare.pop() ?? {
+      id: 0,
+      record: new HandOffRecord(Buffer.alloc(BATCH_RECORD_BYTES)),
+      fds: new Int32Array(MAX_BATCH),
+      sentAt: 0,
+      isRefused: false,
+    };
+    batch.id = this.#lastId;
+    batch.sentAt = 0;
+    batch.isRefused = false;
+    batch.record.begin(this.#lastId);
+    return batch;
+  }
+
+  #send(): void {
+    this.#retryTimer = undefined;
+    for (let batch = this.#waiting[0]; batch !== undefined; batch = this.#waiting[0]) {
+      const outcome = sendDescriptors(this.#socket, batch.fds, batch.record.count, batch.record.bytes);
+      if (outcome < 0 && !this.#isUnsendable(batch, -outcome)) {
+        this.#retryTimer = this.#guard.after(RETRY_MS, 'handing off', () => this.#send());
+        return;
+      }
+      this.#waiting.shift();
+      if (outcome < 0) {
+        this.#unacknowledged -= batch.record.count;
+        this.#hooks.lost(socketsOf(batch, 0), -outcome);
+        continue;
+      }
+      batch.sentAt = performance.now();
+      this.#sent.set(batch.id, batch);
+    }
+  }
+
+  /** The kernel did not take it. False: it may, later. */
+  #isUnsendable(batch: Batch, errno: number): boolean {
+    if (OF_THE_WORKER.has(errno)) {
+      batch.sentAt ||= performance.now();
+      return false;
+    }
+    if (!OF_THE_SYSTEM.has(errno)) return true;
+    if (!batch.isRefused) this.#hooks.refused(errno);
+    batch.isRefused = true;
+    return false;
+  }
+
+  #acknowledged(id: number, arrived: number): void {
+    const batch = this.#sent.get(id);
+    if (batch === undefined) return;
+    this.#sent.delete(id);
+    const { count } = batch.record;
+    this.#unacknowledged -= count;
+    for (let index = 0; index < Math.min(arrived, count); index++) closeDescriptor(batch.fds[index] ?? -1);
+    const returned = arrived < count ? socketsOf(batch, arrived) : undefined;
+    if (this.#spare.length < MAX_SPARE_BATCHES) this.#spare.push(batch);
+    try {
+      this.#hooks.acknowledged(Math.min(arrived, count));
+    } finally {
+      if (returned !== undefined) this.#hooks.returned(returned);
+    }
+  }
+}
+
+/** The sockets of a batch from an index on. */
+function socketsOf({ record, fds }: Batch, from: number): AcceptedSocket[] {
+  return Array.from({ length: record.count - from }, (_, offset) => {
+    const index = from + offset;
+    const at = record.addressOffset(index);
+    return {
+      fd: fds[index] ?? -1,
+      number: record.connectionNumber(index),
+      // A copy: the batch will be used again.
+      address: Uint8Array.from(record.buffer.subarray(at, at + ADDRESS_BYTES)),
+      flags: record.flags(index),
+    };
+  });
+}
