@@ -1,4 +1,4 @@
-import { seededRandom } from '../../packages/farm/src/worker/random.contract.ts';
+import { seededRandom } from '../../packages/farm/src/worker/fixtures/random.ts';
 
 /** Choices that are the same for the same seed and number. */
 export class Dice {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { testSeed } from '../../packages/farm/src/worker/random.contract.ts';
+import { testSeed } from '../../packages/farm/src/worker/fixtures/random.ts';
 import { runHeads } from './heads.ts';
 import { describeHeadMismatch, describeMismatch } from './report.ts';
 import { runStreams, StreamFuzzer } from './streams.ts';

@@ -5,7 +5,7 @@ import { memoryLinkPair } from '../../packages/farm/src/link/memory-link.ts';
 import type { MasterMessage, WorkerMessage } from '../../packages/farm/src/link/messages.ts';
 import type { Link } from '../../packages/farm/src/link/link.ts';
 import { resolveOptions } from '../../packages/farm/src/options/options.ts';
-import { HandingListener } from '../../packages/farm/src/worker/handing-listener.contract.ts';
+import { HandingListener } from '../../packages/farm/src/worker/fixtures/handing-listener.ts';
 import { Worker } from '../../packages/farm/src/worker/worker.ts';
 import { open, receive, Runs } from './app.ts';
 import { afterTurns } from './clients.ts';

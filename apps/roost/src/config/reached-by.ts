@@ -41,15 +41,15 @@ export const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
     'is bounded: beyond maxTrackedAddresses new ones are let in, uncounted',
   ),
   maxHandshakes: spec(
-    `${FARM}/worker/upgrade.test.ts`,
+    `${FARM}/worker/states/upgrade.test.ts`,
     'is one of at most maxHandshakes; beyond them 503 says when to come again',
   ),
   maxTlsHandshakes: spec(
-    `${FARM}/worker/tls-connections.test.ts`,
+    `${FARM}/worker/sockets/tls/tls-streams.test.ts`,
     'lets clients wait for their turn, until one that is under way ends',
   ),
   maxTlsHandshakesPerAddress: spec(
-    `${FARM}/worker/tls-connections.test.ts`,
+    `${FARM}/worker/sockets/tls/tls-streams.test.ts`,
     'lets other addresses in at once, while the surplus of one waits for its own',
   ),
   backlog: spec(
@@ -84,79 +84,79 @@ export const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
     'because it %s keeps the farm from starting, with one sentence that names it',
   ),
   maxRequestHeadBytes: spec(
-    `${FARM}/worker/request-head.test.ts`,
+    `${FARM}/worker/states/request-head.test.ts`,
     'larger than maxRequestHeadBytes is refused with 431, whole or dribbling',
   ),
   handshakeTimeoutMs: spec(
-    `${FARM}/worker/request-head.test.ts`,
+    `${FARM}/worker/states/request-head.test.ts`,
     'that has begun but does not arrive within handshakeTimeoutMs is refused with 408',
   ),
   upgradeTimeoutMs: spec(
-    `${FARM}/worker/upgrade.test.ts`,
+    `${FARM}/worker/states/upgrade.test.ts`,
     'that takes longer than upgradeTimeoutMs is aborted, and its client gets 503',
   ),
   subscribeTimeoutMs: spec(
-    `${FARM}/worker/subscriptions.test.ts`,
+    `${FARM}/worker/fan-out/subscriptions.test.ts`,
     'that the broker does not confirm within subscribeTimeoutMs refuse with 503',
   ),
   httpRequestTimeoutMs: spec(
-    `${FARM}/worker/http-connections.test.ts`,
+    `${FARM}/worker/states/http.test.ts`,
     'ends a connection whose request does not arrive, with 408',
   ),
   maxMessageBytes: spec('test/limits.test.ts', 'a larger message closes with 1009, and its sender only'),
   messageTimeoutMs: spec(
-    `${FARM}/worker/inbound.test.ts`,
+    `${FARM}/worker/states/open.test.ts`,
     'within messageTimeoutMs of its first byte closes with 4001, however it dribbles',
   ),
   messageRate: spec('test/limits.test.ts', 'closes with 4002 who sends more, and nobody else'),
-  messageBurst: spec(`${FARM}/worker/message-rate.test.ts`, 'gives a burst at once, then its rate'),
+  messageBurst: spec(`${FARM}/worker/rows/message-rate.test.ts`, 'gives a burst at once, then its rate'),
   maxInboundBytesPerWorker: spec(
-    `${FARM}/worker/inbound.test.ts`,
+    `${FARM}/worker/states/open.test.ts`,
     "and for which there is no memory closes its connection with 1013, and finds the client's close frame",
   ),
   maxAwakeConnections: spec(
-    `${FARM}/worker/awake-connections.test.ts`,
+    `${FARM}/worker/states/awake.test.ts`,
     'beyond maxAwakeConnections is closed with 1013, and its close frame is found behind a message',
   ),
   minCompressBytes: spec(
-    `${FARM}/worker/compression.test.ts`,
+    `${FARM}/worker/states/compression.test.ts`,
     'leaves messages outside minCompressBytes and maxCompressBytes as they are, and those that would not shrink',
   ),
   maxCompressBytes: spec(
-    `${FARM}/worker/compression.test.ts`,
+    `${FARM}/worker/states/compression.test.ts`,
     'leaves messages outside minCompressBytes and maxCompressBytes as they are, and those that would not shrink',
   ),
   compressionLevel: spec(
-    `${FARM}/worker/compression.test.ts`,
+    `${FARM}/worker/states/compression.test.ts`,
     'costs no wake: compressed messages are read and sent while the connection sleeps',
   ),
   quietMs: spec(
-    `${FARM}/worker/awake-connections.test.ts`,
+    `${FARM}/worker/states/awake.test.ts`,
     'hibernates when it has been quiet for quietMs, and wakes again',
   ),
   maxOutboundBytes: spec(
-    `${FARM}/worker/outbound.test.ts`,
+    `${FARM}/worker/outbound/outbound.test.ts`,
     'past maxOutboundBytes is closed with 4000 behind a whole frame, and what had not begun is dropped',
   ),
   maxOutboundBytesPerWorker: spec('test/fairness.test.ts', 'at maxOutboundBytesPerWorker'),
   maxBroadcastQueueBytes: spec(
-    `${FARM}/worker/subscriptions.test.ts`,
+    `${FARM}/worker/fan-out/subscriptions.test.ts`,
     'beyond maxBroadcastQueueBytes is dropped, counted, logged once, and told to the subscribers of its channel alone',
   ),
   broadcastSliceMs: spec(
-    `${FARM}/worker/fan-out.test.ts`,
+    `${FARM}/worker/fan-out/fan-out.test.ts`,
     'does not reach who left between two of them, and reaches each of the others once',
   ),
   broadcastTurnMs: spec(
-    `${FARM}/worker/fan-out.test.ts`,
+    `${FARM}/worker/fan-out/fan-out.test.ts`,
     'asks again after broadcastTurnMs, and sends nothing twice when it goes on',
   ),
   closeTimeoutMs: spec(
-    `${FARM}/worker/awake-connections.test.ts`,
+    `${FARM}/worker/states/awake.test.ts`,
     'that is closed by the server and does not answer ends after closeTimeoutMs',
   ),
   heartbeatMs: spec(
-    `${FARM}/worker/heartbeat.test.ts`,
+    `${FARM}/worker/upkeep/heartbeat.test.ts`,
     'pings who was silent for heartbeatMs, and ends who stays silent, on a worker where nothing else happens',
   ),
   heartbeatTimeoutMs: spec('test/liveness.test.ts', 'end the dead within both times, and none of the living'),
@@ -170,7 +170,10 @@ export const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
     'test/drain.test.ts',
     'reaches the whole process group, and drains: every client gets 1001, spread over drainMs; exit code 0',
   ),
-  stopTimeoutMs: spec(`${FARM}/worker/drain.test.ts`, 'ends after stopTimeoutMs whoever does not answer'),
+  stopTimeoutMs: spec(
+    `${FARM}/worker/upkeep/drain.test.ts`,
+    'ends after stopTimeoutMs whoever does not answer',
+  ),
 };
 
 function spec(file: string, title: string): ReachedBy {

@@ -1,22 +1,22 @@
 import { AllowedOrigins } from '../options/allowed-origins.ts';
 import { InboundBuffer, MessageDeflater, MessageInflater } from '@roost/websocket';
 import { TrustedProxies } from '../options/trusted-proxies.ts';
-import { AppHost } from './app-host.ts';
-import { AwakeConnections } from './awake-connections.ts';
-import { Broadcaster } from './broadcaster.ts';
-import { Clock } from './clock.ts';
+import { AppHost } from './app/app-host.ts';
+import { AwakeConnections } from './states/awake.ts';
+import { Broadcaster } from './fan-out/broadcaster.ts';
+import { Clock } from './rows/clock.ts';
 import type { Core } from './core.ts';
-import { Expirations } from './expirations.ts';
-import { Handshakes } from './handshakes.ts';
-import { HttpConnections } from './http-connections.ts';
-import { Inbound } from './inbound.ts';
-import { Lifecycle } from './lifecycle.ts';
-import { MessageRate } from './message-rate.ts';
-import { Outbound } from './outbound.ts';
-import { Preface } from './preface.ts';
-import { Subscriptions } from './subscriptions.ts';
-import { Timeouts } from './timeouts.ts';
-import type { TlsConnections } from './tls-connections.ts';
+import { Expirations } from './upkeep/expirations.ts';
+import { Handshakes } from './states/handshake.ts';
+import { HttpConnections } from './states/http.ts';
+import { Inbound } from './states/open.ts';
+import { Lifecycle } from './states/closing.ts';
+import { MessageRate } from './rows/message-rate.ts';
+import { Outbound } from './outbound/outbound.ts';
+import { Preface } from './states/preface.ts';
+import { Subscriptions } from './fan-out/subscriptions.ts';
+import { Timeouts } from './rows/timeouts.ts';
+import type { TlsConnections } from './sockets/tls/tls-streams.ts';
 
 /** What a {@link Core} is built from. */
 type Foundation = Pick<

@@ -4,10 +4,10 @@ import { pinThread, setCloseOnExec, signalOnParentDeath } from '@roost/poller';
 import type { MasterMessage, WorkerMessage } from '../link/messages.ts';
 import { StreamLink } from '../link/stream-link.ts';
 import { capacityOf, descriptorLimit } from '../options/descriptor-limit.ts';
-import { describeError } from './app-host.ts';
-import { collectGarbage } from './collect-garbage.ts';
-import { giveBackPages } from './give-back-pages.ts';
-import { loadApps } from './load-app.ts';
+import { describeError } from './app/app-host.ts';
+import { collectGarbage } from './upkeep/collect-garbage.ts';
+import { giveBackPages } from './upkeep/give-back-pages.ts';
+import { loadApps } from './app/load-app.ts';
 import { Worker } from './worker.ts';
 
 /** Descriptors that the master leaves us: the descriptor pair and the control stream. */
@@ -80,7 +80,7 @@ async function begin({
   const isPinned = cpu !== null && pinThread(cpu) === 0;
   try {
     const redis = config.redisUrl === null ? undefined : await import('@roost/broker/redis');
-    const secure = tls === null ? undefined : await import('./tls-connections.ts');
+    const secure = tls === null ? undefined : await import('./sockets/tls/tls-streams.ts');
     worker = new Worker(
       {
         worker: index,

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { defineApp, type App, type WorkerContext } from '../api/app.ts';
 import type { FarmInfo } from '../api/info.ts';
-import { appsOf } from './load-app.ts';
-import { poll, WorkerHarness } from './worker-harness.contract.ts';
+import { appsOf } from './app/load-app.ts';
+import { poll, WorkerHarness } from './fixtures/worker-harness.ts';
 
 const FARM_INFO: FarmInfo = {
   version: 'test',

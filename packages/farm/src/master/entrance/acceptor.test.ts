@@ -5,7 +5,7 @@ import { eventually } from '@roost/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Counters } from '../../api/counters.ts';
 import { Acceptor } from './acceptor.ts';
-import { throwingGuard } from '../throwing-guard.contract.ts';
+import { throwingGuard } from '../fixtures/throwing-guard.ts';
 
 /** More than one batch of accept(2), in more than one burst. */
 const MANY = 600;

@@ -4,7 +4,7 @@ import { AddressNote, AddressRecords, NOTE_BYTES } from '../../link/address-reco
 import { addressKeyHigh, addressKeyLow } from '../../addresses/address-table.ts';
 import { Counters } from '../../api/counters.ts';
 import { AddressLimits, type AddressRules, type AddressVerdict } from './address-limits.ts';
-import { throwingGuard } from '../throwing-guard.contract.ts';
+import { throwingGuard } from '../fixtures/throwing-guard.ts';
 
 const OFF: AddressRules = {
   maxConnectionsPerAddress: 0,

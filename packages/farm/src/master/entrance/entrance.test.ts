@@ -4,7 +4,7 @@ import { FLAG_RESERVED } from '../../link/hand-off-record.ts';
 import { Counters } from '../../api/counters.ts';
 import { resolveOptions } from '../../options/options.ts';
 import { Entrance, type EntranceWorker } from './entrance.ts';
-import { throwingGuard } from '../throwing-guard.contract.ts';
+import { throwingGuard } from '../fixtures/throwing-guard.ts';
 
 const CAPACITY = 10;
 const RESERVED = 4;

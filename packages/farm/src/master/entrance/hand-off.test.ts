@@ -10,7 +10,7 @@ import { eventually } from '@roost/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HandOffRecord, MAX_BATCH, writeAcknowledgement } from '../../link/hand-off-record.ts';
 import { HandOff, type AcceptedSocket } from './hand-off.ts';
-import { throwingGuard } from '../throwing-guard.contract.ts';
+import { throwingGuard } from '../fixtures/throwing-guard.ts';
 
 /** What the worker's side of the pair has received, descriptors included. */
 interface ReceivedBatch {

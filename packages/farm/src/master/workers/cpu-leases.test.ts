@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Counters } from '../../api/counters.ts';
 import { CpuLeases } from './cpu-leases.ts';
-import { throwingGuard } from '../throwing-guard.contract.ts';
+import { throwingGuard } from '../fixtures/throwing-guard.ts';
 
 const LEASE_MS = 250;
 

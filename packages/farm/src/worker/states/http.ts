@@ -1,0 +1,247 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { Interest } from '@roost/poller';
+import { absoluteForm, hasRepeatedHeader, hasToken, refusalResponse } from '@roost/websocket';
+import { RowFlag, RowState, Transport } from '../rows/connection-table.ts';
+import type { Core } from '../core.ts';
+import { duplicateOf } from '../sockets/duplicate-of.ts';
+import { CloseCode } from '../../api/close-codes.ts';
+import { TimeoutKind } from '../rows/timeouts.ts';
+
+/** The row of a socket, and what happens on it. */
+interface Place {
+  readonly slot: number;
+  readonly generation: number;
+  /** Requests whose responses have not ended: several when they are pipelined. */
+  unanswered: number;
+  /** The last of them. */
+  latest: IncomingMessage | undefined;
+  /** An upgrade that came behind unanswered requests, and what came behind it. */
+  upgrade: { readonly request: IncomingMessage; readonly head: Buffer } | undefined;
+}
+
+/**
+ * Connections that speak plain HTTP: health checks, the API, the page. The row's descriptor is given to a Node socket
+ * and from then on libuv owns it; the worker's `http.Server`, made when the first of them comes, never listens.
+ *
+ * Such a server does not enforce its request timeouts, so the row's `http` timeout does: it is for requests that are
+ * awaited or arriving; one that has arrived is the application's, however long it takes to answer, unless its client has
+ * sent FIN.
+ *
+ * A WebSocket upgrade as a later request on a kept-alive connection (proxies do that) goes the same way as a first one:
+ * the descriptor is taken back and the request head is read again, by the parser that reads all others.
+ */
+export class HttpConnections {
+  readonly #core: Core;
+  readonly #sockets = new Map<number, Socket>();
+  readonly #places = new WeakMap<object, Place>();
+  #server: Server | undefined;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** Gives a row to the HTTP server, with what was received of its first request. */
+  take(slot: number, bytes: Buffer, start: number, end: number): void {
+    const { table, timeouts, tls } = this.#core;
+    this.#server ??= this.#createServer();
+    const received = Buffer.from(bytes.subarray(start, end));
+    const socket = tls?.lend(slot) ?? this.#detach(slot);
+    table.states[slot] = RowState.http;
+    timeouts.set(slot, TimeoutKind.http);
+    const generation = table.generation(slot);
+    const place: Place = { slot, generation, unanswered: 0, latest: undefined, upgrade: undefined };
+    // Whoever logs a request means the client, not the proxy. The port remains the proxy's.
+    if (table.hasFlag(slot, RowFlag.proxied)) {
+      Object.defineProperty(socket, 'remoteAddress', { value: table.address(slot) });
+    }
+    this.#sockets.set(slot, socket);
+    this.#places.set(socket, place);
+    socket.once('end', () => this.#peerEnded(place));
+    socket.on('close', () => {
+      if (this.#sockets.get(slot) !== socket) return;
+      this.#sockets.delete(slot);
+      if (table.isCurrent(slot, place.generation)) this.#core.lifecycle.finish(slot, CloseCode.abnormal, '');
+    });
+    this.#server.emit('connection', socket);
+    socket.unshift(received);
+  }
+
+  /** The row ends; so does its socket. */
+  release(slot: number): void {
+    const socket = this.#sockets.get(slot);
+    this.#sockets.delete(slot);
+    socket?.destroy();
+  }
+
+  /** The farm drains: connections that wait for a next request end; the others end with their response. */
+  endIdle(): void {
+    for (const socket of this.#sockets.values()) {
+      if (this.#places.get(socket)?.unanswered === 0) socket.destroySoon();
+    }
+  }
+
+  /** No whole request came in time. */
+  expired(slot: number): void {
+    const socket = this.#sockets.get(slot);
+    if (socket === undefined) return;
+    const place = this.#places.get(socket);
+    const isAnswerDue = place !== undefined && place.unanswered > 0 && place.latest?.complete === true;
+    // It has arrived: its answer starts the time of the next.
+    if (isAnswerDue && !socket.readableEnded) return;
+    if (socket.bytesWritten === 0 && !isAnswerDue) {
+      this.#core.counters.add('refused_handshake_timeout');
+      socket.write(REQUEST_TIMEOUT);
+    }
+    socket.destroySoon();
+    // What the client does not read must not keep the row: the second time ends it.
+    if (socket.destroyed) return;
+    this.#core.timeouts.set(slot, TimeoutKind.closing);
+  }
+
+  #createServer(): Server {
+    const { apps, config } = this.#core;
+    const server = createServer({ maxHeaderSize: config.maxRequestHeadBytes });
+    // The row's timeout ends idle connections, after httpRequestTimeoutMs.
+    server.keepAliveTimeout = 0;
+    // A client that has sent FIN behind its request waits for the answer; Node would end the socket before it is ready.
+    // In no documentation, but as old as Node's own allowHalfOpen (lib/_http_server.js).
+    Object.assign(server, { httpAllowHalfOpen: true });
+    server.on('request', (request, response) => {
+      const place = this.#places.get(request.socket);
+      if (place !== undefined) this.#time(place, request, response);
+      if (this.#core.isDraining) response.setHeader('Connection', 'close');
+      if (hasRepeatedHeader(request.rawHeaders)) {
+        refuseRepeated(response);
+        return;
+      }
+      useOriginForm(request);
+      if (apps.http(request, response)) return;
+      response.writeHead(404, { 'Content-Type': 'text/plain' }).end('nothing serves this path\n');
+    });
+    server.on('upgrade', (request, socket, head) => {
+      const place = this.#places.get(socket);
+      if (place === undefined) return;
+      // Pipelined: what was asked before is answered first.
+      place.upgrade = { request, head };
+      if (place.unanswered === 0) this.#takeBack(place);
+    });
+    return server;
+  }
+
+  /**
+   * The client has sent FIN, and may be waiting for answers or may be gone: nobody can tell. They have the time that a
+   * request has to arrive; then the socket ends, and apps that wait for its end are told.
+   */
+  #peerEnded({ slot, generation, unanswered }: Place): void {
+    const { timeouts, table } = this.#core;
+    if (unanswered === 0 || !table.isCurrent(slot, generation)) return;
+    if (table.state(slot) === RowState.http) timeouts.set(slot, TimeoutKind.http);
+  }
+
+  /** A request has begun to arrive: its time runs, and that of the next from the end of the response. */
+  #time(place: Place, request: IncomingMessage, response: ServerResponse): void {
+    const { timeouts, table } = this.#core;
+    const { slot, generation } = place;
+    const isServed = (): boolean =>
+      table.isCurrent(slot, generation) && table.state(slot) === RowState.http && !request.socket.destroyed;
+    place.unanswered++;
+    place.latest = request;
+    if (isServed()) timeouts.set(slot, TimeoutKind.http);
+    response.once('close', () => {
+      place.unanswered--;
+      if (place.unanswered > 0 || !isServed()) return;
+      if (place.upgrade !== undefined) {
+        this.#takeBack(place);
+        return;
+      }
+      timeouts.set(slot, TimeoutKind.http);
+      // Its head may have been sent before the drain began, and then it has not asked the client to close.
+      if (this.#core.isDraining) request.socket.destroySoon();
+    });
+  }
+
+  /** A stream for the row's descriptor, which is the poller's no longer. */
+  #detach(slot: number): Socket {
+    const { table, poller } = this.#core;
+    const fd = table.fds[slot] ?? -1;
+    poller.unwatch(slot);
+    table.fds[slot] = -1;
+    table.transports[slot] = Transport.stream;
+    return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+  }
+
+  #takeBack({ slot, generation, upgrade }: Place): void {
+    const { table, timeouts, handshakes, lifecycle, tls } = this.#core;
+    const socket = this.#sockets.get(slot);
+    if (upgrade === undefined || socket === undefined || !table.isCurrent(slot, generation)) return;
+    // What the socket has read meanwhile and given to nobody.
+    const unread: unknown = socket.read();
+    const bytes = Buffer.concat([
+      requestHeadOf(upgrade.request),
+      upgrade.head,
+      Buffer.isBuffer(unread) ? unread : EMPTY,
+    ]);
+    this.#sockets.delete(slot);
+    table.states[slot] = RowState.handshake;
+    if (tls !== undefined) {
+      tls.takeBack(slot);
+    } else if (!this.#attach(slot, socket)) {
+      lifecycle.finish(slot, CloseCode.abnormal, '');
+      return;
+    }
+    timeouts.set(slot, TimeoutKind.handshake);
+    handshakes.receive(slot, bytes, 0, bytes.length);
+  }
+
+  /** The poller's again. False when it could not be: the descriptor is closed then. */
+  #attach(slot: number, socket: Socket): boolean {
+    const { table, poller } = this.#core;
+    const fd = duplicateOf(socket);
+    // Closes the original only: no FIN is sent, since the duplicate lives.
+    socket.removeAllListeners();
+    socket.on('error', () => undefined);
+    socket.destroy();
+    if (fd < 0) return false;
+    table.fds[slot] = fd;
+    table.transports[slot] = Transport.native;
+    return poller.watch(slot, Interest.readable) >= 0;
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+const REQUEST_TIMEOUT = refusalResponse(408, 'the request did not arrive in time');
+
+/** What our own parser answers, which sees only the first request of a connection. */
+const REPEATED = 'A header that must stand once is repeated.';
+
+function refuseRepeated(response: ServerResponse): void {
+  response.writeHead(400, {
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': REPEATED.length,
+    Connection: 'close',
+  });
+  response.end(REPEATED);
+}
+
+/** Apps are given the target as most clients send it (RFC 9112 §3.2.2). */
+function useOriginForm(request: IncomingMessage): void {
+  const absolute = absoluteForm(request.url ?? '');
+  if (absolute === undefined) return;
+  request.url = absolute.target;
+  request.headers.host = absolute.host;
+}
+
+/**
+ * The request head as it was received, but for the spaces around the values. An upgrade to another protocol than
+ * WebSocket (h2c) is left out: a server may ignore it (RFC 9110 §7.8), but Node's would emit 'upgrade' again.
+ */
+function requestHeadOf(request: IncomingMessage): Buffer {
+  const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`];
+  const isWebSocket = hasToken(request.headers.upgrade ?? '', 'websocket');
+  for (let index = 0; index < request.rawHeaders.length; index += 2) {
+    if (!isWebSocket && request.rawHeaders[index]?.toLowerCase() === 'upgrade') continue;
+    lines.push(`${request.rawHeaders[index]}: ${request.rawHeaders[index + 1]}`);
+  }
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+}
