@@ -1,83 +1,426 @@
-import { AllowedOrigins } from '../options/allowed-origins.ts';
+import { MemoryBroker, type Broker } from '@roost/broker';
+import type { RedisBroker } from '@roost/broker/redis';
 import { InboundBuffer, MessageDeflater, MessageInflater } from '@roost/websocket';
+import { Counters } from '../api/counters.ts';
+import type { Log } from '../api/log.ts';
+import type { Link } from '../link/link.ts';
+import type { MasterMessage, WorkerMessage } from '../link/messages.ts';
+import type { TlsCredentials } from '../link/tls-credentials.ts';
+import { AllowedOrigins } from '../options/allowed-origins.ts';
+import type { FarmConfig } from '../options/options.ts';
 import { TrustedProxies } from '../options/trusted-proxies.ts';
 import { AppHost } from './app/app-host.ts';
-import { AwakeConnections } from './states/awake.ts';
+import { Connections } from './connections.ts';
 import { Broadcaster } from './fan-out/broadcaster.ts';
-import { Clock } from './rows/clock.ts';
-import type { Core } from './core.ts';
-import { Expirations } from './upkeep/expirations.ts';
-import { Handshakes } from './states/handshake.ts';
-import { HttpConnections } from './states/http.ts';
-import { Inbound } from './states/open.ts';
-import { Lifecycle } from './states/closing.ts';
-import { MessageRate } from './rows/message-rate.ts';
-import { Outbound } from './outbound/outbound.ts';
-import { Preface } from './states/preface.ts';
+import { BrokerEvents } from './fan-out/broker-events.ts';
+import { CpuLease } from './fan-out/cpu-lease.ts';
+import { Hub } from './fan-out/hub.ts';
 import { Subscriptions } from './fan-out/subscriptions.ts';
+import { AddressCounts } from './master-link/address-counts.ts';
+import { CountedRows } from './master-link/counted-rows.ts';
+import { LinkLog } from './master-link/link-log.ts';
+import { ReleaseReports } from './master-link/release-reports.ts';
+import { Outbound } from './outbound/outbound.ts';
+import { RowEvents } from './row-events.ts';
+import { Attachments } from './rows/attachments.ts';
+import { Clock } from './rows/clock.ts';
+import { ConnectionTable, RowState } from './rows/connection-table.ts';
+import { Deadlines } from './rows/deadlines.ts';
+import { Draining } from './rows/draining.ts';
+import { MessageRate } from './rows/message-rate.ts';
+import { Rows } from './rows/rows.ts';
+import type { RowOwner } from './rows/row-owner.ts';
 import { Timeouts } from './rows/timeouts.ts';
-import type { TlsConnections } from './sockets/tls/tls-streams.ts';
+import { Adoption } from './sockets/adoption.ts';
+import { DescriptorStreams, type Streams } from './sockets/descriptor-streams.ts';
+import { PollEvents } from './sockets/poll-events.ts';
+import type { Sockets } from './sockets/sockets.ts';
+import type { TlsStreams } from './sockets/tls/tls-streams.ts';
+import { Answering } from './states/answering.ts';
+import { Awake } from './states/awake.ts';
+import { Closing } from './states/closing.ts';
+import { Ending } from './states/ending.ts';
+import { Handshake } from './states/handshake.ts';
+import { Http } from './states/http.ts';
+import { Open } from './states/open.ts';
+import { PartialFrames } from './states/partial-frames.ts';
+import { Preface } from './states/preface.ts';
+import { Refusing } from './states/refusing.ts';
+import type { Securing } from './states/securing.ts';
+import type { State } from './states/state.ts';
+import { UpgradeGuards } from './states/upgrade-guards.ts';
+import { Upgrading } from './states/upgrading.ts';
+import { Collection } from './upkeep/collection.ts';
+import { ControlMessages } from './upkeep/control-messages.ts';
+import type { DrainParts } from './upkeep/drain.ts';
+import { Expirations } from './upkeep/expirations.ts';
+import { Heartbeat } from './upkeep/heartbeat.ts';
 
-/** What a {@link Core} is built from. */
-type Foundation = Pick<
-  Core,
-  | 'config'
-  | 'log'
-  | 'counters'
-  | 'poller'
-  | 'table'
-  | 'addresses'
-  | 'hub'
-  | 'broker'
-  | 'lease'
-  | 'noteReleased'
->;
+/** Parts that are loaded only where the configuration asks for them: ioredis, node:tls and what needs them are large. */
+export interface LoadedParts {
+  readonly Redis?: typeof RedisBroker | undefined;
+  readonly Tls?: { readonly TlsStreams: typeof TlsStreams; readonly Securing: typeof Securing } | undefined;
+}
 
-/** Builds the parts of a worker upon what they all share; `makeTls` is left out where the port does not speak TLS. */
-export function assemble(foundation: Foundation, makeTls?: (core: Core) => TlsConnections): Core {
-  const { config, table } = foundation;
-  const parts: Partial<Mutable<Core>> & Foundation = { ...foundation, clock: new Clock(), isDraining: false };
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parts only keep this object; none reads more than the foundation before it is complete.
-  const core = parts as Core;
-  parts.timeouts = new Timeouts(
-    table.capacity,
-    {
-      handshake: config.handshakeTimeoutMs,
-      upgrade: config.upgradeTimeoutMs,
-      message: config.messageTimeoutMs,
-      quiet: config.quietMs,
-      closing: config.closeTimeoutMs,
-      http: config.httpRequestTimeoutMs,
-    },
-    (slot, kind) => core.lifecycle.expired(slot, kind),
-  );
-  parts.inboundBuffer = new InboundBuffer({
+export interface AssembleOptions {
+  readonly config: FarmConfig;
+  readonly link: Link<MasterMessage, WorkerMessage>;
+  /** Rows of the table. */
+  readonly rowCount: number;
+  /** What the port speaks TLS with; null when it does not. */
+  readonly tls: TlsCredentials | null;
+  readonly sharesCpu: boolean;
+  readonly poisonSlab: boolean;
+  readonly loaded: LoadedParts;
+  /** The state of the broker has changed. */
+  readonly onBrokerState: () => void;
+}
+
+/** The parts that a worker itself uses. */
+export interface Assembled extends DrainParts {
+  readonly config: FarmConfig;
+  readonly counters: Counters;
+  readonly log: Log;
+  readonly draining: Draining;
+  readonly timeouts: Timeouts;
+  readonly addresses: AddressCounts;
+  readonly events: PollEvents;
+  readonly tls: TlsStreams | undefined;
+  readonly apps: AppHost;
+  readonly outbound: Outbound;
+  readonly broker: Broker;
+  /** The same broker, when it is the embedded one. */
+  readonly memoryBroker: MemoryBroker | undefined;
+  readonly lease: CpuLease;
+  readonly subscriptions: Subscriptions;
+  readonly broadcaster: Broadcaster;
+  readonly heartbeat: Heartbeat;
+  readonly expirations: Expirations;
+  readonly collection: Collection;
+  /** From here on sockets are received, through the worker's end of the descriptor socket pair. */
+  adopt(descriptors: number): void;
+}
+
+/**
+ * Puts a worker together, floor by floor: each part is given what lies below it. What a part reports upward goes to the
+ * handlers that it is connected to at the end.
+ */
+export function assemble(options: AssembleOptions): Assembled {
+  const { config, link, tls: credentials, sharesCpu, poisonSlab, loaded } = options;
+
+  // Rows
+  const counters = new Counters();
+  const log = new LinkLog(link, counters);
+  const table = new ConnectionTable(options.rowCount);
+  const rows = new Rows(table, counters);
+  const clock = new Clock();
+  const draining = new Draining();
+  const attachments = new Attachments();
+  const deadlines = new Deadlines(table, clock);
+  const timeouts = makeTimeouts(config, table.capacity);
+  const messageRate = makeMessageRate(config, table.capacity);
+  const inboundBuffer = new InboundBuffer({
     capacity: table.capacity,
     maxBytes: config.maxInboundBytesPerWorker,
   });
-  parts.inflater = new MessageInflater({ maxMessageBytes: config.maxMessageBytes });
-  parts.deflater = new MessageDeflater({ level: config.compressionLevel });
-  const { messageRate, messageBurst } = config;
-  parts.messageRate =
-    messageRate === 0
+  const trustedProxies = new TrustedProxies(config.trustedProxies);
+  const allowedOrigins = new AllowedOrigins(config.allowedOrigins);
+
+  // The master, the sockets, the applications
+  const addresses = new AddressCounts(config, link);
+  const countedRows = new CountedRows(table, addresses);
+  const releaseReports = new ReleaseReports(link, table);
+  const events = new PollEvents(table, clock, { poisonSlab });
+  const { poller } = events;
+  const tls =
+    credentials === null || loaded.Tls === undefined
       ? undefined
-      : new MessageRate(table.capacity, messageRate, messageBurst === 0 ? messageRate : messageBurst);
-  parts.apps = new AppHost(core);
-  parts.trustedProxies = new TrustedProxies(config.trustedProxies);
-  parts.allowedOrigins = new AllowedOrigins(config.allowedOrigins);
-  parts.preface = new Preface(core);
-  parts.handshakes = new Handshakes(core);
-  parts.http = new HttpConnections(core);
-  parts.inbound = new Inbound(core);
-  parts.awake = new AwakeConnections(core);
-  parts.outbound = new Outbound(core);
-  parts.broadcaster = new Broadcaster(core);
-  parts.subscriptions = new Subscriptions(core);
-  parts.tls = makeTls?.(core);
-  parts.sockets = parts.tls ?? foundation.poller;
-  parts.lifecycle = new Lifecycle(core);
-  parts.expirations = new Expirations(core);
-  return core;
+      : new loaded.Tls.TlsStreams({ table, poller, clock, counters, log }, credentials, {
+          poison: poisonSlab,
+        });
+  const sockets: Sockets = tls ?? poller;
+  const streams: Streams = tls ?? new DescriptorStreams(table, poller);
+  const apps = new AppHost({ config, table, counters, log });
+
+  // Bytes and publications to clients
+  const inflater = new MessageInflater({ maxMessageBytes: config.maxMessageBytes });
+  const deflater = new MessageDeflater({ level: config.compressionLevel });
+  const outbound = new Outbound({ config, table, clock, counters, sockets, deflater });
+  const hub = new Hub(table.firstSubscriptions);
+  const brokerEvents = new BrokerEvents(counters, log);
+  const broker = makeBroker(options, brokerEvents, hub);
+  const subscriptions = new Subscriptions({ config, table, counters, hub, broker, apps });
+  const lease = new CpuLease(link, counters, sharesCpu ? config.broadcastTurnMs : 0);
+  const broadcaster = new Broadcaster({
+    config,
+    table,
+    counters,
+    log,
+    sockets,
+    outbound,
+    deflater,
+    hub,
+    broker,
+    subscriptions,
+    lease,
+  });
+
+  // The states of a row, from its end to its beginning
+  const ending = new Ending({ table, rows, timeouts, inboundBuffer, subscriptions, outbound });
+  const refusing = new Refusing({
+    table,
+    rows,
+    counters,
+    timeouts,
+    inboundBuffer,
+    sockets,
+    outbound,
+    ending,
+  });
+  const closing = new Closing({
+    table,
+    rows,
+    counters,
+    timeouts,
+    inboundBuffer,
+    subscriptions,
+    outbound,
+    ending,
+  });
+  const partialFrames = new PartialFrames(inboundBuffer, timeouts);
+  const awake = new Awake({
+    config,
+    table,
+    rows,
+    counters,
+    timeouts,
+    messageRate,
+    inflater,
+    partialFrames,
+    outbound,
+    apps,
+    closing,
+    ending,
+  });
+  const open = new Open({
+    config,
+    table,
+    rows,
+    counters,
+    messageRate,
+    inflater,
+    partialFrames,
+    outbound,
+    apps,
+    awake,
+    closing,
+    ending,
+  });
+  const answering = new Answering({
+    config,
+    table,
+    rows,
+    clock,
+    counters,
+    timeouts,
+    attachments,
+    deadlines,
+    subscriptions,
+    outbound,
+    apps,
+    refusing,
+  });
+  const guards = new UpgradeGuards({
+    table,
+    counters,
+    trustedProxies,
+    allowedOrigins,
+    countedRows,
+    draining,
+  });
+  const upgrading = new Upgrading({
+    config,
+    table,
+    rows,
+    counters,
+    log,
+    timeouts,
+    inboundBuffer,
+    sockets,
+    draining,
+    apps,
+    subscriptions,
+    guards,
+    answering,
+    refusing,
+    next: { open, closing },
+  });
+  const http = new Http({ config, table, rows, counters, timeouts, draining, streams, apps });
+  const handshake = new Handshake({
+    config,
+    table,
+    rows,
+    counters,
+    inboundBuffer,
+    refusing,
+    http,
+    upgrading,
+  });
+  const securing =
+    tls === undefined || loaded.Tls === undefined
+      ? undefined
+      : new loaded.Tls.Securing({
+          config,
+          table,
+          rows,
+          counters,
+          inboundBuffer,
+          trustedProxies,
+          streams: tls,
+          refusing,
+        });
+  const next =
+    securing === undefined
+      ? { state: RowState.handshake, part: handshake }
+      : { state: RowState.securing, part: securing };
+  const preface = new Preface({ config, table, rows, counters, inboundBuffer, trustedProxies, next });
+  const states: State[] = [];
+  states[RowState.preface] = preface;
+  if (securing !== undefined) states[RowState.securing] = securing;
+  states[RowState.handshake] = handshake;
+  states[RowState.upgrading] = upgrading;
+  states[RowState.http] = http;
+  states[RowState.refusing] = refusing;
+  states[RowState.open] = open;
+  states[RowState.awake] = awake;
+  states[RowState.closing] = closing;
+
+  // A row whatever its state, and what looks after all of them
+  const connections = new Connections({
+    table,
+    rows,
+    counters,
+    attachments,
+    deadlines,
+    subscriptions,
+    outbound,
+    apps,
+    awake,
+    closing,
+  });
+  const rowEvents = new RowEvents({
+    table,
+    rows,
+    clock,
+    timeouts,
+    outbound,
+    apps,
+    preface,
+    states,
+    ending,
+    connections,
+  });
+  const heartbeat = new Heartbeat({ config, table, rows, clock, counters, log, outbound });
+  const expirations = new Expirations({ table, clock, counters, deadlines, connections });
+  const collection = new Collection({ counters, awake, inboundBuffer });
+  const controlMessages = new ControlMessages({ config, table, counters, log, subscriptions, connections });
+
+  const socketOwner: RowOwner = { release: (slot) => sockets.close(slot) };
+  const owners: readonly (RowOwner | undefined)[] = [
+    timeouts,
+    awake,
+    ending,
+    subscriptions,
+    outbound,
+    inboundBuffer,
+    attachments,
+    messageRate,
+    http,
+    securing,
+    countedRows,
+    releaseReports,
+    socketOwner,
+  ];
+  rows.connect(
+    owners.filter((owner) => owner !== undefined),
+    connections,
+  );
+  timeouts.connect(rowEvents);
+  events.connect(rowEvents);
+  if (securing !== undefined) tls?.connect(rowEvents, securing);
+  apps.connect(connections);
+  outbound.connect(rowEvents);
+  http.connect({ httpOnUpgrade: (slot, bytes) => handshake.receive(slot, bytes, 0, bytes.length) });
+  brokerEvents.connect({
+    broadcaster,
+    subscriptions,
+    onState: options.onBrokerState,
+    onControl: (message) => controlMessages.receive(message),
+  });
+
+  return {
+    config,
+    counters,
+    log,
+    table,
+    rows,
+    draining,
+    timeouts,
+    inboundBuffer,
+    addresses,
+    events,
+    tls,
+    apps,
+    outbound,
+    broker,
+    lease,
+    subscriptions,
+    broadcaster,
+    http,
+    connections,
+    heartbeat,
+    expirations,
+    collection,
+    memoryBroker: broker instanceof MemoryBroker ? broker : undefined,
+    adopt(descriptors) {
+      events.adopt(new Adoption({ table, rows, events, handlers: rowEvents, counters, log }, descriptors));
+    },
+  };
 }
 
-type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
+function makeTimeouts(config: FarmConfig, capacity: number): Timeouts {
+  return new Timeouts(capacity, {
+    handshake: config.handshakeTimeoutMs,
+    upgrade: config.upgradeTimeoutMs,
+    message: config.messageTimeoutMs,
+    quiet: config.quietMs,
+    closing: config.closeTimeoutMs,
+    http: config.httpRequestTimeoutMs,
+  });
+}
+
+function makeMessageRate(
+  { messageRate, messageBurst }: FarmConfig,
+  capacity: number,
+): MessageRate | undefined {
+  if (messageRate === 0) return undefined;
+  return new MessageRate(capacity, messageRate, messageBurst === 0 ? messageRate : messageBurst);
+}
+
+function makeBroker({ config, link, loaded }: AssembleOptions, handlers: BrokerEvents, wanted: Hub): Broker {
+  const { subscribeTimeoutMs } = config;
+  if (loaded.Redis !== undefined) {
+    const { redisUrl, redisPrefix: prefix } = config;
+    return new loaded.Redis({ url: redisUrl ?? '', prefix, handlers, wanted, subscribeTimeoutMs });
+  }
+  return new MemoryBroker({
+    handlers,
+    wanted,
+    link: {
+      send: (message) => link.send({ type: 'broker', message }) === 'sent',
+      setReading: (isReading) => link.setReading(isReading),
+    },
+    subscribeTimeoutMs,
+    maxInFlightBytes: config.maxWorkerLinkBytes,
+  });
+}

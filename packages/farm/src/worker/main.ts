@@ -8,6 +8,7 @@ import { describeError } from './app/app-host.ts';
 import { collectGarbage } from './upkeep/collect-garbage.ts';
 import { giveBackPages } from './upkeep/give-back-pages.ts';
 import { loadApps } from './app/load-app.ts';
+import type { LoadedParts } from './assemble.ts';
 import { Worker } from './worker.ts';
 
 /** Descriptors that the master leaves us: the descriptor pair and the control stream. */
@@ -80,7 +81,7 @@ async function begin({
   const isPinned = cpu !== null && pinThread(cpu) === 0;
   try {
     const redis = config.redisUrl === null ? undefined : await import('@roost/broker/redis');
-    const secure = tls === null ? undefined : await import('./sockets/tls/tls-streams.ts');
+    const secure = tls === null ? undefined : await loadTls();
     worker = new Worker(
       {
         worker: index,
@@ -94,7 +95,7 @@ async function begin({
         loadApps: (context) => loadApps(config.app, context),
         onStopped: (code) => process.exit(code),
       },
-      { Redis: redis?.RedisBroker, Tls: secure?.TlsConnections },
+      { Redis: redis?.RedisBroker, Tls: secure },
     );
     for (const message of early) worker.linkOnMessage(message);
     await worker.start();
@@ -105,6 +106,12 @@ async function begin({
   } catch (error) {
     failedToStart(error);
   }
+}
+
+async function loadTls(): Promise<NonNullable<LoadedParts['Tls']>> {
+  const { TlsStreams } = await import('./sockets/tls/tls-streams.ts');
+  const { Securing } = await import('./states/securing.ts');
+  return { TlsStreams, Securing };
 }
 
 function failedToStart(error: unknown): void {

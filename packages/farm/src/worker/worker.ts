@@ -1,32 +1,17 @@
-import { MemoryBroker, type Broker } from '@roost/broker';
-import type { RedisBroker } from '@roost/broker/redis';
 import type { App, WorkerContext } from '../api/app.ts';
-import { channelNameProblem } from '../options/channel-name.ts';
+import { CloseCode } from '../api/close-codes.ts';
+import type { ChannelInfo, Readiness } from '../api/info.ts';
 import { assertNever } from '../link/assert-never.ts';
 import type { Link, LinkHandlers } from '../link/link.ts';
-import type { TlsCredentials } from '../link/tls-credentials.ts';
 import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../link/messages.ts';
-import { Counters } from '../api/counters.ts';
+import type { TlsCredentials } from '../link/tls-credentials.ts';
+import { channelNameProblem } from '../options/channel-name.ts';
 import { globMatcher } from '../options/glob.ts';
-import type { ChannelInfo, Readiness } from '../api/info.ts';
 import type { FarmConfig, UncaughtExceptionPolicy } from '../options/options.ts';
-import { AddressCounts } from './master-link/address-counts.ts';
 import { describeError } from './app/app-host.ts';
-import { assemble } from './assemble.ts';
-import { CpuLease } from './fan-out/cpu-lease.ts';
-import { BrokerEvents } from './fan-out/broker-events.ts';
-import { LinkLog } from './master-link/link-log.ts';
-import { Collection } from './upkeep/collection.ts';
-import { ConnectionTable } from './rows/connection-table.ts';
-import type { Core } from './core.ts';
-import { drainConnections } from './upkeep/drain.ts';
-import { Heartbeat } from './upkeep/heartbeat.ts';
-import { Hub } from './fan-out/hub.ts';
-import { CloseCode } from '../api/close-codes.ts';
+import { assemble, type Assembled, type LoadedParts } from './assemble.ts';
 import { MasterQueries } from './master-link/queries.ts';
-import { ReleaseReports } from './master-link/release-reports.ts';
-import type { TlsConnections } from './sockets/tls/tls-streams.ts';
-import { WorkerEvents } from './sockets/poll-events.ts';
+import { drainConnections } from './upkeep/drain.ts';
 
 export interface WorkerOptions {
   readonly worker: number;
@@ -50,12 +35,6 @@ export interface WorkerOptions {
   readonly poisonSlab?: boolean;
 }
 
-/** Parts that are loaded only where the configuration asks for them. */
-export interface WorkerParts {
-  readonly Redis?: typeof RedisBroker | undefined;
-  readonly Tls?: typeof TlsConnections | undefined;
-}
-
 const REPORT_MS = 1000;
 
 /**
@@ -65,64 +44,36 @@ const REPORT_MS = 1000;
 const BROKER_PATIENCE_MS = 1000;
 
 /**
- * One worker: puts the parts together, gives each event of the poller to the part that its row's state asks for, and
- * answers the master. It knows nothing of the process that it runs in: see main.ts.
+ * One worker, as its master sees it: it starts, does what the master says, answers its questions, and ends. It knows nothing
+ * of the process that it runs in: see main.ts.
  */
 export class Worker implements LinkHandlers<MasterMessage> {
   readonly #options: WorkerOptions;
   readonly #link: Link<MasterMessage, WorkerMessage>;
-  readonly #core: Core;
-  readonly #events: WorkerEvents;
-  readonly #heartbeat: Heartbeat;
+  readonly #parts: Assembled;
   readonly #queries: MasterQueries;
-  readonly #memoryBroker: MemoryBroker | undefined;
   readonly #reportTimer: NodeJS.Timeout;
   #readiness: Readiness = { ready: false, reasons: ['the farm is starting'] };
   #isStopping = false;
 
-  /** What only some need is given to those: ioredis is a large part of an empty worker, node:tls a small one. */
-  constructor(options: WorkerOptions, { Redis, Tls }: WorkerParts = {}) {
+  constructor(options: WorkerOptions, loaded: LoadedParts = {}) {
     const { config, link, tls = null, sharesCpu = false, poisonSlab = false } = options;
     this.#options = options;
     this.#link = link;
-    const rows = options.capacity + config.reservedConnections;
-    const counters = new Counters();
-    const log = new LinkLog(link, counters);
-    const table = new ConnectionTable(rows);
-    const hub = new Hub(table.firstSubscriptions, (name) => broker.unsubscribe(name));
-    const handlers = new BrokerEvents(
-      () => core,
-      () => this.#report(),
-    );
-    const broker: Broker =
-      Redis === undefined
-        ? makeMemoryBroker(config, link, handlers, hub)
-        : new Redis({
-            url: config.redisUrl ?? '',
-            prefix: config.redisPrefix,
-            handlers,
-            wanted: hub,
-            subscribeTimeoutMs: config.subscribeTimeoutMs,
-          });
-    this.#memoryBroker = broker instanceof MemoryBroker ? broker : undefined;
-    this.#events = new WorkerEvents(() => core, poisonSlab);
-    const released = new ReleaseReports(link, () => core.lifecycle.released);
-    const poller = this.#events.makePoller(table);
-    const addresses = new AddressCounts(config, link);
-    const lease = new CpuLease(link, counters, sharesCpu ? config.broadcastTurnMs : 0);
-    const noteReleased = (): void => released.note();
-    const core: Core = assemble(
-      { config, log, counters, table, addresses, hub, broker, poller, lease, noteReleased },
-      tls === null || Tls === undefined ? undefined : (parts) => new Tls(parts, tls, poisonSlab),
-    );
-    this.#core = core;
-    core.lease.open(() => core.broadcaster.leaseGranted());
-    this.#heartbeat = new Heartbeat(core);
+    this.#parts = assemble({
+      config,
+      link,
+      tls,
+      sharesCpu,
+      poisonSlab,
+      loaded,
+      rowCount: options.capacity + config.reservedConnections,
+      onBrokerState: () => this.#report(),
+    });
     this.#queries = new MasterQueries(link);
-    const collection = new Collection(core);
     this.#reportTimer = setInterval(() => {
       this.#report();
-      collection.step();
+      this.#parts.collection.step();
     }, REPORT_MS);
   }
 
@@ -133,9 +84,9 @@ export class Worker implements LinkHandlers<MasterMessage> {
   async start(): Promise<void> {
     const { loadApps: load, descriptors, capacity, cpu } = this.#options;
     try {
-      this.#core.apps.use(await load(this.#context()));
-      await Promise.race([this.#core.broker.start(), waited(BROKER_PATIENCE_MS)]);
-      this.#events.adopt(descriptors);
+      this.#parts.apps.use(await load(this.#context()));
+      await Promise.race([this.#parts.broker.start(), waited(BROKER_PATIENCE_MS)]);
+      this.#parts.adopt(descriptors);
       this.#link.send({ type: 'ready', capacity, cpu }, true);
       this.#report();
     } catch (error) {
@@ -150,7 +101,7 @@ export class Worker implements LinkHandlers<MasterMessage> {
     try {
       this.#told(message);
     } catch (error) {
-      this.#core.log.fatal({ message: message.type, error: describeError(error) }, 'worker failed; it ends');
+      this.#parts.log.fatal({ message: message.type, error: describeError(error) }, 'worker failed; it ends');
       throw error;
     }
   }
@@ -161,13 +112,13 @@ export class Worker implements LinkHandlers<MasterMessage> {
         this.#readiness = message.readiness;
         return;
       case 'broker':
-        this.#memoryBroker?.onMessage(message.message);
+        this.#parts.memoryBroker?.onMessage(message.message);
         return;
       case 'addresses':
-        this.#core.addresses.told(message.payload);
+        this.#parts.addresses.told(message.payload);
         return;
       case 'lease':
-        this.#core.lease.granted();
+        this.#parts.lease.granted();
         return;
       case 'answer':
         this.#queries.answered(message.id, message.answer);
@@ -190,12 +141,12 @@ export class Worker implements LinkHandlers<MasterMessage> {
 
   /** Something of an app failed outside of any hook. */
   appFailed(where: string, error: unknown): void {
-    this.#core.apps.report(where, error);
+    this.#parts.apps.report(where, error);
   }
 
   /** An app threw outside of any hook, where nobody caught it. Tells what to do: after `exit` nothing may run any more. */
   appThrew(error: unknown): UncaughtExceptionPolicy {
-    const { config, counters, log } = this.#core;
+    const { config, counters, log } = this.#parts;
     if (config.uncaughtException === 'log') {
       this.appFailed('uncaught exception', error);
       return 'log';
@@ -214,13 +165,13 @@ export class Worker implements LinkHandlers<MasterMessage> {
   }
 
   #failed(error: unknown): void {
-    this.#core.log.fatal({ error: describeError(error) }, 'worker failed; it ends');
+    this.#parts.log.fatal({ error: describeError(error) }, 'worker failed; it ends');
     this.#options.onStopped(1);
   }
 
   /** The master has tried them; but what cannot be used here must not cost the connections that have others. */
   #useTls(credentials: TlsCredentials): void {
-    const { tls, counters, log } = this.#core;
+    const { tls, counters, log } = this.#parts;
     try {
       tls?.use(credentials);
     } catch (error) {
@@ -233,7 +184,7 @@ export class Worker implements LinkHandlers<MasterMessage> {
     if (ask.question === 'report') return { kind: 'report', report: this.#reportNow() };
     const matches = globMatcher(ask.pattern);
     const channels: ChannelInfo[] = [];
-    for (const [channel, subscribers] of this.#core.hub.subscriberCounts()) {
+    for (const [channel, subscribers] of this.#parts.subscriptions.subscriberCounts()) {
       if (matches(channel)) channels.push({ channel, subscribers });
     }
     return { kind: 'channels', channels };
@@ -245,10 +196,10 @@ export class Worker implements LinkHandlers<MasterMessage> {
   }
 
   #reportNow(): WorkerReport {
-    const { counters, hub, broker, outbound } = this.#core;
+    const { counters, subscriptions, broker, outbound } = this.#parts;
     return {
       connections: counters.get('upgrades') - counters.get('closed'),
-      subscriptions: hub.subscriptionCount,
+      subscriptions: subscriptions.count,
       outboundBytes: outbound.heldBytes,
       broker: { state: broker.state, reason: broker.stateReason },
       counters: counters.snapshot(),
@@ -256,7 +207,7 @@ export class Worker implements LinkHandlers<MasterMessage> {
   }
 
   #context(): WorkerContext {
-    const { log, subscriptions, counters, config } = this.#core;
+    const { log, subscriptions, counters, config } = this.#parts;
     return {
       worker: this.#options.worker,
       options: this.#options.config.appOptions,
@@ -271,9 +222,9 @@ export class Worker implements LinkHandlers<MasterMessage> {
   }
 
   async #drain(drainMs: number): Promise<void> {
-    if (this.#core.isDraining) return;
-    this.#core.isDraining = true;
-    const closed = await drainConnections(this.#core, drainMs);
+    if (this.#parts.draining.isDraining) return;
+    this.#parts.draining.isDraining = true;
+    const closed = await drainConnections(this.#parts, drainMs);
     this.#report();
     this.#link.send({ type: 'drained', closed }, true);
     this.#isStopping = true;
@@ -284,43 +235,24 @@ export class Worker implements LinkHandlers<MasterMessage> {
 
   /** Ends everything that would keep the process, or a test, alive. */
   async #release(): Promise<void> {
-    const { timeouts, expirations, poller, apps, broker, broadcaster, config, table, lifecycle, addresses } =
-      this.#core;
+    const { config, table, rows, timeouts, expirations, events, apps, broker, broadcaster } = this.#parts;
     clearInterval(this.#reportTimer);
-    this.#heartbeat.stop();
+    this.#parts.heartbeat.stop();
     this.#queries.stop();
-    for (let slot = 0; slot < table.highWater; slot++) lifecycle.finish(slot, CloseCode.goingAway, '');
+    for (let slot = 0; slot < table.highWater; slot++) rows.end(slot, CloseCode.goingAway, '');
     timeouts.stop();
     expirations.stop();
-    addresses.stop();
+    this.#parts.addresses.stop();
     const isLate = waited(config.stopTimeoutMs);
     await Promise.race([apps.stop(), isLate]);
     await Promise.race([broker.stop(), isLate]);
     broadcaster.stop();
-    poller.destroy();
+    events.poller.destroy();
   }
 }
 
 function waited(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms).unref();
-  });
-}
-
-function makeMemoryBroker(
-  config: FarmConfig,
-  link: Link<MasterMessage, WorkerMessage>,
-  handlers: BrokerEvents,
-  wanted: Hub,
-): MemoryBroker {
-  return new MemoryBroker({
-    handlers,
-    wanted,
-    link: {
-      send: (message) => link.send({ type: 'broker', message }) === 'sent',
-      setReading: (isReading) => link.setReading(isReading),
-    },
-    subscribeTimeoutMs: config.subscribeTimeoutMs,
-    maxInFlightBytes: config.maxWorkerLinkBytes,
   });
 }

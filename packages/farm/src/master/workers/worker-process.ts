@@ -13,7 +13,7 @@ import { readOutput } from './worker-output.ts';
 /** From the sources (in tests) the workers are started from the build all the same: Node 20 runs no TypeScript. */
 const WORKER_MAIN = fileURLToPath(
   new URL(
-    import.meta.url.endsWith('.ts') ? '../../dist/worker/main.js' : '../worker/main.js',
+    import.meta.url.endsWith('.ts') ? '../../../dist/worker/main.js' : '../../worker/main.js',
     import.meta.url,
   ),
 );

@@ -1,16 +1,27 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { App, UpgradeDecision, UpgradeRequest } from '../../api/app.ts';
 import type { Connection } from '../../api/connection.ts';
-import { ClosedConnection, LiveConnection } from './live-connection.ts';
-import type { Core } from '../core.ts';
-import { checkDecision } from './decision.ts';
 import { CloseCode } from '../../api/close-codes.ts';
+import type { Counters } from '../../api/counters.ts';
+import type { Log } from '../../api/log.ts';
+import type { FarmConfig } from '../../options/options.ts';
+import type { ConnectionTable } from '../rows/connection-table.ts';
+import type { ConnectionPort } from './connection-port.ts';
+import { checkDecision } from './decision.ts';
+import { LiveConnection } from './live-connection.ts';
 import { isPromise } from './promises.ts';
 
-/** What {@link AppHost.decide} answers beside the decision itself. */
+/** What {@link AppHost.decide} answers: the decision, and which app made it. */
 export interface Decided {
   readonly decision: UpgradeDecision;
   readonly app: number;
+}
+
+export interface AppHostParts {
+  readonly config: Pick<FarmConfig, 'borrowMessages'>;
+  readonly table: ConnectionTable;
+  readonly counters: Counters;
+  readonly log: Log;
 }
 
 /**
@@ -18,13 +29,23 @@ export interface Decided {
  * counted and logged, and reaches nobody else. The row remembers which app accepted it.
  */
 export class AppHost {
-  readonly #core: Core;
+  readonly #borrowMessages: boolean;
+  readonly #table: ConnectionTable;
+  readonly #counters: Counters;
+  readonly #log: Log;
+  #port!: ConnectionPort;
   #apps: readonly App[] = [];
-  /** Only of the connections that have one. */
-  readonly #attachments = new Map<number, unknown>();
 
-  constructor(core: Core) {
-    this.#core = core;
+  constructor({ config, table, counters, log }: AppHostParts) {
+    this.#borrowMessages = config.borrowMessages;
+    this.#table = table;
+    this.#counters = counters;
+    this.#log = log;
+  }
+
+  /** What the connections of the hooks ask; given once. */
+  connect(port: ConnectionPort): void {
+    this.#port = port;
   }
 
   /** The apps to run; set once, before the first socket is adopted. */
@@ -67,7 +88,7 @@ export class AppHost {
     const app = this.#appOf(slot);
     if (app.message === undefined) return;
     let data: Buffer;
-    if (this.#core.config.borrowMessages) {
+    if (this.#borrowMessages) {
       data = bytes.subarray(start, end);
     } else {
       data = Buffer.allocUnsafe(end - start);
@@ -84,9 +105,9 @@ export class AppHost {
   /** No closure on this path: one message is one object for the connection and one copy of the data. */
   #deliver(app: App, slot: number, data: Buffer, isBinary: boolean): void {
     if (app.message === undefined) return;
-    const generation = this.#core.table.generation(slot);
+    const generation = this.#table.generation(slot);
     try {
-      const result = app.message(new LiveConnection(this.#core, slot, generation), data, isBinary);
+      const result = app.message(new LiveConnection(this.#port, slot, generation), data, isBinary);
       if (isPromise(result)) this.#guard(result, slot, generation, 'message');
     } catch (error) {
       this.#failed(slot, generation, 'message', error);
@@ -99,7 +120,7 @@ export class AppHost {
     this.#run(slot, 'writable', () => app.writable?.(this.connection(slot)));
   }
 
-  /** The connection has ended; `closed` was made by {@link describe} while the row was still there. */
+  /** The connection has ended; `closed` has what was known of it while its row was still there. */
   closed(appIndex: number, closed: Connection, code: number, reason: string): void {
     const app = this.#apps[appIndex];
     if (app?.close === undefined) return;
@@ -110,26 +131,8 @@ export class AppHost {
     return this.#apps[appIndex]?.close !== undefined;
   }
 
-  /** The connection as the close hook will see it; `channels` are those that it had when its close began. */
-  describe(slot: number, channels: readonly string[]): Connection {
-    return new ClosedConnection(this.connection(slot), channels);
-  }
-
   connection(slot: number): Connection {
-    return new LiveConnection(this.#core, slot, this.#core.table.generation(slot));
-  }
-
-  attachment(slot: number): unknown {
-    return this.#attachments.get(slot);
-  }
-
-  setAttachment(slot: number, attachment: unknown): void {
-    if (attachment === undefined) this.#attachments.delete(slot);
-    else this.#attachments.set(slot, attachment);
-  }
-
-  release(slot: number): void {
-    this.#attachments.delete(slot);
+    return new LiveConnection(this.#port, slot, this.#table.generation(slot));
   }
 
   /** True when an app has taken the request. */
@@ -150,8 +153,8 @@ export class AppHost {
 
   /** Counts and logs what a hook threw outside of any connection. */
   report(hook: string, error: unknown): void {
-    this.#core.counters.add('app_errors');
-    this.#core.log.error({ hook, error: describeError(error) }, 'app hook failed');
+    this.#counters.add('app_errors');
+    this.#log.error({ hook, error: describeError(error) }, 'app hook failed');
   }
 
   async stop(): Promise<void> {
@@ -165,11 +168,11 @@ export class AppHost {
   }
 
   #appOf(slot: number): App {
-    return this.#apps[this.#core.table.apps[slot] ?? 0] ?? NO_APP;
+    return this.#apps[this.#table.apps[slot] ?? 0] ?? NO_APP;
   }
 
   #run(slot: number, hook: string, call: () => void | Promise<void>): void {
-    const generation = slot < 0 ? 0 : this.#core.table.generation(slot);
+    const generation = slot < 0 ? 0 : this.#table.generation(slot);
     try {
       const result = call();
       if (isPromise(result)) this.#guard(result, slot, generation, hook);
@@ -188,8 +191,8 @@ export class AppHost {
 
   #failed(slot: number, generation: number, hook: string, error: unknown): void {
     this.report(hook, error);
-    if (slot >= 0 && this.#core.table.isCurrent(slot, generation)) {
-      this.#core.lifecycle.close(slot, CloseCode.internalError, 'the application failed');
+    if (slot >= 0 && this.#table.isCurrent(slot, generation)) {
+      this.#port.close(slot, CloseCode.internalError, 'the application failed');
     }
   }
 

@@ -1,6 +1,6 @@
 import type { UpgradeDecision } from '../../api/app.ts';
-import { checkAttachment } from '../rows/attachment.ts';
-import { checkExpiresAt } from '../upkeep/expirations.ts';
+import { checkAttachment } from '../rows/attachments.ts';
+import { checkExpiresAt } from '../rows/deadlines.ts';
 
 /**
  * What an upgrade hook answered, made sure to be what its type says: JavaScript applications have no compiler. Throws a

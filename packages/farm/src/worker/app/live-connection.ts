@@ -1,64 +1,63 @@
 import { isUtf8 } from 'node:buffer';
 import { isValidCloseCode, Opcode } from '@roost/websocket';
-import type { Connection } from '../../api/connection.ts';
-import { checkAttachment } from '../rows/attachment.ts';
-import { RowFlag, RowState } from '../rows/connection-table.ts';
-import type { Core } from '../core.ts';
 import { CloseCode } from '../../api/close-codes.ts';
-import { checkExpiresAt } from '../upkeep/expirations.ts';
+import type { Connection } from '../../api/connection.ts';
+import { checkAttachment } from '../rows/attachments.ts';
+import { checkExpiresAt } from '../rows/deadlines.ts';
+import type { ConnectionPort } from './connection-port.ts';
 
 /** A slot and its generation: everything it answers is read from the worker's tables at that moment. */
 export class LiveConnection implements Connection {
-  readonly #core: Core;
+  readonly #port: ConnectionPort;
   readonly #slot: number;
   readonly #generation: number;
 
-  constructor(core: Core, slot: number, generation: number) {
-    this.#core = core;
+  constructor(port: ConnectionPort, slot: number, generation: number) {
+    this.#port = port;
     this.#slot = slot;
     this.#generation = generation;
   }
 
   get id(): string {
-    return this.#isCurrent() ? String(this.#core.table.numbers[this.#slot]) : '';
+    return this.#isCurrent() ? String(this.#port.number(this.#slot)) : '';
   }
 
   get isOpen(): boolean {
-    return this.#isCurrent() && isOpenRow(this.#core, this.#slot);
+    return this.#isCurrent() && this.#port.isOpen(this.#slot);
   }
 
   get remoteAddress(): string {
-    return this.#isCurrent() ? this.#core.table.address(this.#slot) : '';
+    return this.#isCurrent() ? this.#port.remoteAddress(this.#slot) : '';
   }
 
   get attachment(): unknown {
-    return this.#isCurrent() ? this.#core.apps.attachment(this.#slot) : undefined;
+    return this.#isCurrent() ? this.#port.attachment(this.#slot) : undefined;
   }
 
   set attachment(value: unknown) {
     checkAttachment(value);
-    if (this.#isCurrent()) this.#core.apps.setAttachment(this.#slot, value);
+    if (this.#isCurrent()) this.#port.setAttachment(this.#slot, value);
   }
 
   get expiresAt(): number | undefined {
-    return this.#isCurrent() ? this.#core.expirations.get(this.#slot) : undefined;
+    return this.#isCurrent() ? this.#port.expiresAt(this.#slot) : undefined;
   }
 
   set expiresAt(value: number | undefined) {
     checkExpiresAt(value);
-    if (this.#isCurrent()) this.#core.expirations.set(this.#slot, value);
+    if (this.#isCurrent()) this.#port.setExpiresAt(this.#slot, value);
   }
 
   get bufferedBytes(): number {
-    return this.#isCurrent() ? this.#core.outbound.bufferedBytes(this.#slot) : 0;
+    return this.#isCurrent() ? this.#port.bufferedBytes(this.#slot) : 0;
   }
 
   get hasGap(): boolean {
-    return this.#isCurrent() && this.#core.table.hasFlag(this.#slot, RowFlag.gap);
+    return this.#isCurrent() && this.#port.hasGap(this.#slot);
   }
 
   get channels(): readonly string[] {
-    return this.#isCurrent() ? this.#core.hub.subscriptionsOf(this.#slot) : [];
+    return this.#isCurrent() ? this.#port.channels(this.#slot) : [];
   }
 
   send(data: string | Uint8Array, isBinary = true): boolean {
@@ -68,22 +67,20 @@ export class LiveConnection implements Connection {
     if (opcode === Opcode.text && typeof data !== 'string' && !isText(data)) {
       throw new TypeError('send() with isBinary false needs valid UTF-8; leave isBinary out to send bytes');
     }
-    const isTaken = this.#core.outbound.send(this.#slot, opcode, data);
-    if (isTaken) this.#core.counters.messagesSent++;
-    return isTaken;
+    return this.#port.send(this.#slot, opcode, data);
   }
 
   subscribe(channel: string): Promise<boolean> {
     if (!this.isOpen) return Promise.resolve(false);
-    return this.#core.subscriptions.subscribe(this.#slot, channel);
+    return this.#port.subscribe(this.#slot, channel);
   }
 
   unsubscribe(channel: string): boolean {
-    return this.isOpen && this.#core.hub.unsubscribe(this.#slot, channel);
+    return this.isOpen && this.#port.unsubscribe(this.#slot, channel);
   }
 
   publish(channel: string, data: string | Uint8Array): Promise<void> {
-    return this.#core.subscriptions.publish(channel, data);
+    return this.#port.publish(channel, data);
   }
 
   close(code: number = CloseCode.normal, reason = ''): boolean {
@@ -92,18 +89,17 @@ export class LiveConnection implements Connection {
         `close() takes 1000 to 1003, 1007 to 1014 or 3000 to 4999, got ${code} (RFC 6455 §7.4)`,
       );
     }
-    if (!this.isOpen) return false;
-    return this.#core.lifecycle.close(this.#slot, code, reason);
+    return this.isOpen && this.#port.close(this.#slot, code, reason);
   }
 
   terminate(): boolean {
     if (!this.#isCurrent()) return false;
-    this.#core.lifecycle.finish(this.#slot, CloseCode.abnormal, '');
+    this.#port.terminate(this.#slot);
     return true;
   }
 
   #isCurrent(): boolean {
-    return this.#core.table.isCurrent(this.#slot, this.#generation);
+    return this.#port.isCurrent(this.#slot, this.#generation);
   }
 }
 
@@ -120,56 +116,4 @@ function isText(data: Uint8Array): boolean {
   }
   for (; index < data.length; index++) seenBits |= data[index] ?? 0;
   return seenBits < 0x80 || isUtf8(data);
-}
-
-function isOpenRow(core: Core, slot: number): boolean {
-  const state = core.table.state(slot);
-  return state === RowState.open || (state === RowState.awake && !core.awake.isClosing(slot));
-}
-
-/** What the close hook is given: the facts of a connection whose row is already somebody else's. */
-export class ClosedConnection implements Connection {
-  readonly id: string;
-  readonly remoteAddress: string;
-  readonly channels: readonly string[];
-  readonly hasGap: boolean;
-  readonly isOpen = false;
-  readonly bufferedBytes = 0;
-  readonly expiresAt = undefined;
-  attachment: unknown;
-  readonly #publish: Connection['publish'];
-
-  constructor(connection: Connection, channels: readonly string[]) {
-    this.id = connection.id;
-    this.remoteAddress = connection.remoteAddress;
-    this.attachment = connection.attachment;
-    this.channels = channels;
-    this.hasGap = connection.hasGap;
-    this.#publish = (channel, data) => connection.publish(channel, data);
-  }
-
-  send(): boolean {
-    return false;
-  }
-
-  subscribe(): Promise<boolean> {
-    return Promise.resolve(false);
-  }
-
-  unsubscribe(): boolean {
-    return false;
-  }
-
-  /** Still possible: a chat says goodbye in its close hook. */
-  publish(channel: string, data: string | Uint8Array): Promise<void> {
-    return this.#publish(channel, data);
-  }
-
-  close(): boolean {
-    return false;
-  }
-
-  terminate(): boolean {
-    return false;
-  }
 }

@@ -1,7 +1,7 @@
 import { copyHeaders, listElements, type RequestHead } from '@roost/websocket';
 import { formatAddress } from '../../addresses/address.ts';
 import type { UpgradeRequest } from '../../api/app.ts';
-import type { Core } from '../core.ts';
+import type { ConnectionTable } from '../rows/connection-table.ts';
 
 /** The request head as the upgrade hook sees it. What costs something is made when it is first asked for. */
 export class HeadUpgradeRequest implements UpgradeRequest {
@@ -14,10 +14,10 @@ export class HeadUpgradeRequest implements UpgradeRequest {
   #query: URLSearchParams | undefined;
   #abort: AbortController | undefined;
 
-  constructor(core: Core, slot: number, head: RequestHead) {
+  constructor(table: ConnectionTable, slot: number, head: RequestHead) {
     this.url = head.target;
     this.#head = head;
-    this.#address = core.table.addressBytes(slot);
+    this.#address = table.addressBytes(slot);
   }
 
   /** Copies: an attachment with one of them must not keep the whole head. */

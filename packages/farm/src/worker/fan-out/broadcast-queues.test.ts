@@ -15,7 +15,7 @@ let waiting: Map<HubChannel, ChannelQueue>;
 let dropped: Map<string, number>;
 
 function use(maxBytes: number): void {
-  hub = new Hub(new Int32Array(64), () => undefined);
+  hub = new Hub(new Int32Array(64));
   waiting = new Map();
   dropped = new Map();
   queues = new BroadcastQueues(maxBytes, ({ name }, count) => {
@@ -27,9 +27,9 @@ beforeEach(() => use(1024 * KIB));
 
 function channelOf(name: string): HubChannel {
   hub.subscribe(0, name);
-  const channel = hub.get(name);
+  const channel = hub.open(name);
   if (channel === undefined) expect.unreachable();
-  hub.pin(channel);
+  hub.retain(channel);
   return channel;
 }
 

@@ -11,7 +11,7 @@ export interface Broadcast {
   compressed: Buffer;
   /** Next member to send to. */
   next: number;
-  /** Members when its first turn came, -1 before: who subscribed later does not get it. */
+  /** Members when it was first served, -1 before: a later subscriber does not get it. */
   end: number;
 }
 
@@ -40,7 +40,7 @@ const WORTHWHILE_PART = 1 / 64;
  * queue stays, since a part of its subscribers may have it.
  */
 export class BroadcastQueues {
-  readonly #maxBytes: number;
+  readonly maxBytes: number;
   readonly #onDropped: (channel: HubChannel, count: number) => void;
   readonly #byChannel = new Map<HubChannel, ChannelQueue>();
   #bytes = 0;
@@ -49,7 +49,7 @@ export class BroadcastQueues {
 
   /** `onDropped` must not publish. */
   constructor(maxBytes: number, onDropped: (channel: HubChannel, count: number) => void) {
-    this.#maxBytes = maxBytes;
+    this.maxBytes = maxBytes;
     this.#onDropped = onDropped;
   }
 
@@ -60,7 +60,7 @@ export class BroadcastQueues {
 
   /** Whether one channel has more than its share of the bound; that of a channel alone is half of it. */
   get isUneven(): boolean {
-    const share = this.#maxBytes / Math.max(2, this.#byChannel.size);
+    const share = this.maxBytes / Math.max(2, this.#byChannel.size);
     for (const { bytes } of this.#byChannel.values()) if (bytes > share) return true;
     return false;
   }
@@ -69,9 +69,9 @@ export class BroadcastQueues {
   admit(channel: HubChannel, frameBytes: number): boolean {
     const cost = frameBytes + BROADCAST_OVERHEAD_BYTES;
     // One that is larger than the bound goes alone.
-    if (this.#bytes + cost <= this.#maxBytes || this.#bytes === 0) return true;
+    if (this.#bytes + cost <= this.maxBytes || this.#bytes === 0) return true;
     const queue = this.#byChannel.get(channel);
-    const share = this.#maxBytes / Math.max(1, this.#byChannel.size);
+    const share = this.maxBytes / Math.max(1, this.#byChannel.size);
     const isModest = queue === undefined || queue.bytes + cost <= share;
     if (isModest && this.#makeRoom(cost)) return true;
     this.#onDropped(channel, 1);
@@ -116,7 +116,7 @@ export class BroadcastQueues {
   }
 
   #makeRoom(cost: number): boolean {
-    const maxBytes = this.#maxBytes;
+    const maxBytes = this.maxBytes;
     const missing = this.#bytes + cost - maxBytes;
     if (this.#behindBytes < Math.max(missing, maxBytes * WORTHWHILE_PART)) return false;
     const excess = Math.max(missing, this.#bytes - maxBytes * (1 - ROOM_PART));

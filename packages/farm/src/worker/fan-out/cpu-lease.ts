@@ -29,7 +29,7 @@ export class CpuLease {
   }
 
   /** Given once: called when the lease that {@link take} asked for is there. */
-  open(onGranted: () => void): void {
+  connect(onGranted: () => void): void {
     this.#onGranted = onGranted;
   }
 

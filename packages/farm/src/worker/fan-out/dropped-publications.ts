@@ -1,30 +1,40 @@
-import type { Core } from '../core.ts';
+import type { Counters } from '../../api/counters.ts';
+import type { Log } from '../../api/log.ts';
+import type { Subscriptions } from './subscriptions.ts';
 
 /** Between two log lines about drops; the counter has them all. */
 const LOG_MS = 1000;
 
+export interface DroppedPublicationsParts {
+  readonly counters: Counters;
+  readonly log: Log;
+  readonly subscriptions: Pick<Subscriptions, 'markGapOf'>;
+  /** What waits now, for the log. */
+  readonly queuedBytes: () => number;
+}
+
 /**
  * What becomes of publications that were dropped for want of room: they are counted, the subscribers of their channel are
- * told (`hasGap`), and the log says so once a second at the most. A flood drops thousands in a turn of the event loop, so a
- * channel's subscribers are gone through once at the end of it.
+ * marked (`hasGap`), and they are logged at most once per second. A flood drops thousands in a tick of the event loop, so a
+ * channel's subscribers are marked once at the end of it.
  */
 export class DroppedPublications {
-  readonly #core: Core;
-  /** Channels whose subscribers are to be marked at the end of this turn. */
+  readonly #parts: DroppedPublicationsParts;
+  /** Channels whose subscribers are to be marked at the end of this tick. */
   readonly #toMark = new Set<string>();
   /** Drops since the last log line, by channel. */
   readonly #toLog = new Map<string, number>();
-  #markTurn: NodeJS.Immediate | undefined;
+  #markTick: NodeJS.Immediate | undefined;
   #logTimer: NodeJS.Timeout | undefined;
 
-  constructor(core: Core) {
-    this.#core = core;
+  constructor(parts: DroppedPublicationsParts) {
+    this.#parts = parts;
   }
 
   add(channel: string, count: number): void {
-    this.#core.counters.add('publications_dropped', count);
+    this.#parts.counters.add('publications_dropped', count);
     this.#toMark.add(channel);
-    this.#markTurn ??= setImmediate(() => this.#mark());
+    this.#markTick ??= setImmediate(() => this.#mark());
     this.#toLog.set(channel, (this.#toLog.get(channel) ?? 0) + count);
     if (this.#logTimer !== undefined) return;
     this.#log();
@@ -36,13 +46,13 @@ export class DroppedPublications {
   }
 
   stop(): void {
-    clearImmediate(this.#markTurn);
+    clearImmediate(this.#markTick);
     clearTimeout(this.#logTimer);
   }
 
   #mark(): void {
-    this.#markTurn = undefined;
-    for (const channel of this.#toMark) this.#core.subscriptions.markGapOf(channel);
+    this.#markTick = undefined;
+    for (const channel of this.#toMark) this.#parts.subscriptions.markGapOf(channel);
     this.#toMark.clear();
   }
 
@@ -57,8 +67,8 @@ export class DroppedPublications {
     }
     const channels = this.#toLog.size;
     this.#toLog.clear();
-    const queuedBytes = this.#core.broadcaster.queuedBytes;
-    this.#core.log.warn(
+    const queuedBytes = this.#parts.queuedBytes();
+    this.#parts.log.warn(
       { channel, dropped, channels, queuedBytes },
       'publications dropped: broadcast queue is full',
     );

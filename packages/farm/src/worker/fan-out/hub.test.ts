@@ -5,22 +5,23 @@ import { seededRandom, testSeed } from '../fixtures/random.ts';
 
 let hub: Hub;
 let firstSubscriptions: Int32Array;
-let vacant: string[];
+let emptied: string[];
 
 beforeEach(() => {
-  vacant = [];
+  emptied = [];
   firstSubscriptions = new Int32Array(1000);
-  hub = new Hub(firstSubscriptions, (channel) => vacant.push(channel));
+  hub = new Hub(firstSubscriptions);
+  hub.connect((channel) => emptied.push(channel));
 });
 
 /** The members that count, holes included. */
 function members(channel: string): number[] {
-  const found = hub.get(channel);
+  const found = hub.open(channel);
   return found === undefined ? [] : [...hub.membersOf(found).subarray(0, found.length)];
 }
 
 function channelOf(name: string): HubChannel {
-  const channel = hub.get(name);
+  const channel = hub.open(name);
   if (channel === undefined) expect.unreachable();
   return channel;
 }
@@ -77,22 +78,23 @@ describe('unsubscribe', () => {
 });
 
 describe('a channel', () => {
-  it('is vacant when its last subscriber has left, and may come back', () => {
+  it('is empty when its last subscriber has left, and may come back', () => {
     hub.subscribe(1, 'a');
     hub.subscribe(2, 'a');
     hub.unsubscribe(1, 'a');
-    expect(vacant).toEqual([]);
+    expect(emptied).toEqual([]);
     hub.unsubscribe(2, 'a');
-    expect(vacant).toEqual(['a']);
-    expect(hub.get('a')).toBeUndefined();
+    expect(emptied).toEqual(['a']);
+    expect(hub.open('a')).toBeUndefined();
     expect(hub.channelCount).toBe(0);
     hub.subscribe(3, 'a');
     expect(members('a')).toEqual([3]);
   });
 
-  it('is still there while it is told to be vacant', () => {
+  it('is still there while it is reported to be empty', () => {
     const told: [string, boolean][] = [];
-    const other: Hub = new Hub(new Int32Array(10), (channel) => told.push([channel, other.has(channel)]));
+    const other = new Hub(new Int32Array(10));
+    other.connect((channel) => told.push([channel, other.has(channel)]));
     other.subscribe(1, 'a');
     other.subscribe(2, 'b');
     expect([...other.keys()]).toEqual(['a', 'b']);
@@ -101,25 +103,25 @@ describe('a channel', () => {
     expect([...other.keys()]).toEqual(['b']);
   });
 
-  it('that is held is not vacant', () => {
-    hub.hold('a');
-    hub.hold('a');
-    expect(hub.get('a')?.length).toBe(0);
+  it('that is reserved is not empty', () => {
+    hub.reserve('a');
+    hub.reserve('a');
+    expect(hub.open('a')?.length).toBe(0);
     hub.subscribe(1, 'a');
     hub.unsubscribe(1, 'a');
-    hub.unhold('a');
-    expect(vacant).toEqual([]);
-    hub.unhold('a');
-    expect(vacant).toEqual(['a']);
-    hub.unhold('a');
-    expect(vacant).toEqual(['a']);
+    hub.unreserve('a');
+    expect(emptied).toEqual([]);
+    hub.unreserve('a');
+    expect(emptied).toEqual(['a']);
+    hub.unreserve('a');
+    expect(emptied).toEqual(['a']);
   });
 
-  it('of which a hold ends stays for its subscribers', () => {
-    hub.hold('a');
+  it('of which a reservation ends stays for its subscribers', () => {
+    hub.reserve('a');
     hub.subscribe(1, 'a');
-    hub.unhold('a');
-    expect(vacant).toEqual([]);
+    hub.unreserve('a');
+    expect(emptied).toEqual([]);
     expect(members('a')).toEqual([1]);
   });
 });
@@ -127,7 +129,7 @@ describe('a channel', () => {
 describe('a channel that is walked', () => {
   it('keeps its members in their places: who leaves becomes a hole, who comes stands at the end', () => {
     for (const slot of [1, 2, 3, 4]) hub.subscribe(slot, 'a');
-    const channel = hub.get('a');
+    const channel = hub.open('a');
     if (channel === undefined) expect.unreachable();
     hub.beginWalk(channel);
     hub.unsubscribe(2, 'a');
@@ -140,30 +142,30 @@ describe('a channel that is walked', () => {
     expect(members('a')).toEqual([1, 3, 5, 2]);
     expect(channel.holes).toBe(0);
     for (const slot of [1, 3, 5, 2]) expect(hub.unsubscribe(slot, 'a')).toBe(true);
-    expect(vacant).toEqual(['a']);
+    expect(emptied).toEqual(['a']);
   });
 
-  it('is vacant only after the walk', () => {
+  it('is empty only after the walk', () => {
     hub.subscribe(1, 'a');
-    const channel = hub.get('a');
+    const channel = hub.open('a');
     if (channel === undefined) expect.unreachable();
     hub.beginWalk(channel);
     hub.unsubscribe(1, 'a');
-    expect(vacant).toEqual([]);
-    expect(hub.get('a')).toBe(channel);
+    expect(emptied).toEqual([]);
+    expect(hub.open('a')).toBe(channel);
     hub.endWalk(channel);
-    expect(vacant).toEqual(['a']);
+    expect(emptied).toEqual(['a']);
   });
 
   it('lives on when somebody comes after everybody has left', () => {
     hub.subscribe(1, 'a');
-    const channel = hub.get('a');
+    const channel = hub.open('a');
     if (channel === undefined) expect.unreachable();
     hub.beginWalk(channel);
     hub.unsubscribe(1, 'a');
     hub.subscribe(2, 'a');
     hub.endWalk(channel);
-    expect(vacant).toEqual([]);
+    expect(emptied).toEqual([]);
     expect(members('a')).toEqual([2]);
   });
 });
@@ -182,7 +184,7 @@ describe('a channel of one', () => {
     hub.unsubscribe(3, 'a');
     expect(hub.unsubscribe(3, 'a')).toBe(false);
     hub.unsubscribe(2, 'a');
-    expect(vacant).toEqual(['a']);
+    expect(emptied).toEqual(['a']);
     expect(hub.has('a')).toBe(false);
     expect(hub.subscriptionsOf(2)).toEqual([]);
   });
@@ -198,10 +200,10 @@ describe('a channel of one', () => {
     expect(members('a')).toEqual([-1, 2]);
     hub.unsubscribe(2, 'a');
     expect(members('a')).toEqual([-1, -1]);
-    expect(hub.get('a')).toBe(channel);
+    expect(hub.open('a')).toBe(channel);
     expect([...hub.subscriberCounts()]).toEqual([]);
     hub.endWalk(channel);
-    expect(vacant).toEqual(['a']);
+    expect(emptied).toEqual(['a']);
     expect(hub.channelCount).toBe(0);
   });
 
@@ -220,53 +222,53 @@ describe('a channel of one', () => {
     expect(members('a')).toEqual([2]);
   });
 
-  it('is the same object for as long as it is pinned, and a vacant one stays empty', () => {
+  it('is the same object for as long as it is retained, and one that was forgotten stays empty', () => {
     hub.subscribe(1, 'a');
     const channel = channelOf('a');
-    hub.pin(channel);
+    hub.retain(channel);
     hub.subscribe(2, 'a');
     hub.unsubscribe(1, 'a');
-    expect(hub.get('a')).toBe(channel);
+    expect(hub.open('a')).toBe(channel);
     hub.beginWalk(channel);
     hub.endWalk(channel);
-    expect(hub.get('a')).toBe(channel);
+    expect(hub.open('a')).toBe(channel);
     hub.unsubscribe(2, 'a');
-    expect(vacant).toEqual(['a']);
+    expect(emptied).toEqual(['a']);
     hub.subscribe(3, 'b');
     hub.subscribe(4, 'a');
     expect(channel.length).toBe(0);
     hub.beginWalk(channel);
     hub.endWalk(channel);
-    hub.unpin(channel);
-    expect(vacant).toEqual(['a']);
+    hub.release(channel);
+    expect(emptied).toEqual(['a']);
     expect(members('a')).toEqual([4]);
     expect(members('b')).toEqual([3]);
   });
 
   it('is counted, held or not', () => {
     hub.subscribe(1, 'a');
-    hub.hold('b');
-    hub.hold('c');
+    hub.reserve('b');
+    hub.reserve('c');
     for (const slot of [1, 2]) hub.subscribe(slot, 'c');
     expect([...hub.subscriberCounts()]).toEqual([
       ['a', 1],
       ['c', 2],
     ]);
-    hub.unhold('c');
-    hub.unhold('b');
-    hub.unhold('a');
-    expect(vacant).toEqual(['b']);
+    hub.unreserve('c');
+    hub.unreserve('b');
+    hub.unreserve('a');
+    expect(emptied).toEqual(['b']);
   });
 
   it('costs less than 150 bytes, its name not included', () => {
     const count = 100_000;
     const names = Array.from({ length: count }, (_, index) => `user:${index}`);
-    const many = new Hub(new Int32Array(count), () => undefined);
+    const many = new Hub(new Int32Array(count));
     const before = liveBytes();
     for (const [slot, name] of names.entries()) {
-      many.hold(name);
+      many.reserve(name);
       many.subscribe(slot, name);
-      many.unhold(name);
+      many.unreserve(name);
     }
     expect((liveBytes() - before) / count).toBeLessThan(150);
     expect(many.channelCount).toBe(count);
@@ -274,14 +276,14 @@ describe('a channel of one', () => {
 });
 
 describe('memory', () => {
-  it.each(['subscribed', 'held'])('of the request head that a %s name is part of is not kept', (how) => {
+  it.each(['subscribed', 'reserved'])('of the request head that a %s name is part of is not kept', (how) => {
     const count = 1_000;
     const bytes = Buffer.alloc(10_000, 'x');
     const before = liveBytes();
     for (let slot = 0; slot < count; slot++) {
       bytes.write(`GET /plain?channel=notifications-${slot} HTTP/1.1`);
       const name = bytes.toString('latin1').slice(19, 33 + String(slot).length);
-      if (how === 'held') hub.hold(name);
+      if (how === 'reserved') hub.reserve(name);
       else hub.subscribe(slot, name);
     }
     expect([...hub.keys()][7]).toBe('notifications-7');
@@ -297,7 +299,7 @@ describe('memory', () => {
       expect(hub.subscriptionCount).toBe(0);
       expect(hub.channelCount).toBe(0);
     }
-    expect(vacant).toHaveLength(200);
+    expect(emptied).toHaveLength(200);
   });
 });
 
@@ -328,7 +330,7 @@ describe('the hub', () => {
         hub.unsubscribeAll(slot);
         for (const each of model.values()) each.delete(slot);
       } else if (choice < 10) {
-        const channel = hub.get(name);
+        const channel = hub.open(name);
         const walking = walked.get(name);
         if (walking !== undefined) {
           expect(channel, `seed ${seed}: a walked channel stays`).toBe(walking);
@@ -341,25 +343,25 @@ describe('the hub', () => {
       } else if (choice === 10) {
         const count = held.get(name) ?? 0;
         if (count === 2) continue;
-        hub.hold(name);
+        hub.reserve(name);
         held.set(name, count + 1);
       } else if (choice < 13) {
         const count = held.get(name) ?? 0;
         if (count === 0) continue;
-        hub.unhold(name);
+        hub.unreserve(name);
         held.set(name, count - 1);
       } else if (choice === 13) {
-        const channel = hub.get(name);
+        const channel = hub.open(name);
         if (channel === undefined) continue;
         pinned.push(channel);
-        hub.pin(channel);
+        hub.retain(channel);
       } else {
         const channel = pinned.shift();
-        if (channel !== undefined) hub.unpin(channel);
+        if (channel !== undefined) hub.release(channel);
       }
       const isThere = subscribers.size > 0 || walked.has(name) || (held.get(name) ?? 0) > 0;
       expect(hub.has(name), `seed ${seed}, step ${step}: ${name}`).toBe(isThere);
-      if (choice !== 7 && wasThere && !isThere) expect(vacant[vacant.length - 1]).toBe(name);
+      if (choice !== 7 && wasThere && !isThere) expect(emptied[emptied.length - 1]).toBe(name);
       if (wasThere && !isThere) vacancies++;
       if (step % 25 !== 0) continue;
       for (const [each, expected] of model) {

@@ -1,12 +1,12 @@
 import { NameIndex } from './name-index.ts';
 import { ownString } from './own-string.ts';
 
-/** A channel that has several subscribers in this worker, is held, or has publications under way. */
+/** A channel that has several subscribers in this worker, is reserved, or has publications under way. */
 export interface HubChannel {
   readonly id: number;
   readonly name: string;
   /** Undefined: there is room for one member, in the hub's columns. */
-  crowd: Crowd | undefined;
+  members: Members | undefined;
   /** Members, holes included. */
   length: number;
   /** Members that are −1: they left while a broadcast was in flight. */
@@ -14,46 +14,46 @@ export interface HubChannel {
   /** A broadcast walks the members: they keep their places. */
   isWalked: boolean;
   /** Upgrades that wait for this channel: it must stay subscribed for them. */
-  holds: number;
-  /** Who relies on this object being the channel's, see {@link Hub.pin}. */
-  pins: number;
+  reservations: number;
+  /** Parts that rely on this object being the channel's, see {@link Hub.retain}. */
+  retains: number;
 }
 
-interface Crowd {
+interface Members {
   /** Slots of the subscribers. */
-  readonly members: Int32Array;
+  readonly slots: Int32Array;
   /** For each member the subscription node that it is. */
   readonly nodes: Int32Array;
 }
 
-const INITIAL_CROWD = 4;
+const NOBODY = new Int32Array(0);
+const INITIAL_MEMBERS = 4;
 const INITIAL_CHANNELS = 64;
-/** Columns of a channel: slot and node of its first member, while it has no crowd. */
+/** Columns of a channel: slot and node of its first member, while that is its only one. */
 const CHANNEL_FIELDS = 2;
 const INITIAL_NODES = 64;
 /** Fields of a subscription node: channel id, index among the members, next node of the connection + 1. */
 const NODE_FIELDS = 3;
 
 /**
- * Who is subscribed to what, in this worker. A subscription is a node of three integers in a pool, linked to the
+ * Which connection is subscribed to which channel, in this worker. A subscription is a node of three integers in a pool, linked to the
  * connection's other ones. No object exists per subscription, and none for a channel with one subscriber, of which there
  * may be as many as connections.
  *
  * A channel is, by its id:
- * - lone: its name in `#channels`, one member in `#lone`. No holds, no walk.
- * - an object: while it is held, pinned or has not one member. The members are a dense array of slots, which the poller
- *   walks natively; a first one stays in `#lone` until the second comes.
+ * - single: its name in `#channels`, one member in `#singles`. No reservations, no walk.
+ * - an object: while it is reserved, retained or does not have exactly one member. The members are a dense array of slots,
+ *   which the poller walks natively; a first one stays in `#singles` until the second comes.
  *
  * While a broadcast walks a channel, removal leaves a hole (−1) and additions append beyond the length that the walk
  * has recorded; the end of the walk compacts. Swap-removal would make a walk skip or repeat receivers.
  */
 export class Hub {
-  readonly #onVacant: (channel: string) => void;
   readonly #firstSubscriptions: Int32Array;
   readonly #ids = new NameIndex((id) => this.#nameOf(id));
   readonly #channels: (HubChannel | string | undefined)[] = [];
   readonly #freeChannels: number[] = [];
-  #lone = new Int32Array(INITIAL_CHANNELS * CHANNEL_FIELDS);
+  #singles = new Int32Array(INITIAL_CHANNELS * CHANNEL_FIELDS);
   /** The only member of a channel, lent by {@link membersOf}. */
   readonly #onlyMember = new Int32Array(1);
   #nodes = new Int32Array(INITIAL_NODES * NODE_FIELDS);
@@ -61,14 +61,16 @@ export class Hub {
   /** First free node + 1, linked through the `next` field. */
   #freeNode = 0;
   #subscriptionCount = 0;
+  #onEmpty: (channel: string) => void = () => undefined;
 
-  /**
-   * `onVacant`: a channel has neither subscribers nor holds any more, and is about to be forgotten. `firstSubscriptions` is
-   * the table's column.
-   */
-  constructor(firstSubscriptions: Int32Array, onVacant: (channel: string) => void) {
+  /** `firstSubscriptions` is the table's column. */
+  constructor(firstSubscriptions: Int32Array) {
     this.#firstSubscriptions = firstSubscriptions;
-    this.#onVacant = onVacant;
+  }
+
+  /** `onEmpty`: a channel has neither subscribers nor reservations any more, and is about to be forgotten. */
+  connect(onEmpty: (channel: string) => void): void {
+    this.#onEmpty = onEmpty;
   }
 
   get subscriptionCount(): number {
@@ -83,15 +85,18 @@ export class Hub {
     return this.#ids.get(name) !== -1;
   }
 
-  /** The names of all channels that have subscribers or holds. */
+  /** The names of all channels that have subscribers or reservations. */
   *keys(): IterableIterator<string> {
     for (const channel of this.#channels) {
       if (channel !== undefined) yield typeof channel === 'string' ? channel : channel.name;
     }
   }
 
-  /** Whoever keeps it beyond the call must {@link pin} it. */
-  get(name: string): HubChannel | undefined {
+  /**
+   * The channel as an object, which is made for a single one. The caller either keeps it with {@link retain} or gives it
+   * back with {@link settle}.
+   */
+  open(name: string): HubChannel | undefined {
     const id = this.#ids.get(name);
     return id === -1 ? undefined : this.#objectOf(id);
   }
@@ -107,33 +112,44 @@ export class Hub {
 
   /** Slots of the subscribers, holes included. Lent until the next call; the first `length` count. */
   membersOf(channel: HubChannel): Int32Array {
-    if (channel.crowd !== undefined) return channel.crowd.members;
-    this.#onlyMember[0] = this.#lone[channel.id * CHANNEL_FIELDS] ?? -1;
+    if (channel.members !== undefined) return channel.members.slots;
+    this.#onlyMember[0] = this.#singles[channel.id * CHANNEL_FIELDS] ?? -1;
     return this.#onlyMember;
   }
 
-  /** The object stays the channel's until {@link unpin}, or until the channel is vacant. */
-  pin(channel: HubChannel): void {
-    channel.pins++;
+  /** A copy of the subscribers' slots, without holes. */
+  subscribersOf(name: string): Int32Array {
+    const id = this.#ids.get(name);
+    const channel = this.#channels[id];
+    if (channel === undefined) return NOBODY;
+    if (typeof channel === 'string') return this.#singles.slice(id * CHANNEL_FIELDS, id * CHANNEL_FIELDS + 1);
+    return this.membersOf(channel)
+      .slice(0, channel.length)
+      .filter((slot) => slot >= 0);
   }
 
-  unpin(channel: HubChannel): void {
-    channel.pins--;
-    this.#settle(channel);
+  /** The object stays the channel's until {@link release}, or until the channel is empty. */
+  retain(channel: HubChannel): void {
+    channel.retains++;
+  }
+
+  release(channel: HubChannel): void {
+    channel.retains--;
+    this.settle(channel);
   }
 
   /** Keeps a channel alive without a subscriber. */
-  hold(name: string): void {
+  reserve(name: string): void {
     const id = this.#ids.get(name);
     const channel = id === -1 ? this.#addEmpty(name) : this.#objectOf(id);
-    if (channel !== undefined) channel.holds++;
+    if (channel !== undefined) channel.reservations++;
   }
 
-  unhold(name: string): void {
+  unreserve(name: string): void {
     const channel = this.#channels[this.#ids.get(name)];
-    if (channel === undefined || typeof channel === 'string' || channel.holds === 0) return;
-    channel.holds--;
-    this.#settle(channel);
+    if (channel === undefined || typeof channel === 'string' || channel.reservations === 0) return;
+    channel.reservations--;
+    this.settle(channel);
   }
 
   /** False when the connection is subscribed already. */
@@ -141,7 +157,7 @@ export class Hub {
     const known = this.#ids.get(name);
     if (known !== -1 && this.#isMember(slot, known)) return false;
     const node = this.#allocateNode();
-    const id = known === -1 ? this.#addLone(ownString(name)) : known;
+    const id = known === -1 ? this.#addSingle(ownString(name)) : known;
     const index = known === -1 ? 0 : this.#append(known);
     this.#setMember(id, index, slot, node);
     const at = node * NODE_FIELDS;
@@ -209,7 +225,20 @@ export class Hub {
   endWalk(channel: HubChannel): void {
     channel.isWalked = false;
     if (channel.holes > 0) this.#compact(channel);
-    this.#settle(channel);
+    this.settle(channel);
+  }
+
+  /** Drops an object that is needed no more: the channel is empty, or single. */
+  settle(channel: HubChannel): void {
+    const { id, name, length, members } = channel;
+    if (length > 1 || channel.isWalked || channel.reservations > 0 || this.#channels[id] !== channel) return;
+    if (length === 0) {
+      this.#forget(id, name);
+      return;
+    }
+    if (channel.retains > 0) return;
+    this.#channels[id] = name;
+    if (members !== undefined) this.#setMember(id, 0, members.slots[0] ?? -1, members.nodes[0] ?? 0);
   }
 
   #first(slot: number): number {
@@ -232,7 +261,7 @@ export class Hub {
     return typeof channel === 'object' ? channel.name : (channel ?? '');
   }
 
-  /** The object of a channel, made when it is lone. */
+  /** The object of a channel, made when it is single. */
   #objectOf(id: number): HubChannel | undefined {
     const channel = this.#channels[id];
     if (typeof channel !== 'string') return channel;
@@ -240,20 +269,30 @@ export class Hub {
   }
 
   #makeObject(id: number, name: string, length: 0 | 1): HubChannel {
-    const channel = { id, name, crowd: undefined, length, holes: 0, isWalked: false, holds: 0, pins: 0 };
+    const channel = {
+      id,
+      name,
+      members: undefined,
+      length,
+      holes: 0,
+      isWalked: false,
+      reservations: 0,
+      retains: 0,
+    };
     this.#channels[id] = channel;
     return channel;
   }
 
   #addEmpty(name: string): HubChannel {
     const kept = ownString(name);
-    return this.#makeObject(this.#addLone(kept), kept, 0);
+    return this.#makeObject(this.#addSingle(kept), kept, 0);
   }
 
   /** The caller sets its member. The name is kept. */
-  #addLone(name: string): number {
+  #addSingle(name: string): number {
     const id = this.#freeChannels.pop() ?? this.#channels.length;
-    if (id * CHANNEL_FIELDS === this.#lone.length) this.#lone = enlarged(this.#lone, this.#lone.length * 2);
+    if (id * CHANNEL_FIELDS === this.#singles.length)
+      this.#singles = enlarged(this.#singles, this.#singles.length * 2);
     this.#channels[id] = name;
     this.#ids.add(name, id);
     return id;
@@ -264,29 +303,29 @@ export class Hub {
     const channel = this.#objectOf(id);
     if (channel === undefined) return 0;
     const index = channel.length++;
-    const { crowd } = channel;
-    if (crowd === undefined) {
+    const { members } = channel;
+    if (members === undefined) {
       if (index === 0) return 0;
-      const members = new Int32Array(INITIAL_CROWD);
-      const nodes = new Int32Array(INITIAL_CROWD);
-      members[0] = this.#lone[id * CHANNEL_FIELDS] ?? -1;
-      nodes[0] = this.#lone[id * CHANNEL_FIELDS + 1] ?? 0;
-      channel.crowd = { members, nodes };
-    } else if (index === crowd.members.length) {
+      const slots = new Int32Array(INITIAL_MEMBERS);
+      const nodes = new Int32Array(INITIAL_MEMBERS);
+      slots[0] = this.#singles[id * CHANNEL_FIELDS] ?? -1;
+      nodes[0] = this.#singles[id * CHANNEL_FIELDS + 1] ?? 0;
+      channel.members = { slots, nodes };
+    } else if (index === members.slots.length) {
       const size = index * 2;
-      channel.crowd = { members: enlarged(crowd.members, size), nodes: enlarged(crowd.nodes, size) };
+      channel.members = { slots: enlarged(members.slots, size), nodes: enlarged(members.nodes, size) };
     }
     return index;
   }
 
   #setMember(id: number, index: number, slot: number, node: number): void {
     const channel = this.#channels[id];
-    if (typeof channel === 'object' && channel.crowd !== undefined) {
-      channel.crowd.members[index] = slot;
-      channel.crowd.nodes[index] = node;
+    if (typeof channel === 'object' && channel.members !== undefined) {
+      channel.members.slots[index] = slot;
+      channel.members.nodes[index] = node;
     } else {
-      this.#lone[id * CHANNEL_FIELDS] = slot;
-      this.#lone[id * CHANNEL_FIELDS + 1] = node;
+      this.#singles[id * CHANNEL_FIELDS] = slot;
+      this.#singles[id * CHANNEL_FIELDS + 1] = node;
     }
   }
 
@@ -318,7 +357,7 @@ export class Hub {
     const channel = this.#channels[id];
     if (channel === undefined) return;
     if (typeof channel === 'string') {
-      this.#vacate(id, channel);
+      this.#forget(id, channel);
       return;
     }
     if (channel.isWalked) {
@@ -327,45 +366,32 @@ export class Hub {
       return;
     }
     const last = --channel.length;
-    if (index !== last && channel.crowd !== undefined) this.#move(channel.crowd, last, index);
-    this.#settle(channel);
+    if (index !== last && channel.members !== undefined) this.#move(channel.members, last, index);
+    this.settle(channel);
   }
 
-  #move({ members, nodes }: Crowd, from: number, to: number): void {
+  #move({ slots, nodes }: Members, from: number, to: number): void {
     const node = nodes[from] ?? 0;
-    members[to] = members[from] ?? -1;
+    slots[to] = slots[from] ?? -1;
     nodes[to] = node;
     this.#nodes[node * NODE_FIELDS + 1] = to;
   }
 
   #compact(channel: HubChannel): void {
-    const { crowd, length } = channel;
+    const { members, length } = channel;
     channel.length = 0;
     channel.holes = 0;
-    // Without a crowd the hole was the only member.
-    if (crowd === undefined) return;
+    // The hole was the only member.
+    if (members === undefined) return;
     for (let index = 0; index < length; index++) {
-      if (crowd.members[index] === -1) continue;
-      if (channel.length !== index) this.#move(crowd, index, channel.length);
+      if (members.slots[index] === -1) continue;
+      if (channel.length !== index) this.#move(members, index, channel.length);
       channel.length++;
     }
   }
 
-  /** An object that nobody needs any more goes: the channel is vacant, or lone. */
-  #settle(channel: HubChannel): void {
-    const { id, name, length, crowd } = channel;
-    if (length > 1 || channel.isWalked || channel.holds > 0 || this.#channels[id] !== channel) return;
-    if (length === 0) {
-      this.#vacate(id, name);
-      return;
-    }
-    if (channel.pins > 0) return;
-    this.#channels[id] = name;
-    if (crowd !== undefined) this.#setMember(id, 0, crowd.members[0] ?? -1, crowd.nodes[0] ?? 0);
-  }
-
-  #vacate(id: number, name: string): void {
-    this.#onVacant(name);
+  #forget(id: number, name: string): void {
+    this.#onEmpty(name);
     this.#ids.remove(name, id);
     this.#channels[id] = undefined;
     this.#freeChannels.push(id);

@@ -1,5 +1,6 @@
+import type { Broker } from '@roost/broker';
+import type { Counters } from '../../api/counters.ts';
 import type { BroadcastQueues } from './broadcast-queues.ts';
-import type { Core } from '../core.ts';
 
 /** Reading pauses when so much of maxBroadcastQueueBytes waits, and goes on when no more than so much does. */
 const HIGH_PART = 3 / 4;
@@ -17,7 +18,8 @@ const MAX_PAUSE_MS = 250;
  * behind after it reads on, and drops.
  */
 export class ReadingPause {
-  readonly #core: Core;
+  readonly #broker: Pick<Broker, 'setReading'>;
+  readonly #counters: Counters;
   readonly #queues: BroadcastQueues;
   readonly #highBytes: number;
   readonly #lowBytes: number;
@@ -25,12 +27,12 @@ export class ReadingPause {
   #isHigh = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(core: Core, queues: BroadcastQueues) {
-    const { maxBroadcastQueueBytes } = core.config;
-    this.#core = core;
+  constructor(broker: Pick<Broker, 'setReading'>, counters: Counters, queues: BroadcastQueues) {
+    this.#broker = broker;
+    this.#counters = counters;
     this.#queues = queues;
-    this.#highBytes = maxBroadcastQueueBytes * HIGH_PART;
-    this.#lowBytes = maxBroadcastQueueBytes * LOW_PART;
+    this.#highBytes = queues.maxBytes * HIGH_PART;
+    this.#lowBytes = queues.maxBytes * LOW_PART;
   }
 
   /** Something was added to the queues. */
@@ -38,9 +40,8 @@ export class ReadingPause {
     if (this.#isHigh || this.#queues.bytes < this.#highBytes) return;
     this.#isHigh = true;
     if (this.#queues.isUneven) return;
-    const { broker, counters } = this.#core;
-    counters.add('broker_pauses');
-    broker.setReading(false);
+    this.#counters.add('broker_pauses');
+    this.#broker.setReading(false);
     this.#timer = setTimeout(() => this.#resume(), MAX_PAUSE_MS);
   }
 
@@ -59,6 +60,6 @@ export class ReadingPause {
     if (this.#timer === undefined) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#core.broker.setReading(true);
+    this.#broker.setReading(true);
   }
 }

@@ -85,7 +85,7 @@ describe('the channels of an acceptance', () => {
   });
 
   it.each([
-    ['too many', '/?channel=a&channel=b&channel=c&channel=d', 'at most 3 channels a connection, got 4'],
+    ['too many', '/?channel=a&channel=b&channel=c&channel=d', 'at most 3 channels per connection, got 4'],
     ['without a name', '/?channel=', 'a channel name must not be empty'],
     ['with a control character', '/?channel=a%0Ab', 'a channel name must not contain control characters'],
     ['too long', '/?channel=abcde', 'a channel name must have at most 4 bytes of UTF-8, got 5'],

@@ -1,5 +1,4 @@
 import { Interest } from '@roost/poller';
-import { CloseCode } from '../../api/close-codes.ts';
 import {
   encodeFrame,
   encodeTextFrame,
@@ -7,37 +6,77 @@ import {
   Opcode,
   writeFrameHeader,
   type DataOpcode,
+  type MessageDeflater,
 } from '@roost/websocket';
+import type { Counters } from '../../api/counters.ts';
+import type { FarmConfig } from '../../options/options.ts';
+import type { Clock } from '../rows/clock.ts';
+import { RowFlag, RowState, Transport, type ConnectionTable } from '../rows/connection-table.ts';
+import type { RowOwner } from '../rows/row-owner.ts';
+import type { Sockets } from '../sockets/sockets.ts';
 import { copyOf } from './copy-of.ts';
-import type { Core } from '../core.ts';
-import { RowFlag, RowState, Transport } from '../rows/connection-table.ts';
 import { OutboundMemory } from './outbound-memory.ts';
 import { OutboundQueue } from './outbound-queue.ts';
+import { SlowConsumers, type Remainder } from './slow-consumers.ts';
 
 /** A frame up to this size is built in the scratch buffer and, if the kernel takes it, never allocated. */
 const SCRATCH_BYTES = 64 * 1024;
 const MAX_UTF8_PER_UTF16 = 3;
 /** A client that reads as fast as we send must not keep the others waiting for all of a long queue. */
 const MAX_FLUSH_BYTES = 256 * 1024;
-/** The part of the bound on all queues, one sixteenth, that is made free when it is reached. */
-const ROOM_SHARE = 16;
 /** Of control frames' opcodes; they are never compressed (RFC 7692 §6.1). */
 const CONTROL_BIT = 0x08;
 
+export interface OutboundHandlers {
+  /** The row's queue is empty. A row that waits for its stream is reported by socketOnFlushed instead. */
+  outboundOnEmpty(slot: number): void;
+  /** The slow-consumer policy closes the row; its queue is shortened already. */
+  outboundOnSlow(slot: number, reason: string): void;
+  /** There is no room for the row's queue, which is dropped already: the row is to end. */
+  outboundOnNoRoom(slot: number): void;
+}
+
+export interface OutboundParts {
+  readonly config: FarmConfig;
+  readonly table: ConnectionTable;
+  readonly clock: Clock;
+  readonly counters: Counters;
+  readonly sockets: Sockets;
+  readonly deflater: MessageDeflater;
+}
+
 /**
  * Bytes to clients. Without a queue: one send(2) at once. What the kernel does not take starts the row's queue, which
- * is flushed when the poller says writable. The queue is bounded by `maxOutboundBytes`, and the memory of all queues by
- * `maxOutboundBytesPerWorker`; past either the slow-consumer policy applies. A failed send says nothing here: the next
- * wake-up reports the end of the connection.
+ * is flushed when the poller reports that the socket is writable. The queue is bounded by `maxOutboundBytes`, and the
+ * memory of all queues by `maxOutboundBytesPerWorker`; past either the slow-consumer policy applies. A failed send is not
+ * reported here: the next wake-up reports the end of the connection.
  */
-export class Outbound {
-  readonly #core: Core;
+export class Outbound implements RowOwner {
+  readonly #config: FarmConfig;
+  readonly #table: ConnectionTable;
+  readonly #clock: Clock;
+  readonly #counters: Counters;
+  readonly #sockets: Sockets;
+  readonly #deflater: MessageDeflater;
   readonly #queues = new Map<number, OutboundQueue>();
   readonly #memory = new OutboundMemory();
+  readonly #slow: SlowConsumers;
   readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  #handlers!: OutboundHandlers;
 
-  constructor(core: Core) {
-    this.#core = core;
+  constructor({ config, table, clock, counters, sockets, deflater }: OutboundParts) {
+    this.#config = config;
+    this.#table = table;
+    this.#clock = clock;
+    this.#counters = counters;
+    this.#sockets = sockets;
+    this.#deflater = deflater;
+    this.#slow = new SlowConsumers({ config, table, counters, queues: this.#queues, memory: this.#memory });
+  }
+
+  /** Given once, before the first row. */
+  connect(handlers: OutboundHandlers): void {
+    this.#handlers = handlers;
   }
 
   /** What all queues hold, in bytes of memory. */
@@ -51,15 +90,15 @@ export class Outbound {
 
   /**
    * One message or control frame. A message of `minCompressBytes` to `maxCompressBytes` is compressed where that was
-   * agreed on, unless it would not be smaller. False when it was dropped or the connection is not native.
+   * agreed on, unless it would not be smaller. False when it was dropped.
    */
   send(slot: number, opcode: Opcode, data: string | Uint8Array): boolean {
-    if (this.#core.table.hasFlag(slot, RowFlag.deflate) && (opcode & CONTROL_BIT) === 0) {
+    if (this.#table.hasFlag(slot, RowFlag.deflate) && (opcode & CONTROL_BIT) === 0) {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- no continuation is ever sent.
       const sent = this.#sendCompressed(slot, opcode as DataOpcode, data);
       if (sent !== undefined) return sent;
     }
-    const isQueued = this.#core.table.hasFlag(slot, RowFlag.queued);
+    const isQueued = this.#table.hasFlag(slot, RowFlag.queued);
     const bytes = isQueued ? -1 : this.#writeScratch(opcode, data);
     if (bytes >= 0) return this.#sendScratch(slot, bytes);
     return this.sendChunk(slot, typeof data === 'string' ? encodeTextFrame(data) : encodeFrame(opcode, data));
@@ -67,11 +106,12 @@ export class Outbound {
 
   /** Bytes that may be retained: a whole frame, or an HTTP response. */
   sendChunk(slot: number, chunk: Buffer): boolean {
-    if (this.#core.table.hasFlag(slot, RowFlag.queued)) return this.#enqueue(slot, chunk, 0, false);
-    const sent = this.#core.sockets.send(slot, chunk, 0, chunk.length);
+    if (this.#table.hasFlag(slot, RowFlag.queued))
+      return this.#enqueue(slot, { bytes: chunk, start: 0, isBegun: false, isShared: false });
+    const sent = this.#sockets.send(slot, chunk, 0, chunk.length);
     if (sent === chunk.length) return true;
     if (sent < 0) return false;
-    return this.#enqueue(slot, chunk, sent, sent > 0);
+    return this.#enqueue(slot, { bytes: chunk, start: sent, isBegun: sent > 0, isShared: false });
   }
 
   /** An HTTP response, whose body may be in any language; built in the scratch buffer like any short frame. */
@@ -85,12 +125,27 @@ export class Outbound {
 
   /** A frame of a broadcast of which the kernel took `sent` bytes (0 when the row was skipped for its queue). */
   enqueueBroadcast(slot: number, frame: Buffer, sent: number): boolean {
-    return this.#enqueue(slot, frame, sent, sent > 0, true);
+    // It may have lost its connection to make room for others of the same broadcast.
+    if (!this.#table.isOpen(slot)) return false;
+    return this.#keep(slot, { bytes: frame, start: sent, isBegun: sent > 0, isShared: true });
+  }
+
+  /**
+   * Closes and ends the rows that the slow-consumer policy has condemned. To be called after a series of
+   * {@link enqueueBroadcast}; every other send does it itself.
+   */
+  applyVerdicts(): void {
+    if (!this.#slow.hasVerdicts) return;
+    for (const { slot, generation, reason } of this.#slow.takeVerdicts()) {
+      if (!this.#table.isCurrent(slot, generation)) continue;
+      if (reason === undefined) this.#handlers.outboundOnNoRoom(slot);
+      else this.#handlers.outboundOnSlow(slot, reason);
+    }
   }
 
   /** The kernel has room again. What it does not get now it asks for again. */
   flush(slot: number): void {
-    const { sockets, table, clock } = this.#core;
+    const sockets = this.#sockets;
     const queue = this.#queues.get(slot);
     if (queue === undefined) return;
     let flushed = 0;
@@ -100,7 +155,7 @@ export class Outbound {
       const sent = sockets.send(slot, first.buffer, first.start, length);
       if (sent < 0) return;
       // A client that takes bytes lives, although our ping waits behind them.
-      if (sent > 0) table.lastSeen[slot] = clock.now;
+      if (sent > 0) this.#table.lastSeen[slot] = this.#clock.now;
       queue.taken(sent);
       flushed += sent;
       if (sent < length) return;
@@ -111,18 +166,10 @@ export class Outbound {
 
   /** FIN after everything that waits. */
   finish(slot: number): void {
-    const { table, sockets } = this.#core;
+    const table = this.#table;
     if (table.hasFlag(slot, RowFlag.finishing)) return;
     table.setFlag(slot, RowFlag.finishing);
-    if (!table.hasFlag(slot, RowFlag.queued)) sockets.shutdownWrite(slot);
-  }
-
-  /**
-   * Drops what waits, except for the rest of a frame that has begun: the stream must stay well-formed. Answers how many
-   * frames were dropped.
-   */
-  discardUnsent(slot: number): number {
-    return this.#queues.get(slot)?.keepFirst() ?? 0;
+    if (!table.hasFlag(slot, RowFlag.queued)) this.#sockets.shutdownWrite(slot);
   }
 
   /** The row ends: nothing of it is kept. */
@@ -140,15 +187,17 @@ export class Outbound {
 
   /** A frame in memory that is used again; what the kernel does not take is copied. */
   #sendLent(slot: number, buffer: Buffer, start: number, end: number): boolean {
-    const sent = this.#core.sockets.send(slot, buffer, start, end - start);
+    const sent = this.#sockets.send(slot, buffer, start, end - start);
     if (sent === end - start) return true;
     if (sent < 0) return false;
-    return this.#enqueue(slot, copyOf(buffer, start + sent, end), 0, sent > 0);
+    const bytes = copyOf(buffer, start + sent, end);
+    return this.#enqueue(slot, { bytes, start: 0, isBegun: sent > 0, isShared: false });
   }
 
   /** Undefined when the message is to go uncompressed. */
   #sendCompressed(slot: number, opcode: DataOpcode, data: string | Uint8Array): boolean | undefined {
-    const { config, deflater, counters, table } = this.#core;
+    const config = this.#config;
+    const deflater = this.#deflater;
     let payload = data;
     let payloadBytes = data.length;
     if (typeof payload === 'string') {
@@ -165,9 +214,9 @@ export class Outbound {
     }
     if (payloadBytes < config.minCompressBytes || payloadBytes > config.maxCompressBytes) return undefined;
     if (!deflater.deflate(opcode, payload, payloadBytes)) return undefined;
-    counters.add('messages_compressed');
+    this.#counters.add('messages_compressed');
     const { output, frameStart, frameEnd } = deflater;
-    if (!table.hasFlag(slot, RowFlag.queued)) return this.#sendLent(slot, output, frameStart, frameEnd);
+    if (!this.#table.hasFlag(slot, RowFlag.queued)) return this.#sendLent(slot, output, frameStart, frameEnd);
     return this.sendChunk(slot, copyOf(output, frameStart, frameEnd));
   }
 
@@ -187,116 +236,41 @@ export class Outbound {
     return headerBytes + payloadBytes;
   }
 
-  /**
-   * `isBegun`: a part of the frame is in the kernel already, so that the rest must follow whatever `maxOutboundBytes`
-   * says. `isShared`: the frame of a broadcast.
-   */
-  #enqueue(slot: number, chunk: Buffer, sent: number, isBegun: boolean, isShared = false): boolean {
-    const { table, sockets } = this.#core;
-    // Ended while others of the same broadcast were given room.
-    if (table.state(slot) === RowState.free) return false;
+  /** Keeps the rest of a frame, and applies what the slow-consumer policy has decided. */
+  #enqueue(slot: number, remainder: Remainder): boolean {
+    const isKept = this.#keep(slot, remainder);
+    this.applyVerdicts();
+    return isKept;
+  }
+
+  #keep(slot: number, remainder: Remainder): boolean {
+    const table = this.#table;
     // What is said while closing is one frame or one response: bounded by itself.
-    if (this.#isOpen(slot) && !this.#hasRoom(slot, chunk, sent, isBegun, isShared)) return false;
+    if (table.isOpen(slot) && !this.#slow.admits(slot, remainder)) return false;
     let queue = this.#queues.get(slot);
     if (queue === undefined) {
       queue = new OutboundQueue(this.#memory);
       this.#queues.set(slot, queue);
       table.setFlag(slot, RowFlag.queued);
       table.clearFlag(slot, RowFlag.sendable);
-      sockets.setInterest(slot, Interest.readable | Interest.writable);
+      this.#sockets.setInterest(slot, Interest.readable | Interest.writable);
     }
-    queue.add(chunk, sent, isShared);
+    queue.add(remainder.bytes, remainder.start, remainder.isShared);
     return true;
   }
 
-  /** Whether an open row may keep the rest of a frame. If not, the policy has been applied to it. */
-  #hasRoom(slot: number, chunk: Buffer, sent: number, isBegun: boolean, isShared: boolean): boolean {
-    const { config, counters, lifecycle } = this.#core;
-    const bytes = this.bufferedBytes(slot) + chunk.length - sent;
-    if (!isBegun && bytes > config.maxOutboundBytes) {
-      if (config.slowConsumerPolicy === 'drop') {
-        counters.add('messages_dropped_slow_consumer');
-      } else {
-        counters.add('closed_slow_consumer');
-        lifecycle.closeSlowConsumer(slot, 'slow consumer: the outbound queue is full');
-      }
-      return false;
-    }
-    const cost = this.#memory.costOf(chunk, isShared);
-    const max = config.maxOutboundBytesPerWorker;
-    if (this.#memory.bytes + cost <= max) return true;
-    if (cost > max / 2) {
-      // It is the longest itself: a frame that has begun and is larger than any queue may be.
-      this.#endForRoom(slot);
-      return false;
-    }
-    this.#makeRoom(cost);
-    // It may have been one of the longest itself.
-    return this.#isOpen(slot);
-  }
-
-  #isOpen(slot: number): boolean {
-    const { table, awake } = this.#core;
-    const state = table.state(slot);
-    return state === RowState.open || (state === RowState.awake && !awake.isClosing(slot));
-  }
-
-  /**
-   * All queues together are at their bound. The longest pay, for who is furthest behind is the slowest consumer: to
-   * refuse whoever comes next would let a few clients that never read lock out all that are late for a moment. First
-   * by the policy, which leaves of each queue what has begun to be sent; if that is not enough, by ending connections. A
-   * sixteenth of the bound is made free besides, so that the next sorting is far away.
-   */
-  #makeRoom(cost: number): void {
-    const max = this.#core.config.maxOutboundBytesPerWorker;
-    const target = max - Math.floor(max / ROOM_SHARE) - cost;
-    this.#payLongestFirst(target, (slot) => this.#shorten(slot));
-    this.#payLongestFirst(target, (slot) => this.#endForRoom(slot));
-  }
-
-  #payLongestFirst(targetBytes: number, pay: (slot: number) => void): void {
-    if (this.#memory.bytes <= targetBytes) return;
-    const longestFirst = [...this.#queues].toSorted(([, a], [, b]) => b.bytes - a.bytes);
-    for (const [slot] of longestFirst) {
-      if (this.#queues.has(slot)) pay(slot);
-      if (this.#memory.bytes <= targetBytes) return;
-    }
-  }
-
-  #shorten(slot: number): void {
-    const { config, counters, lifecycle } = this.#core;
-    // The close frame of a row that is on its way out must not be dropped.
-    if (!this.#isOpen(slot)) return;
-    if (config.slowConsumerPolicy === 'drop') {
-      counters.add('messages_dropped_outbound_bytes', this.discardUnsent(slot));
-    } else {
-      counters.add('closed_outbound_bytes');
-      lifecycle.closeSlowConsumer(slot, "slow consumer: the server's outbound queues are full");
-    }
-  }
-
-  #endForRoom(slot: number): void {
-    this.#core.counters.add('ended_outbound_bytes');
-    this.#core.lifecycle.finishLater(slot, CloseCode.abnormal, '');
-  }
-
   #emptied(slot: number): void {
-    const { table, sockets, apps, lifecycle } = this.#core;
+    const table = this.#table;
     table.clearFlag(slot, RowFlag.queued);
     if (table.state(slot) === RowState.http) return;
-    sockets.setInterest(slot, Interest.readable);
+    this.#sockets.setInterest(slot, Interest.readable);
     if (table.hasFlag(slot, RowFlag.finishing)) {
-      sockets.shutdownWrite(slot);
-      // A stream says itself when all has gone.
-      if (table.transports[slot] === Transport.native) lifecycle.flushed(slot);
-      return;
-    }
-    const state = table.state(slot);
-    if (state === RowState.open || state === RowState.awake) {
+      this.#sockets.shutdownWrite(slot);
+      // A stream reports itself when all has gone.
+      if (table.transports[slot] !== Transport.native) return;
+    } else if (table.isOpen(slot)) {
       table.setFlag(slot, RowFlag.sendable);
-      apps.writable(slot);
-    } else {
-      lifecycle.flushed(slot);
     }
+    this.#handlers.outboundOnEmpty(slot);
   }
 }

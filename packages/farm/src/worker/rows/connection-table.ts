@@ -30,7 +30,7 @@ export const RowState = {
 
 /** Bits of a row's flags. */
 export const RowFlag = {
-  /** A broadcast may send to it natively: open or awake, and nothing queued. */
+  /** A broadcast may send to it natively: open, and nothing queued. */
   sendable: 1,
   /** It has an outbound queue. */
   queued: 2,
@@ -42,8 +42,8 @@ export const RowFlag = {
   opened: 16,
   /** One of `reservedConnections`: upgrades are refused. */
   reserved: 32,
-  /** Set before the row's bytes are handled, cleared at a message boundary. */
-  dirty: 64,
+  /** Messages may be sent to it: it is open or awake, and no close has begun. */
+  open: 64,
   /** FIN follows when the outbound queue is empty. */
   finishing: 128,
   /** Compression was agreed on: its messages may be compressed, each for itself. */
@@ -189,6 +189,11 @@ export class ConnectionTable {
 
   state(slot: number): number {
     return this.states[slot] ?? RowState.free;
+  }
+
+  /** Whether messages may be sent to it. */
+  isOpen(slot: number): boolean {
+    return ((this.flags[slot] ?? 0) & RowFlag.open) !== 0;
   }
 
   generation(slot: number): number {

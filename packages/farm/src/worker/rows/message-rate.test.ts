@@ -106,16 +106,16 @@ describe('messageRate', () => {
   });
 
   it('hurts nobody else, and not who sends slowly', async () => {
-    await start({ messageRate: 1000, messageBurst: 1 });
+    await start({ messageRate: 10, messageBurst: 1 });
     const [fast, slow] = [await harness.open(), await harness.open()];
     fast.write(Buffer.concat([textFrame('a'), textFrame('b')]));
-    expect((await fast.read(7)).toString('hex')).toBe(`${serverText('a')}88220fa2`);
-    for (let round = 0; round < 20; round++) {
+    expect((await fast.read(7)).toString('hex')).toBe(`${serverText('a')}88200fa2`);
+    for (let round = 0; round < 5; round++) {
       slow.write(textFrame('c'));
       expect((await slow.read(3)).toString('hex')).toBe(serverText('c'));
       // Counted from the answer: the worker had taken the token by then.
       const from = performance.now();
-      await poll(() => performance.now() - from > 1.1).toBe(true);
+      await poll(() => performance.now() - from > 101).toBe(true);
     }
     await Promise.all([fast.close(), slow.close()]);
     expect(await harness.count('closed_message_rate')).toBe(1);

@@ -1,3 +1,5 @@
+import type { RowOwner } from './row-owner.ts';
+
 /**
  * How many messages each connection may send: a bucket of `burst` tokens, filled with `perSecond` a second, from which
  * every whole message, ping and pong takes one.
@@ -5,7 +7,7 @@
  * The bucket of a row is one number, the time at which it will be full again (the generic cell rate algorithm of ATM,
  * ITU-T I.371): no timer fills anything. Zero is a full bucket, so that rows that were never used cost no page.
  */
-export class MessageRate {
+export class MessageRate implements RowOwner {
   readonly #msPerMessage: number;
   readonly #maxAheadMs: number;
   /** In ms of performance.now(). */
@@ -26,7 +28,7 @@ export class MessageRate {
     return true;
   }
 
-  /** The row ends: its next owner begins with a full bucket. */
+  /** The slot's next row begins with a full bucket. */
   release(slot: number): void {
     this.#fullAt[slot] = 0;
   }

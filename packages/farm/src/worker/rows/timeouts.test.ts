@@ -13,9 +13,12 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   expired = [];
   onExpired = () => undefined;
-  timeouts = new Timeouts(1000, DURATIONS, (slot, kind) => {
-    expired.push(`${slot}:${kind}`);
-    onExpired(slot, kind);
+  timeouts = new Timeouts(1000, DURATIONS);
+  timeouts.connect({
+    timeoutOnExpired(slot, kind) {
+      expired.push(`${slot}:${kind}`);
+      onExpired(slot, kind);
+    },
   });
 });
 afterEach(() => {

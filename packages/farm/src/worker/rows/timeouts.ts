@@ -1,3 +1,5 @@
+import type { RowOwner } from './row-owner.ts';
+
 /** The reasons for which a row may be timed out. A row waits for at most one of them at a time. */
 export const TimeoutKind = {
   none: 0,
@@ -9,15 +11,19 @@ export const TimeoutKind = {
   http: 6,
 } as const;
 
+export interface TimeoutHandlers {
+  /** The row's timeout has passed; it has none now. */
+  timeoutOnExpired(slot: number, kind: number): void;
+}
+
 export type TimeoutDurations = { readonly [Kind in Exclude<keyof typeof TimeoutKind, 'none'>]: number };
 
 /**
  * Timeouts without a timer per connection. All timeouts of one kind are equally long, so that a FIFO list through the
  * rows is always in order: adding and removing are O(1), and one timer waits for the earliest head.
  */
-export class Timeouts {
+export class Timeouts implements RowOwner {
   readonly #durations: readonly number[];
-  readonly #onExpired: (slot: number, kind: number) => void;
   /** Neighbours in the list + 1; 0 for none. */
   readonly #next: Int32Array;
   readonly #previous: Int32Array;
@@ -27,12 +33,9 @@ export class Timeouts {
   readonly #tails = new Int32Array(7);
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
+  #handlers!: TimeoutHandlers;
 
-  constructor(
-    capacity: number,
-    durations: TimeoutDurations,
-    onExpired: (slot: number, kind: number) => void,
-  ) {
+  constructor(capacity: number, durations: TimeoutDurations) {
     this.#durations = [
       0,
       durations.handshake,
@@ -42,11 +45,15 @@ export class Timeouts {
       durations.closing,
       durations.http,
     ];
-    this.#onExpired = onExpired;
     this.#next = new Int32Array(capacity);
     this.#previous = new Int32Array(capacity);
     this.#kinds = new Uint8Array(capacity);
     this.#deadlines = new Float64Array(capacity);
+  }
+
+  /** Given once, before the first timeout. */
+  connect(handlers: TimeoutHandlers): void {
+    this.#handlers = handlers;
   }
 
   /** What the row waits for. */
@@ -81,6 +88,10 @@ export class Timeouts {
     this.#kinds[slot] = TimeoutKind.none;
   }
 
+  release(slot: number): void {
+    this.clear(slot);
+  }
+
   /** The row that has waited longest for a timeout of this kind, or -1. */
   first(kind: number): number {
     return (this.#heads[kind] ?? 0) - 1;
@@ -112,7 +123,7 @@ export class Timeouts {
           break;
         }
         this.clear(head - 1);
-        this.#onExpired(head - 1, kind);
+        this.#handlers.timeoutOnExpired(head - 1, kind);
       }
     }
     if (earliest < this.#timerAt) this.#arm(earliest);

@@ -15,27 +15,44 @@ import {
   HandOffRecord,
   writeAcknowledgement,
 } from '../../link/hand-off-record.ts';
-import { RowFlag } from '../rows/connection-table.ts';
-import type { Core } from '../core.ts';
 import { CloseCode } from '../../api/close-codes.ts';
-import { TimeoutKind } from '../rows/timeouts.ts';
+import type { Counters } from '../../api/counters.ts';
+import type { Log } from '../../api/log.ts';
+import { RowFlag, type ConnectionTable } from '../rows/connection-table.ts';
+import type { Rows } from '../rows/rows.ts';
+import type { PollEvents } from './poll-events.ts';
+import type { SocketHandlers } from './socket-handlers.ts';
 
-/** For records taken in one turn: a storm of hand-offs must not starve those that are connected. */
-const MAX_TURN_MS = 1;
+/** In the poller's events, the descriptor socket. */
+const DESCRIPTOR_ID = 0;
+/** For records taken in one run: a storm of hand-offs must not starve those that are connected. */
+const MAX_RUN_MS = 1;
 const NO_DESCRIPTORS = new Int32Array(0);
 const { EAGAIN, EEXIST, ENOBUFS, ENOMEM } = constants.errno;
 /** The acknowledgement was not taken, and may be later: the socket, or the kernel's memory, is full. */
 const FOR_LATER = new Set([-EAGAIN, -ENOBUFS, -ENOMEM]);
+
+export interface AdoptionParts {
+  readonly table: ConnectionTable;
+  readonly rows: Rows;
+  readonly events: PollEvents;
+  readonly handlers: SocketHandlers;
+  readonly counters: Counters;
+  readonly log: Log;
+}
 
 /**
  * The worker's side of the hand-off: receives sockets, acknowledges them, and only then reads from them. When the
  * acknowledgement cannot be sent at once the batch waits for it, and no further one is received.
  */
 export class Adoption {
-  readonly #core: Core;
+  readonly #table: ConnectionTable;
+  readonly #rows: Rows;
+  readonly #events: PollEvents;
+  readonly #handlers: SocketHandlers;
+  readonly #counters: Counters;
+  readonly #log: Log;
   readonly #socket: number;
-  readonly #id: number;
-  readonly #handle: (count: number) => void;
   readonly #record = new HandOffRecord();
   readonly #fds = new Int32Array(MAX_DESCRIPTORS_PER_MESSAGE);
   readonly #slots = new Int32Array(MAX_DESCRIPTORS_PER_MESSAGE);
@@ -44,15 +61,17 @@ export class Adoption {
   #isWaiting = false;
 
   /**
-   * `socket` is the worker's end of the descriptor socket pair; `id` names it in the poller's events. `handle` is given the
-   * number of entries that the poller has of new rows. Throws when the socket cannot be watched: without it a worker is
-   * of no use.
+   * `socket` is the worker's end of the descriptor socket pair. Throws when it cannot be watched: without it a worker is of
+   * no use.
    */
-  constructor(core: Core, socket: number, id: number, handle: (count: number) => void) {
-    this.#core = core;
+  constructor(parts: AdoptionParts, socket: number) {
+    this.#table = parts.table;
+    this.#rows = parts.rows;
+    this.#events = parts.events;
+    this.#handlers = parts.handlers;
+    this.#counters = parts.counters;
+    this.#log = parts.log;
     this.#socket = socket;
-    this.#id = id;
-    this.#handle = handle;
     this.#watch(Interest.readable);
   }
 
@@ -62,12 +81,12 @@ export class Adoption {
    */
   run(): void {
     if (this.#isWaiting && !this.#acknowledge()) return;
-    const deadline = performance.now() + MAX_TURN_MS;
+    const deadline = performance.now() + MAX_RUN_MS;
     do {
       const received = receiveDescriptors(this.#socket, this.#fds, this.#record.buffer, this.#received);
       if (received.bytes <= 0) {
         // The master is gone: the control link says so too, and ends this process.
-        if (received.bytes === 0) this.#core.poller.unwatchDescriptor(this.#socket);
+        if (received.bytes === 0) this.#events.poller.unwatchDescriptor(this.#socket);
         return;
       }
       if (!this.#acknowledge()) return;
@@ -76,7 +95,6 @@ export class Adoption {
 
   /** Sends the acknowledgement of the batch in hand, then adopts it. False when it must wait. */
   #acknowledge(): boolean {
-    const { poller } = this.#core;
     writeAcknowledgement(this.#acknowledgement, this.#record.batch, this.#received.count);
     const outcome = sendDescriptors(this.#socket, NO_DESCRIPTORS, 0, this.#acknowledgement);
     if (FOR_LATER.has(outcome)) {
@@ -88,7 +106,7 @@ export class Adoption {
     this.#isWaiting = false;
     if (outcome < 0) {
       // The master is gone and will give these to nobody else: they end with this process.
-      poller.unwatchDescriptor(this.#socket);
+      this.#events.poller.unwatchDescriptor(this.#socket);
       return false;
     }
     this.#adopt();
@@ -96,14 +114,15 @@ export class Adoption {
   }
 
   #watch(interest: number): void {
-    const outcome = this.#core.poller.watchDescriptor(this.#socket, this.#id, interest);
+    const outcome = this.#events.poller.watchDescriptor(this.#socket, DESCRIPTOR_ID, interest);
     if (outcome === 0) return;
-    this.#core.counters.add('watch_errors');
+    this.#counters.add('watch_errors');
     throw new Error(`The descriptor socket cannot be watched: epoll_ctl(2) failed with errno ${-outcome}.`);
   }
 
   #adopt(): void {
-    const { table, timeouts, poller, lifecycle, preface, counters, log } = this.#core;
+    const table = this.#table;
+    const { poller } = this.#events;
     const record = this.#record;
     let count = 0;
     for (let index = 0; index < this.#received.count; index++) {
@@ -112,27 +131,26 @@ export class Adoption {
       const slot = table.allocate(fd, number, record.buffer, record.addressOffset(index));
       if (slot === -1) {
         // The master knows our capacity: this is a bug of ours, but no reason to leak a descriptor.
-        log.error({ capacity: table.capacity }, 'connection table is full');
+        this.#log.error({ capacity: table.capacity }, 'connection table is full');
         terminateDescriptor(fd);
         continue;
       }
       const flags = record.flags(index);
       if (flags !== 0) table.setFlag(slot, rowFlags(flags));
-      if (!preface.begin(slot)) continue;
-      timeouts.set(slot, TimeoutKind.handshake);
+      if (!this.#handlers.socketOnNew(slot)) continue;
       this.#slots[count++] = slot;
     }
     // The request mostly came with the socket: it is answered before the row is in the epoll set.
-    this.#handle(poller.receiveNew(this.#slots, count));
+    this.#events.read(poller.receiveNew(this.#slots, count));
     if (poller.watchNew(this.#slots, count) === 0) return;
     // Some could not be watched (ENOSPC: fs.epoll.max_user_watches). Asked again, the others say that they are.
     for (const slot of this.#slots.subarray(0, count)) {
       if (table.fds[slot] === -1) continue;
       const outcome = poller.watch(slot, Interest.readable);
       if (outcome === 0 || outcome === -EEXIST) continue;
-      counters.add('watch_errors');
-      log.error({ errno: -outcome }, 'socket could not be watched');
-      lifecycle.finish(slot, CloseCode.abnormal, '');
+      this.#counters.add('watch_errors');
+      this.#log.error({ errno: -outcome }, 'socket could not be watched');
+      this.#rows.end(slot, CloseCode.abnormal, '');
     }
   }
 }

@@ -1,62 +1,63 @@
 import { EVENT_FIELDS, Poller, PollFlag } from '@roost/poller';
-import { Adoption } from './adoption.ts';
+import type { Clock } from '../rows/clock.ts';
 import { RowFlag, type ConnectionTable } from '../rows/connection-table.ts';
-import type { Core } from '../core.ts';
-import { received } from '../states/by-state.ts';
+import type { SocketHandlers } from './socket-handlers.ts';
 
-const ADOPTION_ID = 0;
 const POISON = 0xdb;
 /** After so many events nobody notices one system call more. */
 const MANY_EVENTS = 64;
 const GONE = PollFlag.error | PollFlag.hangup;
 
 /**
- * The events of the poller, given to the part that the row's state asks for. Every entry is checked against its row's
- * generation when its turn comes: what was handled before it in the batch may have ended the row.
+ * The events of the poller, reported to the handlers. Every entry is checked against its row's generation before it is
+ * reported: what was handled before it in the batch may have ended the row.
  */
-export class WorkerEvents {
-  readonly #core: () => Core;
+export class PollEvents {
+  readonly poller: Poller;
+  readonly #table: ConnectionTable;
+  readonly #clock: Clock;
   readonly #poisonSlab: boolean;
-  #poller: Poller | undefined;
-  #adoption: Adoption | undefined;
+  #handlers!: SocketHandlers;
+  #adoption: { run(): void } | undefined;
 
-  /** `core` is asked for when the first events come. `poisonSlab` overwrites received bytes after each batch. */
-  constructor(core: () => Core, poisonSlab: boolean) {
-    this.#core = core;
+  /** `poisonSlab` overwrites received bytes after each batch. */
+  constructor(table: ConnectionTable, clock: Clock, { poisonSlab }: { readonly poisonSlab: boolean }) {
+    this.#table = table;
+    this.#clock = clock;
     this.#poisonSlab = poisonSlab;
-  }
-
-  makePoller(table: ConnectionTable): Poller {
-    this.#poller = new Poller({
+    this.poller = new Poller({
       columns: { fds: table.fds, generations: table.generations, flags: table.flags },
       sendableMask: RowFlag.sendable,
       sendableValue: RowFlag.sendable,
       onEvents: (count) => this.#handle(count),
     });
-    return this.#poller;
   }
 
-  /** From here on sockets are received. */
-  adopt(descriptors: number): void {
-    this.#adoption = new Adoption(this.#core(), descriptors, ADOPTION_ID, (count) => this.#read(count));
+  /** Given once, before the first row. */
+  connect(handlers: SocketHandlers): void {
+    this.#handlers = handlers;
+  }
+
+  /** From here on sockets are adopted. */
+  adopt(adoption: { run(): void }): void {
+    this.#adoption = adoption;
   }
 
   #handle(count: number): void {
-    const { table, clock } = this.#core();
     // Slots freed before this batch may be given out again; those freed in it must wait for the next.
-    table.settle();
-    clock.refresh();
-    const hasAdoptions = this.#read(count);
-    // epoll takes turns: behind all the rows of a proxy that died, a hand-off would wait for its turn, and again after
-    // every few records, until the master took this worker for dead.
+    this.#table.settle();
+    this.#clock.refresh();
+    const hasAdoptions = this.read(count);
+    // epoll goes round the descriptors: behind all the rows of a proxy that died, a hand-off would wait for its place, and
+    // again after every few records, until the master took this worker for dead.
     if (hasAdoptions || count >= MANY_EVENTS) this.#adoption?.run();
   }
 
-  /** Reads entries of the poller. True when sockets wait to be adopted. */
-  #read(count: number): boolean {
-    const core = this.#core();
-    const { table, poller } = core;
-    const { events } = poller;
+  /** Reports the entries that the poller has now. True when sockets wait to be adopted. */
+  read(count: number): boolean {
+    const table = this.#table;
+    const handlers = this.#handlers;
+    const { events, slab } = this.poller;
     let hasAdoptions = false;
     for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
       const slot = events[at] ?? 0;
@@ -68,19 +69,19 @@ export class WorkerEvents {
       const generation = events[at + 1] ?? 0;
       if (!table.isCurrent(slot, generation)) continue;
       if ((flags & PollFlag.writable) !== 0) {
-        core.outbound.flush(slot);
+        handlers.socketOnWritable(slot);
         if (!table.isCurrent(slot, generation)) continue;
       }
       if ((flags & PollFlag.data) !== 0) {
         const offset = events[at + 3] ?? 0;
-        received(core, slot, poller.slab, offset, offset + (events[at + 4] ?? 0));
+        handlers.socketOnBytes(slot, slab, offset, offset + (events[at + 4] ?? 0));
         if (!table.isCurrent(slot, generation)) continue;
       }
-      if ((flags & PollFlag.peerEnded) !== 0) core.handshakes.peerEnded(slot);
-      if ((flags & GONE) !== 0) core.lifecycle.ended(slot);
-      else if ((flags & PollFlag.end) !== 0) core.lifecycle.peerEnded(slot);
+      if ((flags & PollFlag.peerEnded) !== 0) handlers.socketOnHalfClose(slot);
+      if ((flags & GONE) !== 0) handlers.socketOnLost(slot);
+      else if ((flags & PollFlag.end) !== 0) handlers.socketOnPeerEnd(slot);
     }
-    if (this.#poisonSlab) poller.slab.fill(POISON);
+    if (this.#poisonSlab) slab.fill(POISON);
     return hasAdoptions;
   }
 }

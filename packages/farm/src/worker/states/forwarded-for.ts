@@ -1,7 +1,7 @@
 import { parseAddress } from '../../addresses/address.ts';
+import type { Counters } from '../../api/counters.ts';
 import type { TrustedProxies } from '../../options/trusted-proxies.ts';
-import { RowFlag } from '../rows/connection-table.ts';
-import type { Core } from '../core.ts';
+import { RowFlag, type ConnectionTable } from '../rows/connection-table.ts';
 
 /** What a list says of the client. */
 export interface ForwardedClient {
@@ -35,9 +35,18 @@ export function forwardedClient(list: string, proxies: TrustedProxies): Forwarde
   return { address, isMalformed: false };
 }
 
+export interface ForwardedForParts {
+  readonly table: ConnectionTable;
+  readonly trustedProxies: TrustedProxies;
+  readonly counters: Counters;
+}
+
 /** Gives a row whose peer is a trusted proxy the address of the client for whom it asks. */
-export function applyForwardedFor(core: Core, slot: number, headers: Readonly<Record<string, string>>): void {
-  const { trustedProxies, table, counters } = core;
+export function applyForwardedFor(
+  { table, trustedProxies, counters }: ForwardedForParts,
+  slot: number,
+  headers: Readonly<Record<string, string>>,
+): void {
   if (!trustedProxies.isTrusted(table.addresses, table.addressOffset(slot))) return;
   const list = headers['x-forwarded-for'];
   if (list === undefined) return;

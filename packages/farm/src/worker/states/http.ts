@@ -1,12 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
-import { Interest } from '@roost/poller';
+import type { Socket } from 'node:net';
 import { absoluteForm, hasRepeatedHeader, hasToken, refusalResponse } from '@roost/websocket';
-import { RowFlag, RowState, Transport } from '../rows/connection-table.ts';
-import type { Core } from '../core.ts';
-import { duplicateOf } from '../sockets/duplicate-of.ts';
 import { CloseCode } from '../../api/close-codes.ts';
-import { TimeoutKind } from '../rows/timeouts.ts';
+import type { Counters } from '../../api/counters.ts';
+import type { FarmConfig } from '../../options/options.ts';
+import type { AppHost } from '../app/app-host.ts';
+import { RowFlag, RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import type { Draining } from '../rows/draining.ts';
+import type { RowOwner } from '../rows/row-owner.ts';
+import type { Rows } from '../rows/rows.ts';
+import { TimeoutKind, type Timeouts } from '../rows/timeouts.ts';
+import type { Streams } from '../sockets/descriptor-streams.ts';
+import { State } from './state.ts';
 
 /** The row of a socket, and what happens on it. */
 interface Place {
@@ -20,6 +25,22 @@ interface Place {
   upgrade: { readonly request: IncomingMessage; readonly head: Buffer } | undefined;
 }
 
+export interface HttpHandlers {
+  /** A request asks for an upgrade: the row is in state handshake again, and these bytes begin with the request's head. */
+  httpOnUpgrade(slot: number, bytes: Buffer): void;
+}
+
+export interface HttpParts {
+  readonly config: Pick<FarmConfig, 'maxRequestHeadBytes'>;
+  readonly table: ConnectionTable;
+  readonly rows: Rows;
+  readonly counters: Counters;
+  readonly timeouts: Timeouts;
+  readonly draining: Draining;
+  readonly streams: Streams;
+  readonly apps: Pick<AppHost, 'http'>;
+}
+
 /**
  * Connections that speak plain HTTP: health checks, the API, the page. The row's descriptor is given to a Node socket
  * and from then on libuv owns it; the worker's `http.Server`, made when the first of them comes, never listens.
@@ -31,24 +52,43 @@ interface Place {
  * A WebSocket upgrade as a later request on a kept-alive connection (proxies do that) goes the same way as a first one:
  * the descriptor is taken back and the request head is read again, by the parser that reads all others.
  */
-export class HttpConnections {
-  readonly #core: Core;
+export class Http extends State implements RowOwner {
+  readonly #maxHeadBytes: number;
+  readonly #table: ConnectionTable;
+  readonly #counters: Counters;
+  readonly #timeouts: Timeouts;
+  readonly #draining: Draining;
+  readonly #streams: Streams;
+  readonly #apps: Pick<AppHost, 'http'>;
   readonly #sockets = new Map<number, Socket>();
   readonly #places = new WeakMap<object, Place>();
+  #handlers!: HttpHandlers;
   #server: Server | undefined;
 
-  constructor(core: Core) {
-    this.#core = core;
+  constructor(parts: HttpParts) {
+    super(parts.rows);
+    this.#maxHeadBytes = parts.config.maxRequestHeadBytes;
+    this.#table = parts.table;
+    this.#counters = parts.counters;
+    this.#timeouts = parts.timeouts;
+    this.#draining = parts.draining;
+    this.#streams = parts.streams;
+    this.#apps = parts.apps;
+  }
+
+  /** Given once, before the first row. */
+  connect(handlers: HttpHandlers): void {
+    this.#handlers = handlers;
   }
 
   /** Gives a row to the HTTP server, with what was received of its first request. */
   take(slot: number, bytes: Buffer, start: number, end: number): void {
-    const { table, timeouts, tls } = this.#core;
+    const table = this.#table;
     this.#server ??= this.#createServer();
     const received = Buffer.from(bytes.subarray(start, end));
-    const socket = tls?.lend(slot) ?? this.#detach(slot);
-    table.states[slot] = RowState.http;
-    timeouts.set(slot, TimeoutKind.http);
+    const socket = this.#streams.lend(slot);
+    this.rows.enter(slot, RowState.http);
+    this.#timeouts.set(slot, TimeoutKind.http);
     const generation = table.generation(slot);
     const place: Place = { slot, generation, unanswered: 0, latest: undefined, upgrade: undefined };
     // Whoever logs a request means the client, not the proxy. The port remains the proxy's.
@@ -61,10 +101,25 @@ export class HttpConnections {
     socket.on('close', () => {
       if (this.#sockets.get(slot) !== socket) return;
       this.#sockets.delete(slot);
-      if (table.isCurrent(slot, place.generation)) this.#core.lifecycle.finish(slot, CloseCode.abnormal, '');
+      if (table.isCurrent(slot, place.generation)) this.rows.end(slot, CloseCode.abnormal, '');
     });
     this.#server.emit('connection', socket);
     socket.unshift(received);
+  }
+
+  receive(): void {
+    // The bytes are Node's.
+  }
+
+  /** No whole request came in time; or, the second time, the client does not read its response. */
+  onTimeout(slot: number, kind: number): void {
+    if (kind === TimeoutKind.closing) {
+      this.#counters.add('close_timeouts');
+      this.rows.end(slot, CloseCode.abnormal, '');
+      return;
+    }
+    const socket = this.#sockets.get(slot);
+    if (socket !== undefined) this.#requestTimedOut(slot, socket);
   }
 
   /** The row ends; so does its socket. */
@@ -81,27 +136,23 @@ export class HttpConnections {
     }
   }
 
-  /** No whole request came in time. */
-  expired(slot: number): void {
-    const socket = this.#sockets.get(slot);
-    if (socket === undefined) return;
+  #requestTimedOut(slot: number, socket: Socket): void {
     const place = this.#places.get(socket);
     const isAnswerDue = place !== undefined && place.unanswered > 0 && place.latest?.complete === true;
     // It has arrived: its answer starts the time of the next.
     if (isAnswerDue && !socket.readableEnded) return;
     if (socket.bytesWritten === 0 && !isAnswerDue) {
-      this.#core.counters.add('refused_handshake_timeout');
+      this.#counters.add('refused_handshake_timeout');
       socket.write(REQUEST_TIMEOUT);
     }
     socket.destroySoon();
     // What the client does not read must not keep the row: the second time ends it.
     if (socket.destroyed) return;
-    this.#core.timeouts.set(slot, TimeoutKind.closing);
+    this.#timeouts.set(slot, TimeoutKind.closing);
   }
 
   #createServer(): Server {
-    const { apps, config } = this.#core;
-    const server = createServer({ maxHeaderSize: config.maxRequestHeadBytes });
+    const server = createServer({ maxHeaderSize: this.#maxHeadBytes });
     // The row's timeout ends idle connections, after httpRequestTimeoutMs.
     server.keepAliveTimeout = 0;
     // A client that has sent FIN behind its request waits for the answer; Node would end the socket before it is ready.
@@ -110,13 +161,13 @@ export class HttpConnections {
     server.on('request', (request, response) => {
       const place = this.#places.get(request.socket);
       if (place !== undefined) this.#time(place, request, response);
-      if (this.#core.isDraining) response.setHeader('Connection', 'close');
+      if (this.#draining.isDraining) response.setHeader('Connection', 'close');
       if (hasRepeatedHeader(request.rawHeaders)) {
         refuseRepeated(response);
         return;
       }
       useOriginForm(request);
-      if (apps.http(request, response)) return;
+      if (this.#apps.http(request, response)) return;
       response.writeHead(404, { 'Content-Type': 'text/plain' }).end('nothing serves this path\n');
     });
     server.on('upgrade', (request, socket, head) => {
@@ -134,14 +185,15 @@ export class HttpConnections {
    * request has to arrive; then the socket ends, and apps that wait for its end are told.
    */
   #peerEnded({ slot, generation, unanswered }: Place): void {
-    const { timeouts, table } = this.#core;
+    const table = this.#table;
     if (unanswered === 0 || !table.isCurrent(slot, generation)) return;
-    if (table.state(slot) === RowState.http) timeouts.set(slot, TimeoutKind.http);
+    if (table.state(slot) === RowState.http) this.#timeouts.set(slot, TimeoutKind.http);
   }
 
   /** A request has begun to arrive: its time runs, and that of the next from the end of the response. */
   #time(place: Place, request: IncomingMessage, response: ServerResponse): void {
-    const { timeouts, table } = this.#core;
+    const table = this.#table;
+    const timeouts = this.#timeouts;
     const { slot, generation } = place;
     const isServed = (): boolean =>
       table.isCurrent(slot, generation) && table.state(slot) === RowState.http && !request.socket.destroyed;
@@ -157,25 +209,14 @@ export class HttpConnections {
       }
       timeouts.set(slot, TimeoutKind.http);
       // Its head may have been sent before the drain began, and then it has not asked the client to close.
-      if (this.#core.isDraining) request.socket.destroySoon();
+      if (this.#draining.isDraining) request.socket.destroySoon();
     });
   }
 
-  /** A stream for the row's descriptor, which is the poller's no longer. */
-  #detach(slot: number): Socket {
-    const { table, poller } = this.#core;
-    const fd = table.fds[slot] ?? -1;
-    poller.unwatch(slot);
-    table.fds[slot] = -1;
-    table.transports[slot] = Transport.stream;
-    return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
-  }
-
   #takeBack({ slot, generation, upgrade }: Place): void {
-    const { table, timeouts, handshakes, lifecycle, tls } = this.#core;
     const socket = this.#sockets.get(slot);
-    if (upgrade === undefined || socket === undefined || !table.isCurrent(slot, generation)) return;
-    // What the socket has read meanwhile and given to nobody.
+    if (upgrade === undefined || socket === undefined || !this.#table.isCurrent(slot, generation)) return;
+    // What the socket has read since, and nobody has taken.
     const unread: unknown = socket.read();
     const bytes = Buffer.concat([
       requestHeadOf(upgrade.request),
@@ -183,29 +224,13 @@ export class HttpConnections {
       Buffer.isBuffer(unread) ? unread : EMPTY,
     ]);
     this.#sockets.delete(slot);
-    table.states[slot] = RowState.handshake;
-    if (tls !== undefined) {
-      tls.takeBack(slot);
-    } else if (!this.#attach(slot, socket)) {
-      lifecycle.finish(slot, CloseCode.abnormal, '');
+    this.rows.enter(slot, RowState.handshake);
+    if (!this.#streams.takeBack(slot, socket)) {
+      this.rows.end(slot, CloseCode.abnormal, '');
       return;
     }
-    timeouts.set(slot, TimeoutKind.handshake);
-    handshakes.receive(slot, bytes, 0, bytes.length);
-  }
-
-  /** The poller's again. False when it could not be: the descriptor is closed then. */
-  #attach(slot: number, socket: Socket): boolean {
-    const { table, poller } = this.#core;
-    const fd = duplicateOf(socket);
-    // Closes the original only: no FIN is sent, since the duplicate lives.
-    socket.removeAllListeners();
-    socket.on('error', () => undefined);
-    socket.destroy();
-    if (fd < 0) return false;
-    table.fds[slot] = fd;
-    table.transports[slot] = Transport.native;
-    return poller.watch(slot, Interest.readable) >= 0;
+    this.#timeouts.set(slot, TimeoutKind.handshake);
+    this.#handlers.httpOnUpgrade(slot, bytes);
   }
 }
 

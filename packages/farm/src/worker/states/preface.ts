@@ -1,10 +1,23 @@
+import type { InboundBuffer } from '@roost/websocket';
 import { CloseCode } from '../../api/close-codes.ts';
-import type { CounterName } from '../../api/counters.ts';
-import type { ProxyProtocol } from '../../options/options.ts';
-import { RowFlag, RowState } from '../rows/connection-table.ts';
-import type { Core } from '../core.ts';
+import type { CounterName, Counters } from '../../api/counters.ts';
+import type { FarmConfig, ProxyProtocol } from '../../options/options.ts';
+import type { TrustedProxies } from '../../options/trusted-proxies.ts';
+import { RowFlag, RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import type { Rows } from '../rows/rows.ts';
 import { readProxyHeader } from './proxy-header.ts';
-import { received } from './by-state.ts';
+import { State } from './state.ts';
+
+export interface PrefaceParts {
+  readonly config: Pick<FarmConfig, 'proxyProtocol' | 'maxRequestHeadBytes'>;
+  readonly table: ConnectionTable;
+  readonly rows: Rows;
+  readonly counters: Counters;
+  readonly inboundBuffer: InboundBuffer;
+  readonly trustedProxies: TrustedProxies;
+  /** What stands behind a preface, or comes first where there is none. */
+  readonly next: { readonly state: number; readonly part: Pick<State, 'receive'> };
+}
 
 /**
  * What a proxy says before the client's first byte: the header of the PROXY protocol.
@@ -12,25 +25,36 @@ import { received } from './by-state.ts';
  * It stands in front of everything else. A row whose peer may send one begins in state preface instead of handshake
  * (with TLS: securing), within the same `handshakeTimeoutMs`; when the header has been read the row has the client's address, and whatever
  * came behind goes on as if it had come first. It is read once: behind it the same bytes are the client's, and so are
- * those on a descriptor that was taken back from HTTP. Who breaks the rules is ended without an answer, for it is a
- * proxy that would have to understand it.
+ * those on a descriptor that was taken back from HTTP. A connection that breaks the rules is closed without
+ * an answer: its peer is a proxy and could not read one.
  */
-export class Preface {
-  readonly #core: Core;
+export class Preface extends State {
   readonly #mode: ProxyProtocol;
+  readonly #maxHeaderBytes: number;
+  readonly #table: ConnectionTable;
+  readonly #counters: Counters;
+  readonly #inboundBuffer: InboundBuffer;
+  readonly #trustedProxies: TrustedProxies;
+  readonly #next: PrefaceParts['next'];
 
-  constructor(core: Core) {
-    this.#core = core;
-    this.#mode = core.config.proxyProtocol;
+  constructor(parts: PrefaceParts) {
+    super(parts.rows);
+    this.#mode = parts.config.proxyProtocol;
+    this.#maxHeaderBytes = parts.config.maxRequestHeadBytes;
+    this.#table = parts.table;
+    this.#counters = parts.counters;
+    this.#inboundBuffer = parts.inboundBuffer;
+    this.#trustedProxies = parts.trustedProxies;
+    this.#next = parts.next;
   }
 
   /** A row was adopted. False when its peer may not connect, and the row has ended. */
   begin(slot: number): boolean {
-    const { table, trustedProxies } = this.#core;
-    table.states[slot] = this.#next;
+    const table = this.#table;
+    this.rows.enter(slot, this.#next.state);
     if (this.#mode === 'off') return true;
-    if (trustedProxies.isTrusted(table.addresses, table.addressOffset(slot))) {
-      table.states[slot] = RowState.preface;
+    if (this.#trustedProxies.isTrusted(table.addresses, table.addressOffset(slot))) {
+      this.rows.enter(slot, RowState.preface);
       return true;
     }
     if (this.#mode === 'optional') return true;
@@ -38,9 +62,9 @@ export class Preface {
     return false;
   }
 
-  /** Bytes of a row in state preface. */
   receive(slot: number, bytes: Buffer, start: number, end: number): void {
-    const { inboundBuffer, config, table } = this.#core;
+    const table = this.#table;
+    const inboundBuffer = this.#inboundBuffer;
     const stored = inboundBuffer.length(slot);
     const required = inboundBuffer.required(slot);
     if (stored > 0 && stored + end - start < required) {
@@ -55,7 +79,7 @@ export class Preface {
       from = 0;
       to = source.length;
     }
-    const result = readProxyHeader(source, from, to, config.maxRequestHeadBytes);
+    const result = readProxyHeader(source, from, to, this.#maxHeaderBytes);
     switch (result.kind) {
       case 'incomplete':
         this.#keep(slot, source, from, to, result.requiredBytes);
@@ -76,25 +100,24 @@ export class Preface {
     }
   }
 
-  /** The one way from here to what comes next. */
-  #proceed(slot: number, bytes: Buffer, start: number, end: number): void {
-    this.#core.table.states[slot] = this.#next;
-    if (start < end) received(this.#core, slot, bytes, start, end);
+  onTimeout(slot: number): void {
+    this.#end(slot, 'refused_handshake_timeout');
   }
 
-  /** What stands behind a preface, or comes first where there is none. */
-  get #next(): number {
-    return this.#core.tls === undefined ? RowState.handshake : RowState.securing;
+  /** The one way from here to what comes next. */
+  #proceed(slot: number, bytes: Buffer, start: number, end: number): void {
+    this.rows.enter(slot, this.#next.state);
+    if (start < end) this.#next.part.receive(slot, bytes, start, end);
   }
 
   #keep(slot: number, bytes: Buffer, start: number, end: number, requiredBytes: number): void {
-    const { inboundBuffer } = this.#core;
+    const inboundBuffer = this.#inboundBuffer;
     if (inboundBuffer.append(slot, bytes, start, end)) inboundBuffer.setRequired(slot, requiredBytes);
     else this.#end(slot, 'refused_inbound_bytes');
   }
 
   #end(slot: number, counter: CounterName): void {
-    this.#core.counters.add(counter);
-    this.#core.lifecycle.finish(slot, CloseCode.abnormal, '');
+    this.#counters.add(counter);
+    this.rows.end(slot, CloseCode.abnormal, '');
   }
 }

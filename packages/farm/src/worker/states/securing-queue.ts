@@ -1,5 +1,5 @@
-/** A slot whose turn has come, and the owner to whom it counts until {@link TlsTurns.ended}. */
-export interface TlsTurn {
+/** A slot whose handshake may begin, and the owner for whom it counts until {@link SecuringQueue.ended}. */
+export interface SecuringStart {
   readonly slot: number;
   readonly owner: string;
 }
@@ -14,17 +14,16 @@ interface Lane {
 }
 
 /**
- * Whose ClientHello is next. Each owner (an address) has a lane: its slots wait there, oldest first, then as many as it
- * may have are under way. Lanes that have both a slot waiting and room take turns, so that neither a client that begins
- * handshakes and does not go on, nor one that begins very many, makes the others wait behind it.
+ * Which TLS handshake begins next. Each owner (an address) has a lane: its slots wait there, oldest first, and a bounded
+ * number of them is under way. Lanes that have both a slot waiting and room are served round robin, so that neither a client
+ * that begins handshakes and does not go on, nor one that begins very many, makes the others wait behind it.
  */
-export class TlsTurns {
+export class SecuringQueue {
   readonly #lanes = new Map<string, Lane>();
-  /** Lanes whose turn can come, in that order. */
+  /** Lanes from which the next may come, in that order. */
   readonly #ready = new Set<Lane>();
   readonly #laneOf = new Map<number, Lane>();
 
-  /** Whether somebody's turn can come. */
   get hasNext(): boolean {
     return this.#ready.size > 0;
   }
@@ -48,7 +47,7 @@ export class TlsTurns {
   }
 
   /** Takes the next, which is under way from now on. */
-  next(): TlsTurn | undefined {
+  next(): SecuringStart | undefined {
     for (const lane of this.#ready) {
       for (const slot of lane.waiting) {
         lane.waiting.delete(slot);

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Counters } from '../../api/counters.ts';
 import { Collection } from './collection.ts';
-import type { Core } from '../core.ts';
 
 const MIB = 1024 * 1024;
 /** Far more than a tenth of the heap. */
@@ -29,9 +28,7 @@ function makeNewRig(): Rig {
   const heap = { total_heap_size: 10 * MIB, used_heap_size: 8 * MIB, external_memory: 2 * MIB };
   const counters = new Counters();
   const collect = vi.fn();
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the parts of a core that it asks.
-  const core = { awake, inboundBuffer, counters } as unknown as Core;
-  const collection = new Collection(core, collect, () => heap);
+  const collection = new Collection({ awake, inboundBuffer, counters, collect, measure: () => heap });
   return {
     awake,
     inboundBuffer,

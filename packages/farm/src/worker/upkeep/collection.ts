@@ -1,7 +1,10 @@
 import { getHeapStatistics } from 'node:v8';
+import type { Counters } from '../../api/counters.ts';
+import type { InboundBuffer } from '@roost/websocket';
+import type { Awake } from '../states/awake.ts';
 import { collectGarbage } from './collect-garbage.ts';
-import type { Core } from '../core.ts';
 import { giveBackPages } from './give-back-pages.ts';
+import { DiscardWave, OpeningWave } from './waves.ts';
 
 /** Less is left to the collector's own judgement. About 50 B for each of 20,000 connections. */
 const MIN_DISCARDED_BYTES = 1024 * 1024;
@@ -13,16 +16,7 @@ const MAX_SMALL_HEAP_BYTES = 64 * 1024 * 1024;
 const MAX_AWAKE = 1000;
 /** V8 looks back as far when it judges whether a heap is busy: one that is keeps its young generation. */
 const INTERVAL_MS = 5000;
-/** While this much more comes within a second, the wave is not over. */
-const STILL_GROWING = 1.1;
-/** Fewer are no wave of handshakes. */
-const MIN_OPENED = 1000;
-/** While more than this share of a wave comes within a second, it is not over; a steady stream is no wave. */
-const STILL_OPENING = 1 / 1000;
-/** One of many workers on few CPUs, or one that waits for the broker, opens in bursts. */
-const QUIET_AFTER_OPENING_MS = 3000;
-
-/** CPU of a second from which on V8 would keep the young generation as it is: the second collection waits. */
+/** CPU per second from which on V8 would keep the young generation as it is: the second collection waits. */
 const BUSY_CPU_US = 100_000;
 
 /** What a worker is asked of its heap. */
@@ -31,33 +25,38 @@ type HeapMeasures = Pick<
   'total_heap_size' | 'used_heap_size' | 'external_memory'
 >;
 
+export interface CollectionParts {
+  readonly counters: Pick<Counters, 'get' | 'add'>;
+  readonly awake: Pick<Awake, 'count' | 'discardedBytes'>;
+  readonly inboundBuffer: Pick<InboundBuffer, 'freedBytes'>;
+  /** Default: a major collection. */
+  readonly collect?: () => void;
+  /** Default: V8's statistics. */
+  readonly measure?: () => HeapMeasures;
+}
+
 /**
- * Gives memory back after a wave: of hibernations, of half-arrived frames, or of handshakes. What an awake connection is
- * made of has outlived the young generation when it goes back to sleep, and so have the blocks of half-arrived frames, and
- * what a handshake keeps while it waits for the broker. V8 collects the old one when the heap has grown, which on an idle
- * worker may be never. So when much was discarded and no more is, a major collection is asked for, and another one 5 s
- * later, for what has ended since, and because V8 makes the young generation smaller when it finds the heap idle. A
- * second after each, when the buffers that it found have been freed in the background, malloc gives its pages back, too,
- * and Node those of its file, which takes 3 to 10 ms. A collection takes 15 to 25 ms with 18,000 connections. None is asked
- * for where the application's own heap is so large that it would take long and free little.
+ * Gives memory back after a wave of hibernations, of half-arrived frames, or of handshakes. The rule:
+ *
+ * 1. When a wave is over, and what it left is at least 1 MB and a tenth of the heap, a major collection is asked for.
+ * 2. Five seconds later comes a second one, unless the worker is busy or its heap is large: for what has ended since, and
+ *    because V8 makes the young generation smaller when it finds the heap idle.
+ * 3. A second after each, when the buffers that it found have been freed in the background, malloc gives its pages back,
+ *    too, and Node those of its file, which takes 3 to 10 ms.
+ *
+ * What an awake connection is made of has outlived the young generation when it goes back to sleep, and so have the blocks of
+ * half-arrived frames, and what a handshake keeps while it waits for the broker. V8 collects the old generation when the heap
+ * has grown, which on an idle worker may be never. A collection takes 15 to 25 ms with 18,000 connections.
  *
  * How much was discarded is counted for hibernations and frames. Handshakes are counted, and what they have left is how
  * much larger the heap is than after the last collection. The start is a wave as well, whose first collection main.ts asks for.
- *
- * Called once a second.
  */
 export class Collection {
-  readonly #core: Core;
+  readonly #parts: CollectionParts;
   readonly #collect: () => void;
   readonly #measure: () => HeapMeasures;
-  /** Of the discarded bytes, those that a collection has freed. */
-  #freedBytes = 0;
-  #lastDiscardedBytes = 0;
-  /** Connections that had opened by the last collection, and by the last step. */
-  #settledOpened = 0;
-  #lastOpened = 0;
-  /** When it last opened many. */
-  #openingAt = Number.NEGATIVE_INFINITY;
+  readonly #discards = new DiscardWave();
+  readonly #openings = new OpeningWave();
   #lastCpuUs = 0;
   /** Of the heap after the last collection; undefined until it is known. */
   #settledHeapBytes: number | undefined;
@@ -66,56 +65,55 @@ export class Collection {
   #isSecondDue = true;
   #isTrimDue = false;
 
-  constructor(
-    core: Core,
-    collect: () => void = collectGarbage,
-    measure: () => HeapMeasures = getHeapStatistics,
-  ) {
-    this.#core = core;
-    this.#collect = collect;
-    this.#measure = measure;
+  constructor(parts: CollectionParts) {
+    this.#parts = parts;
+    this.#collect = parts.collect ?? collectGarbage;
+    this.#measure = parts.measure ?? getHeapStatistics;
   }
 
+  /** Called once per second. */
   step(): void {
     if (this.#isTrimDue) {
       this.#isTrimDue = false;
       giveBackPages();
     }
-    const { awake, inboundBuffer, counters } = this.#core;
-    const total = awake.discardedBytes + inboundBuffer.freedBytes;
-    const discarded = total - this.#freedBytes;
-    const isGrowing = discarded > this.#lastDiscardedBytes * STILL_GROWING;
-    this.#lastDiscardedBytes = discarded;
-    const opened = counters.get('upgrades');
-    const openedSince = opened - this.#settledOpened;
+    const { awake, inboundBuffer, counters } = this.#parts;
     const now = performance.now();
-    if (opened - this.#lastOpened > Math.max(openedSince, MIN_OPENED) * STILL_OPENING) this.#openingAt = now;
-    const isOpening = now - this.#openingAt < QUIET_AFTER_OPENING_MS;
-    this.#lastOpened = opened;
-    const { user, system } = process.cpuUsage();
-    const isBusy = user + system - this.#lastCpuUs > BUSY_CPU_US;
-    this.#lastCpuUs = user + system;
+    this.#discards.measure(awake.discardedBytes + inboundBuffer.freedBytes);
+    this.#openings.measure(counters.get('upgrades'), now);
+    const isBusy = this.#wasBusy();
     // Before the first connections, after the start's own collection.
     this.#settledHeapBytes ??= this.#measure().total_heap_size;
 
     if (now - this.#lastAt < INTERVAL_MS || awake.count > MAX_AWAKE) return;
     const heap = this.#measure();
-    const left = Math.max(
-      isGrowing ? 0 : discarded,
-      openedSince < MIN_OPENED || isOpening ? 0 : heap.total_heap_size - this.#settledHeapBytes,
-    );
-    const isWaveOver =
-      left >= MIN_DISCARDED_BYTES && left >= (heap.used_heap_size + heap.external_memory) * MIN_SHARE_OF_HEAP;
     if (heap.used_heap_size > MAX_SMALL_HEAP_BYTES) this.#isSecondDue = false;
-    if (!isWaveOver && (!this.#isSecondDue || isGrowing || isOpening || isBusy)) return;
+    const isWaveOver = this.#isWorthIt(heap, this.#settledHeapBytes);
+    const isQuiet = !this.#discards.isGrowing && !this.#openings.isOpening && !isBusy;
+    if (!isWaveOver && !(this.#isSecondDue && isQuiet)) return;
     this.#collect();
     counters.add('collections');
     this.#isTrimDue = true;
     this.#isSecondDue = isWaveOver;
     this.#lastAt = now;
-    this.#freedBytes = total;
-    this.#lastDiscardedBytes = 0;
-    this.#settledOpened = opened;
+    this.#discards.collected();
+    this.#openings.collected();
     this.#settledHeapBytes = this.#measure().total_heap_size;
+  }
+
+  /** Whether a wave is over, and has left much. */
+  #isWorthIt(heap: HeapMeasures, settledHeapBytes: number): boolean {
+    const leftByHandshakes = this.#openings.isOver ? heap.total_heap_size - settledHeapBytes : 0;
+    const leftBytes = Math.max(this.#discards.settledBytes, leftByHandshakes);
+    const heapBytes = heap.used_heap_size + heap.external_memory;
+    return leftBytes >= MIN_DISCARDED_BYTES && leftBytes >= heapBytes * MIN_SHARE_OF_HEAP;
+  }
+
+  /** Whether this process used much CPU since the last call. */
+  #wasBusy(): boolean {
+    const { user, system } = process.cpuUsage();
+    const isBusy = user + system - this.#lastCpuUs > BUSY_CPU_US;
+    this.#lastCpuUs = user + system;
+    return isBusy;
   }
 }

@@ -1,10 +1,15 @@
 import { isValidCloseCode } from '@roost/websocket';
 import { channelNameProblem } from '../../options/channel-name.ts';
 import { CloseCode } from '../../api/close-codes.ts';
-import type { Core } from '../core.ts';
+import type { Counters } from '../../api/counters.ts';
+import type { Log } from '../../api/log.ts';
+import type { FarmConfig } from '../../options/options.ts';
+import type { Connections } from '../connections.ts';
+import type { Subscriptions } from '../fan-out/subscriptions.ts';
+import type { ConnectionTable } from '../rows/connection-table.ts';
 
-/** Connections closed between two turns of the event loop. */
-const CLOSES_PER_TURN = 256;
+/** Connections closed before other events are handled. */
+const CLOSES_PER_TICK = 256;
 
 /** `{"type":"disconnect","channel":"news","code":4500,"reason":"…"}`: closes every subscriber of the channel. */
 interface DisconnectMessage {
@@ -14,19 +19,28 @@ interface DisconnectMessage {
   readonly reason: string;
 }
 
+export interface ControlMessagesParts {
+  readonly config: Pick<FarmConfig, 'maxChannelBytes'>;
+  readonly table: ConnectionTable;
+  readonly counters: Counters;
+  readonly log: Log;
+  readonly subscriptions: Pick<Subscriptions, 'subscribersOf'>;
+  readonly connections: Pick<Connections, 'close'>;
+}
+
 /**
- * What arrives on `roost:control`. Every worker of every farm on that Redis hears it. Malformed messages are logged,
- * counted and ignored: anybody who may PUBLISH can send them.
+ * What arrives on `roost:control`. Every worker of every farm on that Redis receives it. Malformed messages are
+ * logged, counted and ignored: anybody who may PUBLISH can send them.
  */
 export class ControlMessages {
-  readonly #core: Core;
+  readonly #parts: ControlMessagesParts;
 
-  constructor(core: Core) {
-    this.#core = core;
+  constructor(parts: ControlMessagesParts) {
+    this.#parts = parts;
   }
 
   receive(bytes: Buffer): void {
-    const { counters, log, config } = this.#core;
+    const { counters, log, config } = this.#parts;
     const message = parse(bytes, config.maxChannelBytes);
     if (typeof message === 'string') {
       counters.add('control_malformed');
@@ -37,19 +51,18 @@ export class ControlMessages {
     this.#disconnect(message);
   }
 
-  #disconnect({ channel: name, code, reason }: DisconnectMessage): void {
-    const { hub, table, lifecycle, log } = this.#core;
-    const channel = hub.get(name);
-    if (channel === undefined) return;
-    // Copies: closing changes the channel, and the slots may have other owners in a later turn.
-    const slots = hub.membersOf(channel).slice(0, channel.length);
-    const generations = slots.map((slot) => (slot < 0 ? 0 : table.generation(slot)));
-    log.info({ channel: name, connections: slots.length, code }, 'disconnecting a channel');
+  #disconnect({ channel, code, reason }: DisconnectMessage): void {
+    const { subscriptions, table, connections, log } = this.#parts;
+    const slots = subscriptions.subscribersOf(channel);
+    if (slots.length === 0) return;
+    // The slots may have other owners in a later tick.
+    const generations = slots.map((slot) => table.generation(slot));
+    log.info({ channel, connections: slots.length, code }, 'disconnecting a channel');
     const closeFrom = (first: number): void => {
-      const end = Math.min(first + CLOSES_PER_TURN, slots.length);
+      const end = Math.min(first + CLOSES_PER_TICK, slots.length);
       for (let index = first; index < end; index++) {
         const slot = slots[index] ?? -1;
-        if (slot >= 0 && table.isCurrent(slot, generations[index] ?? 0)) lifecycle.close(slot, code, reason);
+        if (table.isCurrent(slot, generations[index] ?? 0)) connections.close(slot, code, reason);
       }
       if (end < slots.length) setImmediate(() => closeFrom(end));
     };

@@ -1,12 +1,26 @@
 import { unreadBytes } from '@roost/poller';
 import { Opcode } from '@roost/websocket';
 import { CloseCode } from '../../api/close-codes.ts';
-import { TICKS_PER_SECOND } from '../rows/clock.ts';
-import { RowFlag, RowState } from '../rows/connection-table.ts';
-import type { Core } from '../core.ts';
+import type { Counters } from '../../api/counters.ts';
+import type { Log } from '../../api/log.ts';
+import type { FarmConfig } from '../../options/options.ts';
+import type { Outbound } from '../outbound/outbound.ts';
+import { TICKS_PER_SECOND, type Clock } from '../rows/clock.ts';
+import { RowFlag, RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import type { Rows } from '../rows/rows.ts';
+
+export interface HeartbeatParts {
+  readonly config: Pick<FarmConfig, 'heartbeatMs' | 'heartbeatTimeoutMs'>;
+  readonly table: ConnectionTable;
+  readonly rows: Rows;
+  readonly clock: Clock;
+  readonly counters: Counters;
+  readonly log: Log;
+  readonly outbound: Pick<Outbound, 'send'>;
+}
 
 const MAX_ROUND_MS = 1000;
-/** Rows looked at before the event loop turns: some 0.2 ms. */
+/** Rows looked at before other events are handled: some 0.2 ms. */
 const SLICE_ROWS = 16_384;
 /** A ping, or an end, takes as long as so many looks. */
 const ROWS_PER_PING = 64;
@@ -18,13 +32,18 @@ const EMPTY = new Uint8Array(0);
  * shrinks: behind a queue no ping is sent, for it would wait like everything else.
  *
  * No timers per row: once a second (or an eighth of the shorter time) a round looks at every row, in slices between
- * which the event loop turns. Each of the two times is therefore up to a round and a tick (0.1 s) longer, never shorter.
+ * which other events are handled. Each of the two times is therefore up to a round and a tick (0.1 s) longer, never shorter.
  *
  * A worker that did not run (a blocked loop, SIGSTOP, a machine that was suspended) has not listened: that time is
  * nobody's silence. What arrived meanwhile may still wait in the kernel, which is asked before a row is ended.
  */
 export class Heartbeat {
-  readonly #core: Core;
+  readonly #table: ConnectionTable;
+  readonly #rows: Rows;
+  readonly #clock: Clock;
+  readonly #counters: Counters;
+  readonly #log: Log;
+  readonly #outbound: Pick<Outbound, 'send'>;
   readonly #pingTicks: number;
   readonly #endTicks: number;
   readonly #roundMs: number;
@@ -34,9 +53,14 @@ export class Heartbeat {
   /** When the next round or slice should begin, performance.now(). */
   #dueAt = 0;
 
-  constructor(core: Core) {
-    const { heartbeatMs, heartbeatTimeoutMs } = core.config;
-    this.#core = core;
+  constructor({ config, table, rows, clock, counters, log, outbound }: HeartbeatParts) {
+    const { heartbeatMs, heartbeatTimeoutMs } = config;
+    this.#table = table;
+    this.#rows = rows;
+    this.#clock = clock;
+    this.#counters = counters;
+    this.#log = log;
+    this.#outbound = outbound;
     this.#pingTicks = Math.ceil((heartbeatMs / 1000) * TICKS_PER_SECOND);
     this.#endTicks = Math.ceil(((heartbeatMs + heartbeatTimeoutMs) / 1000) * TICKS_PER_SECOND);
     this.#roundMs = Math.min(MAX_ROUND_MS, Math.min(heartbeatMs, heartbeatTimeoutMs) / 8);
@@ -55,9 +79,9 @@ export class Heartbeat {
   }
 
   #slice(): void {
-    const { table, clock } = this.#core;
+    const table = this.#table;
     // On an idle farm nothing else moves the clock.
-    clock.refresh();
+    this.#clock.refresh();
     const lateMs = performance.now() - this.#dueAt;
     if (lateMs >= this.#roundMs) this.#forgive(lateMs);
     for (let rows = 0; rows < SLICE_ROWS && this.#nextSlot < table.highWater;) {
@@ -73,21 +97,24 @@ export class Heartbeat {
 
   /** Nobody was heard for a while because nobody listened: silence begins as much later. */
   #forgive(lateMs: number): void {
-    const { table, clock, counters, log } = this.#core;
-    counters.add('stalls');
-    log.warn({ ms: Math.round(lateMs) }, 'worker did not run for a while; clients get that time to answer');
+    const table = this.#table;
+    this.#counters.add('stalls');
+    this.#log.warn(
+      { ms: Math.round(lateMs) },
+      'worker did not run for a while; clients get that time to answer',
+    );
     const ticks = Math.ceil((lateMs / 1000) * TICKS_PER_SECOND);
     for (let slot = 0; slot < table.highWater; slot++) {
-      table.lastSeen[slot] = Math.min(clock.now, (table.lastSeen[slot] ?? 0) + ticks);
+      table.lastSeen[slot] = Math.min(this.#clock.now, (table.lastSeen[slot] ?? 0) + ticks);
     }
   }
 
   /** True when it did more than look. */
   #visit(slot: number): boolean {
-    const { table, clock } = this.#core;
+    const table = this.#table;
     const state = table.state(slot);
     if (state !== RowState.open && state !== RowState.awake) return false;
-    const silent = clock.now - (table.lastSeen[slot] ?? 0);
+    const silent = this.#clock.now - (table.lastSeen[slot] ?? 0);
     // More than so many ticks, for the times of both ends are cut to whole ones.
     if (!table.hasFlag(slot, RowFlag.pinged)) {
       if (silent <= this.#pingTicks) return false;
@@ -104,20 +131,19 @@ export class Heartbeat {
   }
 
   #ping(slot: number): void {
-    const { table, clock, outbound, counters } = this.#core;
+    const table = this.#table;
     table.setFlag(slot, RowFlag.pinged);
     // The answer has all of heartbeatTimeoutMs, also when the ping is late.
-    table.lastSeen[slot] = clock.now - this.#pingTicks;
+    table.lastSeen[slot] = this.#clock.now - this.#pingTicks;
     if (table.hasFlag(slot, RowFlag.queued)) return;
-    outbound.send(slot, Opcode.ping, EMPTY);
-    counters.add('pings_sent');
+    this.#outbound.send(slot, Opcode.ping, EMPTY);
+    this.#counters.add('pings_sent');
   }
 
   #end(slot: number): void {
-    const { table, counters, lifecycle } = this.#core;
-    const fd = table.fds[slot] ?? -1;
+    const fd = this.#table.fds[slot] ?? -1;
     if (fd >= 0 && unreadBytes(fd) > 0) return;
-    counters.add('closed_heartbeat');
-    lifecycle.finish(slot, CloseCode.abnormal, '');
+    this.#counters.add('closed_heartbeat');
+    this.#rows.end(slot, CloseCode.abnormal, '');
   }
 }

@@ -1,7 +1,8 @@
 import { Socket } from 'node:net';
 import { TLSSocket, type SecureContext } from 'node:tls';
+import { Interest } from '@roost/poller';
 
-/** Who is told what happens on TLS sockets; one object serves all of a worker. */
+/** What TLS sockets report; one object serves all of a worker. */
 export interface TlsSocketHandlers {
   /** The TLS handshake is complete. */
   tlsOnSecure(socket: TlsSocket): void;
@@ -23,15 +24,12 @@ const ALPN_PROTOCOLS = Buffer.from('\u0008http/1.1');
 export class TlsSocket extends TLSSocket {
   readonly slot: number;
   readonly generation: number;
-  /** To whom its handshake counts, until that has ended. */
+  /** The owner for whom its handshake counts until that has ended: see SecuringQueue. */
   readonly owner: string;
   readonly handlers: TlsSocketHandlers;
   isSecure = false;
-  /** The row is paused: bytes that still come are the beginning of what is read later. */
-  isRowPaused = false;
-  /** Its outbound queue waits for 'drain'. */
-  hasQueue = false;
-  hasEnded = false;
+  #isRowPaused = false;
+  #hasQueue = false;
   /** Why it broke, if it did. */
   failure = '';
 
@@ -57,7 +55,27 @@ export class TlsSocket extends TLSSocket {
     this.listen();
   }
 
-  /** Tells the handlers what happens. */
+  /** The row is paused: bytes that still come are the beginning of what is read later. */
+  get isRowPaused(): boolean {
+    return this.#isRowPaused;
+  }
+
+  /** The row's outbound queue waits for 'drain'. */
+  get hasQueue(): boolean {
+    return this.#hasQueue;
+  }
+
+  /** What the row wants to hear of, as {@link Poller.setInterest} takes it. True when a pause ends with it. */
+  setInterest(interest: number): boolean {
+    const wasPaused = this.#isRowPaused;
+    this.#isRowPaused = (interest & Interest.readable) === 0;
+    this.#hasQueue = (interest & Interest.writable) !== 0;
+    if (this.#isRowPaused || !wasPaused) return false;
+    this.resume();
+    return true;
+  }
+
+  /** Reports to the handlers what happens. */
   listen(): void {
     this.on('data', onData);
     this.on('end', onEnd);
@@ -66,7 +84,7 @@ export class TlsSocket extends TLSSocket {
     this.on('close', onClose);
   }
 
-  /** Somebody else takes the stream. */
+  /** The stream is lent: its events are the borrower's. */
   unlisten(): void {
     this.off('data', onData);
     this.off('end', onEnd);

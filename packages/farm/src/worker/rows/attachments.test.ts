@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkAttachment } from './attachment.ts';
+import { checkAttachment } from './attachments.ts';
 
 describe('an attachment', () => {
   it.each([
