@@ -6,13 +6,13 @@ import { constants, deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { PerMessageDeflate } from 'ws';
 
-import { AwakeConnection, type AwakeHandlers } from './awake-connection.ts';
-import { AwakeSocket } from './awake-socket.ts';
-import { FrameKind, SimpleFrameReader } from './frame-reader.ts';
-import { encodeFrame, Opcode } from './frame-writer.ts';
-import { mendInflate } from './mended-inflate.contract.ts';
-import { MessageInflater } from './message-inflater.ts';
-import { createServerSide, detach, type ServerSideListeners } from './ws-adapter.ts';
+import { AwakeConnection, type AwakeHandlers } from './ws/awake-connection.ts';
+import { AwakeSocket } from './ws/awake-socket.ts';
+import { FrameKind, SimpleFrameReader } from './frames/frame-reader.ts';
+import { encodeFrame, Opcode } from './frames/frame-writer.ts';
+import { mendInflate } from './ws/mended-inflate.contract.ts';
+import { MessageInflater } from './deflate/message-inflater.ts';
+import { createServerSide, detach, type ServerSideListeners } from './ws/ws-adapter.ts';
 
 const MAX_MESSAGE_BYTES = 300;
 const OPTIONS = { maxMessageBytes: MAX_MESSAGE_BYTES, closeTimeoutMs: 60_000 };

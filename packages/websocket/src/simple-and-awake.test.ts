@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { AwakeConnection, type AwakeHandlers } from './awake-connection.ts';
-import { FrameKind, SimpleFrameReader } from './frame-reader.ts';
-import { encodeFrame, NO_STATUS_CODE, Opcode } from './frame-writer.ts';
+import { AwakeConnection, type AwakeHandlers } from './ws/awake-connection.ts';
+import { FrameKind, SimpleFrameReader } from './frames/frame-reader.ts';
+import { encodeFrame, NO_STATUS_CODE, Opcode } from './frames/frame-writer.ts';
 import { InboundBuffer } from './inbound-buffer.ts';
 
 const OPTIONS = { maxMessageBytes: 200, closeTimeoutMs: 1000 };

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 
 import { isValidCloseCode, NO_STATUS_CODE, Opcode } from './frame-writer.ts';
-import { MAX_LIMIT } from './errors.ts';
+import { MAX_LIMIT } from '../errors.ts';
 
 /** What {@link ClosingReader.closeCode} says when the bytes were no valid frame. Never stands in a frame. */
 const ABNORMAL_CODE = 1006;

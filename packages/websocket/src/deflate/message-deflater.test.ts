@@ -2,7 +2,7 @@ import { constants, inflateRawSync } from 'node:zlib';
 
 import { describe, expect, it } from 'vitest';
 
-import { Opcode } from './frame-writer.ts';
+import { Opcode } from '../frames/frame-writer.ts';
 import { DEFLATE_WINDOW_BITS, MessageDeflater } from './message-deflater.ts';
 
 const TAIL = Buffer.from('0000ffff', 'hex');

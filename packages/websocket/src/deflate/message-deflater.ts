@@ -1,4 +1,4 @@
-import { frameHeaderBytes, writeFrameHeader, type DataOpcode } from './frame-writer.ts';
+import { frameHeaderBytes, writeFrameHeader, type DataOpcode } from '../frames/frame-writer.ts';
 import { ZlibState } from './zlib-state.ts';
 
 /**

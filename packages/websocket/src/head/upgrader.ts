@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
-import { checkedLimit } from './errors.ts';
+import { checkedLimit } from '../errors.ts';
 import { deflateOffer } from './deflate-offer.ts';
 import { listElements, quotedListElements } from './header-list.ts';
-import { DEFLATE_WINDOW_BITS } from './message-deflater.ts';
+import { DEFLATE_WINDOW_BITS } from '../deflate/message-deflater.ts';
 import { refusalResponse } from './refusal-response.ts';
 import type { RequestHead } from './request-head.ts';
 import { appendHeaderLines } from './response-header.ts';
@@ -14,7 +14,7 @@ import {
   type HandshakeRequest,
   type HandshakeServer,
   type HandshakeSocket,
-} from './ws-adapter.ts';
+} from '../ws/ws-adapter.ts';
 
 export interface UpgradeOptions {
   /** The subprotocol to select, when the client offered it; without it, or when it did not, none is selected. */

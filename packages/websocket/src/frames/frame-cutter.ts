@@ -1,4 +1,4 @@
-import { checkedLimit } from './errors.ts';
+import { checkedLimit } from '../errors.ts';
 import { Opcode } from './frame-writer.ts';
 
 /** What {@link FrameCutter.next} found at the start of the bytes. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { WebSocketArgumentError } from './errors.ts';
+import { WebSocketArgumentError } from '../errors.ts';
 import { FrameKind, SimpleFrameReader } from './frame-reader.ts';
 
 const MASK = [0x37, 0xfa, 0x21, 0x3d];

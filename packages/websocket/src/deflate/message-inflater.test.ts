@@ -2,7 +2,7 @@ import { constants, deflateRawSync } from 'node:zlib';
 
 import { describe, expect, it } from 'vitest';
 
-import { WebSocketArgumentError } from './errors.ts';
+import { WebSocketArgumentError } from '../errors.ts';
 import { InflateFailure, MessageInflater } from './message-inflater.ts';
 
 function bytesOf(hex: string): Buffer {

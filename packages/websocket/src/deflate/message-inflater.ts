@@ -1,4 +1,4 @@
-import { checkedLimit } from './errors.ts';
+import { checkedLimit } from '../errors.ts';
 import { ZlibState } from './zlib-state.ts';
 
 /** What {@link MessageInflater.inflate} answers instead of a length. */
