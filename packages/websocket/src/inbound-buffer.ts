@@ -47,7 +47,6 @@ export class InboundBuffer {
   #spareSlab = -1;
   #usedBlocks = 0;
   #claimedBytes = 0;
-  #usedRows = 0;
 
   constructor(options: InboundBufferOptions) {
     const { capacity, maxBytes, blockBytes = 256 } = options;
@@ -79,11 +78,6 @@ export class InboundBuffer {
     if (bytes > 0 && bytes > this.maxBytes - this.usedBytes) return false;
     this.#claimedBytes += bytes;
     return true;
-  }
-
-  /** Rows that have bytes here. */
-  get usedRows(): number {
-    return this.#usedRows;
   }
 
   /** Bytes of memory that the slabs hold at present. */
@@ -123,7 +117,6 @@ export class InboundBuffer {
       this.#copyIn(block, 0, bytes, at, count);
       at += count;
     }
-    if (length === 0) this.#usedRows++;
     this.#lastBlocks[slot] = last;
     this.#lengths[slot] = length + added;
     return true;
@@ -142,16 +135,6 @@ export class InboundBuffer {
   /** Remembers how many bytes the row must have before it is worth another look. 0 to 2^31 − 1. */
   setRequired(slot: number, requiredBytes: number): void {
     this.#required[slot] = requiredBytes;
-  }
-
-  /** The last (up to) three bytes stored for the row, the latest lowest: `preceding` of findHeadEnd. */
-  lastBytes(slot: number): number {
-    const length = this.#lengths[slot] ?? 0;
-    let packed = 0;
-    for (let index = Math.max(length - 3, 0); index < length; index++) {
-      packed = (packed << 8) | this.#byteAt(slot, index, length);
-    }
-    return packed;
   }
 
   /**
@@ -189,21 +172,6 @@ export class InboundBuffer {
     }
     this.#lastBlocks[slot] = 0;
     this.#lengths[slot] = 0;
-    this.#usedRows--;
-  }
-
-  #byteAt(slot: number, index: number, length: number): number {
-    const last = this.#lastBlocks[slot] ?? 0;
-    const lastStart = Math.floor((length - 1) / this.blockBytes) * this.blockBytes;
-    let block = last;
-    if (index < lastStart) {
-      // The block before the last can only be found by walking; three bytes rarely cross into it.
-      block = this.#nextBlocks[last] ?? 0;
-      for (let start = this.blockBytes; start <= index; start += this.blockBytes) {
-        block = this.#nextBlocks[block] ?? 0;
-      }
-    }
-    return this.#slabOf(block)[this.#offsetOf(block) + (index % this.blockBytes)] ?? 0;
   }
 
   #copyIn(block: number, offsetInBlock: number, bytes: Buffer, start: number, count: number): void {

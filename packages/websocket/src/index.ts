@@ -3,8 +3,7 @@ export type { WebSocketErrorCode } from './errors.ts';
 export { absoluteForm } from './head/absolute-form.ts';
 export { hasToken, listElements } from './head/header-list.ts';
 export { refusalResponse } from './head/refusal-response.ts';
-export type { RefusedHead } from './head/refused-head.ts';
-export { copyHeaders, findHeadEnd, hasRepeatedHeader, parseRequestHead } from './head/request-head.ts';
+export { copyHeaders, hasRepeatedHeader, parseRequestHead } from './head/request-head.ts';
 export type { RequestHead, RequestHeadOptions, RequestHeadResult } from './head/request-head.ts';
 export { looksLikeHandshake, Upgrader } from './head/upgrader.ts';
 export type { UpgradeOptions, UpgradeResult } from './head/upgrader.ts';
@@ -17,7 +16,6 @@ export {
   encodeTextFrame,
   frameHeaderBytes,
   isValidCloseCode,
-  NO_STATUS_CODE,
   Opcode,
   writeFrameHeader,
 } from './frames/frame-writer.ts';
