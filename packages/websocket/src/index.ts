@@ -24,5 +24,3 @@ export { MessageDeflater } from './deflate/message-deflater.ts';
 export { InflateFailure, MessageInflater } from './deflate/message-inflater.ts';
 export { AwakeConnection } from './ws/awake-connection.ts';
 export type { AwakeHandlers, AwakeOptions } from './ws/awake-connection.ts';
-export { InboundBuffer } from './inbound-buffer.ts';
-export type { InboundBufferOptions } from './inbound-buffer.ts';

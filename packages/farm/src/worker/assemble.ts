@@ -1,10 +1,11 @@
 import { AllowedOrigins } from '../options/allowed-origins.ts';
-import { InboundBuffer, MessageDeflater, MessageInflater } from '@roost/websocket';
+import { MessageDeflater, MessageInflater } from '@roost/websocket';
 import { TrustedProxies } from '../options/trusted-proxies.ts';
 import { AppHost } from './app/app-host.ts';
 import { AwakeConnections } from './states/awake.ts';
 import { Broadcaster } from './fan-out/broadcaster.ts';
 import { Clock } from './rows/clock.ts';
+import { InboundBuffer } from './rows/inbound-buffer.ts';
 import type { Core } from './core.ts';
 import { Expirations } from './upkeep/expirations.ts';
 import { Handshakes } from './states/handshake.ts';

@@ -1,7 +1,7 @@
 import type { Broker } from '@roost/broker';
 import type { Poller } from '@roost/poller';
 import type { AllowedOrigins } from '../options/allowed-origins.ts';
-import type { InboundBuffer, MessageDeflater, MessageInflater } from '@roost/websocket';
+import type { MessageDeflater, MessageInflater } from '@roost/websocket';
 import type { Counters } from '../api/counters.ts';
 import type { Log } from '../api/log.ts';
 import type { FarmConfig } from '../options/options.ts';
@@ -13,6 +13,7 @@ import type { CpuLease } from './fan-out/cpu-lease.ts';
 import type { Broadcaster } from './fan-out/broadcaster.ts';
 import type { Clock } from './rows/clock.ts';
 import type { ConnectionTable } from './rows/connection-table.ts';
+import type { InboundBuffer } from './rows/inbound-buffer.ts';
 import type { Expirations } from './upkeep/expirations.ts';
 import type { Handshakes } from './states/handshake.ts';
 import type { HttpConnections } from './states/http.ts';

@@ -22,8 +22,8 @@ const FIRST_CONTROL = 0x08;
 
 /**
  * Cuts what a client sends into whole frames for ws. So ws always stands between two frames, and what it holds are
- * fragments of a message; the beginning of a frame waits as raw bytes in the inbound buffer, however many pieces it comes
- * in. A frame whose header ws would refuse is not waited for: the client hears of it as early as from ws alone.
+ * fragments of a message; the caller keeps the beginning of a frame as raw bytes, however many pieces it comes in. A
+ * frame whose header ws would refuse is not waited for: the client hears of it as early as from ws alone.
  *
  * Holds no bytes and no state of a connection: one serves all of them. It judges headers only (RFC 6455 §5.2), never a
  * payload.

@@ -1,9 +1,7 @@
-import { checkedLimit } from './errors.ts';
-
-export interface InboundBufferOptions {
+interface InboundBufferOptions {
   /** Rows of the table: slots are 0 to `capacity − 1`. */
   readonly capacity: number;
-  /** The most memory in blocks and claims, all rows together; rounded down to whole blocks. */
+  /** The most memory in blocks and claims, all rows together, a block at least; rounded down to whole blocks. */
   readonly maxBytes: number;
   /** Bytes of a block, the least that a row with bytes occupies. Default 256; 8 to 65,536. */
   readonly blockBytes?: number;
@@ -50,11 +48,10 @@ export class InboundBuffer {
 
   constructor(options: InboundBufferOptions) {
     const { capacity, maxBytes, blockBytes = 256 } = options;
-    checkedLimit('capacity', capacity);
-    this.blockBytes = Math.min(checkedLimit('blockBytes', blockBytes, 8), SLAB_BYTES);
-    this.#maxBlocks = Math.floor(checkedLimit('maxBytes', maxBytes, this.blockBytes) / this.blockBytes);
+    this.blockBytes = blockBytes;
+    this.#maxBlocks = Math.floor(maxBytes / blockBytes);
     this.maxBytes = this.#maxBlocks * this.blockBytes;
-    this.#blocksPerSlab = Math.min(Math.floor(SLAB_BYTES / this.blockBytes), this.#maxBlocks);
+    this.#blocksPerSlab = Math.min(Math.floor(SLAB_BYTES / blockBytes), this.#maxBlocks);
 
     this.#lengths = new Int32Array(capacity);
     this.#required = new Int32Array(capacity);
