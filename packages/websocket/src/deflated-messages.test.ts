@@ -6,17 +6,17 @@ import { constants, deflateRawSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { PerMessageDeflate } from 'ws';
 
-import { AwakeConnection, type AwakeHandlers } from './ws/awake-connection.ts';
-import { AwakeSocket } from './ws/awake-socket.ts';
+import { MessageInflater } from './deflate/message-inflater.ts';
+import { EMPTY } from './empty.ts';
 import { FrameKind, SimpleFrameReader } from './frames/frame-reader.ts';
 import { encodeFrame, Opcode } from './frames/frame-writer.ts';
+import { AwakeConnection, type AwakeHandlers } from './ws/awake-connection.ts';
+import { AwakeSocket } from './ws/awake-socket.ts';
 import { mendInflate } from './ws/mended-inflate.contract.ts';
-import { MessageInflater } from './deflate/message-inflater.ts';
 import { createServerSide, detach, type ServerSideListeners } from './ws/ws-adapter.ts';
 
 const MAX_MESSAGE_BYTES = 300;
 const OPTIONS = { maxMessageBytes: MAX_MESSAGE_BYTES, closeTimeoutMs: 60_000 };
-const NOTHING = Buffer.alloc(0);
 const inflater = new MessageInflater(OPTIONS);
 
 function kind(isBinary: boolean): string {
@@ -94,7 +94,7 @@ async function readByRoost(pieces: readonly Buffer[]): Promise<string[]> {
   const reader = new SimpleFrameReader(OPTIONS);
   reader.acceptsDeflated = true;
   let awake: AwakeConnection | undefined;
-  let kept: Buffer = NOTHING;
+  let kept = EMPTY;
   for (const piece of pieces) {
     if (awake?.isAtBoundary() === true) {
       awake.destroy();
@@ -105,7 +105,7 @@ async function readByRoost(pieces: readonly Buffer[]): Promise<string[]> {
       continue;
     }
     const bytes = Buffer.concat([kept, piece]);
-    kept = NOTHING;
+    kept = EMPTY;
     for (let at = 0; at < bytes.length; at = reader.frameEnd) {
       const found = reader.next(bytes, at, bytes.length);
       if (found === FrameKind.incomplete) {

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
+import { EMPTY } from './empty.ts';
 import { FrameKind, SimpleFrameReader } from './frames/frame-reader.ts';
 import { encodeFrame, NO_STATUS_CODE, Opcode } from './frames/frame-writer.ts';
 import { AwakeConnection, type AwakeHandlers } from './ws/awake-connection.ts';
 
 const OPTIONS = { maxMessageBytes: 200, closeTimeoutMs: 1000 };
-const NOTHING = Buffer.alloc(0);
 /** One slab for all connections, overwritten by every read, as a worker has it. */
 const slab = Buffer.alloc(4096);
 
@@ -34,7 +34,7 @@ async function ticks(): Promise<void> {
 /** Everything through ws. */
 async function readAwake(pieces: readonly Buffer[]): Promise<Outcome> {
   const events: string[] = [];
-  const awake = new AwakeConnection(handlersOf(events), 0, 0, OPTIONS, NOTHING);
+  const awake = new AwakeConnection(handlersOf(events), 0, 0, OPTIONS, EMPTY);
   for (const piece of pieces) awake.receive(Buffer.from(piece));
   await ticks();
   awake.end();
@@ -50,7 +50,7 @@ async function readSimple(pieces: readonly Buffer[]): Promise<Outcome> {
   const handlers = handlersOf(events);
   let awake: AwakeConnection | undefined;
   let closed: string | undefined;
-  let kept = NOTHING;
+  let kept = EMPTY;
   for (const piece of pieces) {
     if (closed !== undefined) break;
     slab.fill(0xaa);
@@ -67,7 +67,7 @@ async function readSimple(pieces: readonly Buffer[]): Promise<Outcome> {
     }
     if (kept.length > 0) {
       bytes = Buffer.concat([kept, slab.subarray(at, end)]);
-      kept = NOTHING;
+      kept = EMPTY;
       at = 0;
       end = bytes.length;
     }

@@ -1,3 +1,4 @@
+import { EMPTY } from '../empty.ts';
 import { frameHeaderBytes, writeFrameHeader, type DataOpcode } from '../frames/frame-writer.ts';
 import { ZlibState } from './zlib-state.ts';
 
@@ -24,7 +25,7 @@ const KEPT_OUTPUT_BYTES = 64 * 1024;
 export class MessageDeflater {
   readonly #level: number;
   #state: ZlibState | undefined;
-  output: Buffer = Buffer.alloc(0);
+  output = EMPTY;
   frameStart = 0;
   frameEnd = 0;
 

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { EMPTY } from '../empty.ts';
 import { checkedLimit } from '../errors.ts';
 import { deflateOffer } from './deflate-offer.ts';
 import { listElements, quotedListElements } from './header-list.ts';
@@ -31,8 +32,6 @@ export interface UpgradeResult {
   /** Whether messages may be compressed, each for itself (permessage-deflate without context takeover, RFC 7692). */
   readonly isDeflated: boolean;
 }
-
-const EMPTY = Buffer.alloc(0);
 
 /** Set by ws, or without a meaning in a 101 (RFC 9110 §8.6 forbids the lengths). */
 const RESERVED_HEADERS: ReadonlySet<string> = new Set([

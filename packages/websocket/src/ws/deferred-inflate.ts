@@ -1,3 +1,4 @@
+import { EMPTY } from '../empty.ts';
 import { InflateFailure, type MessageInflater } from '../deflate/message-inflater.ts';
 import { CHUNK_OVERHEAD_BYTES, type InflateCallback, type ReceiverInflate } from './ws-adapter.ts';
 
@@ -78,5 +79,3 @@ export class DeferredInflate implements ReceiverInflate {
     callback(null, message);
   }
 }
-
-const EMPTY = Buffer.alloc(0);
