@@ -3,6 +3,7 @@
 import { isUtf8 } from 'node:buffer';
 import { constants, deflateRawSync } from 'node:zlib';
 
+import { clientFrame } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { PerMessageDeflate } from 'ws';
 
@@ -149,11 +150,7 @@ function randomNumbers(seed: number): (limit: number) => number {
 }
 
 function frameOf(first: number, payload: Buffer, random: (limit: number) => number): Buffer {
-  const header = payload.length < 126 ? [payload.length] : [126, payload.length >> 8, payload.length & 0xff];
-  header[0] = 0x80 | (header[0] ?? 0);
-  const mask = Array.from({ length: 4 }, () => random(256));
-  const masked = payload.map((byte, index) => byte ^ (mask[index & 3] ?? 0));
-  return Buffer.concat([Buffer.from([first, ...header, ...mask]), masked]);
+  return clientFrame(first, payload, Buffer.from(Array.from({ length: 4 }, () => random(256))));
 }
 
 /** One message in one to five frames, perhaps with pings between; one that is broken or too large always in one. */

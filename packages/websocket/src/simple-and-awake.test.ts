@@ -1,3 +1,4 @@
+import { buildFrame } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 
 import { EMPTY } from './empty.ts';
@@ -123,13 +124,11 @@ function randomFrame(random: (limit: number) => number): Buffer {
   const opcode = opcodes[random(random(8) === 0 ? opcodes.length : 7)] ?? 1;
   const isFinal = random(6) > 0;
   const size = opcode > 8 && random(20) > 0 ? Math.min(length, 125) : length;
-  const header = size < 126 ? [size] : [126, size >> 8, size & 0xff];
-  header[0] = (random(60) === 0 ? 0 : 0x80) | (header[0] ?? 0);
+  const isMasked = random(60) > 0;
   const first = (isFinal || opcode > 7 ? 0x80 : 0) | opcode | (random(60) === 0 ? 0x40 : 0);
-  const mask = Array.from({ length: 4 }, () => random(256));
+  const mask = Buffer.from(Array.from({ length: 4 }, () => random(256)));
   if (opcode === 8 && size > 1) payload.writeUInt16BE(random(2) === 0 ? 1000 : 999, 0);
-  const masked = payload.subarray(0, size).map((byte, index) => byte ^ (mask[index & 3] ?? 0));
-  return Buffer.concat([Buffer.from([first, ...header, ...mask]), masked]);
+  return buildFrame(first, payload.subarray(0, size), { mask: isMasked ? mask : undefined });
 }
 
 describe('simple frames past ws', () => {
