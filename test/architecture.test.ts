@@ -193,6 +193,33 @@ describe('the door of a package', () => {
   });
 });
 
+/** Which of its folders each folder of packages/websocket may import; its README says the same. */
+const WEBSOCKET_FOLDERS: Readonly<Record<string, readonly string[]>> = {
+  frames: [],
+  deflate: ['frames'],
+  ws: ['deflate'],
+  head: ['deflate', 'ws'],
+};
+
+describe('packages/websocket', () => {
+  it('has folders that import in one direction', () => {
+    const root = 'packages/websocket/src';
+    const shipped = sources.get('packages/websocket')?.filter(({ isOfSpecs }) => !isOfSpecs) ?? [];
+    const folderOf = (path: string): string => /^([^/]+)\//.exec(relative(root, path))?.[1] ?? '';
+    const folders = new Set(shipped.map(({ path }) => folderOf(path)).filter((folder) => folder !== ''));
+    expect([...folders].toSorted()).toEqual(Object.keys(WEBSOCKET_FOLDERS).toSorted());
+    for (const { path, imports } of shipped) {
+      const folder = folderOf(path);
+      if (folder === '') continue;
+      const others = imports
+        .filter((specifier) => specifier.startsWith('.'))
+        .map((specifier) => folderOf(join(path, '..', specifier)))
+        .filter((other) => other !== '' && other !== folder);
+      for (const other of others) expect(WEBSOCKET_FOLDERS[folder], path).toContain(other);
+    }
+  });
+});
+
 describe('the farm', () => {
   const farm = sources.get('packages/farm') ?? [];
   const from = (part: string): Source[] =>

@@ -1,4 +1,4 @@
-import { eventually, patient } from '@roost/testing';
+import { clientFrame, eventually, patient } from '@roost/testing';
 import type { FarmProcess, RawClient, TestClient } from '@roost/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -323,10 +323,7 @@ function garbage(random: () => number): Buffer {
     default: {
       const frames = Array.from({ length: 5 }, () => {
         const payload = noise.subarray(0, Math.floor(random() * 100));
-        return Buffer.concat([
-          Buffer.from([Math.floor(random() * 256), 0x80 | payload.length, 1, 2, 3, 4]),
-          payload,
-        ]);
+        return clientFrame(Math.floor(random() * 256), payload);
       });
       return Buffer.concat([handshake, ...frames]);
     }

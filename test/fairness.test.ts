@@ -1,4 +1,4 @@
-import { eventually, type FarmProcess, RawClient } from '@roost/testing';
+import { clientFrame, eventually, type FarmProcess, RawClient, readFrames } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import {
   call,
@@ -38,25 +38,9 @@ async function publishAll(farm: FarmProcess): Promise<void> {
   }
 }
 
-/** Text and binary frames of a server in what a client has; the last one may be a close frame. */
-function framesOf(bytes: Buffer): { opcode: number; payload: Buffer }[] {
-  const frames = [];
-  for (let at = 0; at < bytes.length;) {
-    const short = bytes.readUInt8(at + 1);
-    const [header, length] = short < 126 ? [2, short] : [4, bytes.readUInt16BE(at + 2)];
-    frames.push({
-      opcode: bytes.readUInt8(at) & 15,
-      payload: bytes.subarray(at + header, at + header + length),
-    });
-    at += header + length;
-  }
-  return frames;
-}
-
-/** A masked binary frame of zeros; a mask of zeros leaves them as they are. */
+/** A masked binary frame of zeros. */
 function frameOfZeros(length: number): Buffer {
-  if (length < 126) return Buffer.from([0x82, 0x80 | length, ...Buffer.alloc(4 + length)]);
-  return Buffer.concat([Buffer.from([0x82, 0xfe, length >> 8, length & 255]), Buffer.alloc(4 + length)]);
+  return clientFrame(0x82, Buffer.alloc(length));
 }
 
 describe('while one of a hundred subscribers does not read', () => {
@@ -78,7 +62,7 @@ describe('while one of a hundred subscribers does not read', () => {
     await eventually(() => slow.unread.includes('the outbound queue is full'), {
       what: 'the close frame arrives',
     });
-    const frames = framesOf(slow.unread);
+    const frames = readFrames(slow.unread);
     const close = frames.pop();
     expect(close?.opcode).toBe(8);
     expect(close?.payload.readUInt16BE()).toBe(4000);
@@ -102,7 +86,7 @@ describe('while one of a hundred subscribers does not read', () => {
     await eventually(async () => expect(await outboundBytes(farm)).toBe(0));
     await call(farm, 'publish', { channel: 'news', data: 'the last' });
     await eventually(() => slow.unread.includes('the last'), { what: 'it gets publications again' });
-    expect(framesOf(slow.unread)).toHaveLength(PUBLICATIONS - dropped + 1);
+    expect(readFrames(slow.unread)).toHaveLength(PUBLICATIONS - dropped + 1);
     expect(await counter(farm, 'closed')).toBe(0);
   });
 });

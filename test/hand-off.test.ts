@@ -1,4 +1,4 @@
-import { eventually, patient, RawClient } from '@roost/testing';
+import { eventually, patient, RawClient, textFrame } from '@roost/testing';
 import type { FarmProcess, TestClient } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { acceptedSockets, cpusOf, socketsOf, threadsOf } from './processes.ts';
@@ -16,17 +16,11 @@ import {
   upgradeRequest,
 } from './system.ts';
 
-/** The whole of a text frame from the server with less than 126 bytes, FIN set, unmasked: its payload. */
+/** The next message of the server, a text in one frame. */
 async function readText(client: RawClient): Promise<string> {
-  const header = await client.read(2);
-  expect(header[0]).toBe(0x81);
-  return (await client.read(header[1] ?? 0)).toString();
-}
-
-/** A masked text frame (key 0) of less than 126 bytes. */
-function textFrame(text: string): Buffer {
-  const payload = Buffer.from(text);
-  return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
+  const { first, payload } = await client.readFrame();
+  expect(first).toBe(0x81);
+  return payload.toString();
 }
 
 /** How often a status line stands in what was received. */

@@ -1,4 +1,5 @@
 import { constants, deflateRawSync } from 'node:zlib';
+import { clientFrame } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { differences } from './comparison.ts';
 import { foretell, type Foretold } from './oracle.ts';
@@ -10,14 +11,13 @@ const PROFILE = PROFILES.findIndex(
 );
 const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n';
 
-/** A compressed text, whole in one frame that a mask of zeros leaves as it is. */
+/** A compressed text, whole in one frame. */
 function foretellMessage(payload: Buffer): Promise<Foretold> {
-  const header = Buffer.from([0xc1, 0x80 | payload.length, 0, 0, 0, 0]);
   const stream: Stream = {
     seed: 0,
     index: 0,
     profile: PROFILE,
-    units: [Buffer.concat([header, payload])],
+    units: [clientFrame(0xc1, payload)],
     cuts: [],
     isPipelined: false,
     isKeptAlive: false,

@@ -1,3 +1,4 @@
+import { buildFrame } from '@roost/testing';
 import type { Dice } from './dice.ts';
 
 export const FIN = 0x80;
@@ -22,32 +23,13 @@ export interface FrameParts {
 
 /** Any frame, well-formed or not. */
 export function frame(dice: Dice, parts: FrameParts): Buffer {
-  const { first, payload, isMasked = true } = parts;
-  const length = parts.length ?? BigInt(payload.length);
-  const bits = parts.lengthBits ?? (length < 126n ? 7 : length < 65_536n ? 16 : 64);
-  const maskBit = isMasked ? 0x80 : 0;
-  let header: Buffer;
-  if (bits === 7) {
-    header = Buffer.from([first, maskBit | Number(length & 0x7fn)]);
-  } else if (bits === 16) {
-    header = Buffer.from([first, maskBit | 126, Number((length >> 8n) & 0xffn), Number(length & 0xffn)]);
-  } else {
-    header = Buffer.alloc(10);
-    header[0] = first;
-    header[1] = maskBit | 127;
-    header.writeBigUInt64BE(BigInt.asUintN(64, length), 2);
-  }
-  if (!isMasked) return Buffer.concat([header, payload]);
-  // A mask of zeroes is legal, and a case of its own in ws.
-  const key = dice.percent(5) ? Buffer.alloc(4) : dice.bytes(4);
-  const bytes = Buffer.allocUnsafe(header.length + 4 + payload.length);
-  bytes.set(header, 0);
-  bytes.set(key, header.length);
-  const start = header.length + 4;
-  for (let at = 0; at < payload.length; at++) {
-    bytes[start + at] = (payload[at] ?? 0) ^ (key[at & 3] ?? 0);
-  }
-  return bytes;
+  const { first, payload, isMasked = true, lengthBits, length } = parts;
+  return buildFrame(first, payload, { mask: isMasked ? maskOf(dice) : undefined, lengthBits, length });
+}
+
+/** A mask of zeroes is legal, and a case of its own in ws. */
+function maskOf(dice: Dice): Buffer {
+  return dice.percent(5) ? Buffer.alloc(4) : dice.bytes(4);
 }
 
 /** What the applications on both sides do with a message, by its first byte; everything else is only recorded. */

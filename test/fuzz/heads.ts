@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
 import {
-  findHeadEnd,
   looksLikeHandshake,
   parseRequestHead,
   Upgrader,
@@ -75,8 +74,6 @@ export class HeadFuzzer {
     const around = Buffer.concat([AROUND, bytes, AROUND]);
     const options = { maxHeadBytes: MAX_HEAD_BYTES };
     const whole = parseRequestHead(around, start, start + bytes.length, options);
-    let previous = 0;
-    let preceding = 0;
     for (const read of reads) {
       const result = parseRequestHead(around, start, start + read, options);
       if (
@@ -89,13 +86,6 @@ export class HeadFuzzer {
       if (whole.kind === 'complete' && read >= whole.head.headBytes && result.kind !== 'complete') {
         found.push(`after ${read} bytes, with the whole head, Roost says ${result.kind}`);
       }
-      const end = findHeadEnd(around, start + previous, start + read, preceding);
-      if (preceding >= 0 && end !== findHeadEnd(around, start, start + read))
-        found.push(`the end of the head is found at ${end}`);
-      if (end !== -1) preceding = -1;
-      for (let at = previous; preceding >= 0 && at < read; at++)
-        preceding = ((preceding << 8) | (bytes[at] ?? 0)) & 0xff_ff_ff;
-      previous = read;
     }
     return whole;
   }

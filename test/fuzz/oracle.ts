@@ -2,7 +2,10 @@
 /* oxlint-disable no-underscore-dangle */
 import type { Writable } from 'node:stream';
 import { extension, PerMessageDeflate, Receiver } from 'ws';
-import { isCorruptAndTooLarge, mendInflate } from '../../packages/websocket/src/mended-inflate.contract.ts';
+import {
+  isCorruptAndTooLarge,
+  mendInflate,
+} from '../../packages/websocket/src/ws/mended-inflate.contract.ts';
 import { Command } from './frames.ts';
 import { COMPRESSION, MAX_FRAGMENTS, PROFILES, type Stream } from './stream.ts';
 

@@ -1,4 +1,5 @@
 import { constants, inflateRawSync } from 'node:zlib';
+import { readFrame } from '@roost/testing';
 
 const HEAD_END = '\r\n\r\n';
 const RSV1 = 0x40;
@@ -13,21 +14,10 @@ export function inflateReceived(received: Buffer): Buffer {
   if (!received.subarray(0, headEnd).includes('permessage-deflate')) return received;
   const parts = [received.subarray(0, headEnd)];
   let at = headEnd;
-  while (at < received.length) {
-    const first = received[at] ?? 0;
-    const second = received[at + 1] ?? 0;
-    const start = at + (second === 127 ? 10 : second === 126 ? 4 : 2);
-    if (start > received.length) break;
-    const length =
-      second === 127
-        ? received.readUInt32BE(at + 6)
-        : second === 126
-          ? received.readUInt16BE(at + 2)
-          : second;
-    if (start + length > received.length) break;
-    const payload = received.subarray(start, start + length);
+  for (let frame = readFrame(received, at); frame !== undefined; frame = readFrame(received, at)) {
+    const { first, payload, end } = frame;
     parts.push(...written(first & ~RSV1, (first & RSV1) === 0 ? payload : inflated(payload)));
-    at = start + length;
+    at = end;
   }
   // The rest of a frame that has not wholly come.
   parts.push(received.subarray(at));

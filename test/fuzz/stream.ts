@@ -70,7 +70,7 @@ export const MAX_FRAGMENTS = 4096;
 /** Size from which both compress what they send. */
 export const MIN_COMPRESS_BYTES = 64;
 
-/** Of ws, to agree on what the worker agrees on: see packages/websocket/src/upgrader.ts. */
+/** Of ws, to agree on what the worker agrees on: see packages/websocket/src/head/upgrader.ts. */
 export const COMPRESSION = {
   serverNoContextTakeover: true,
   clientNoContextTakeover: true,

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { WebSocketServer, type PerMessageDeflate, type ServerOptions, type WebSocket } from 'ws';
-import { mendInflate } from '../../packages/websocket/src/mended-inflate.contract.ts';
+import { mendInflate } from '../../packages/websocket/src/ws/mended-inflate.contract.ts';
 import { open, receive, Runs } from './app.ts';
 import { afterTurns } from './clients.ts';
 import type { Side } from './side.ts';

@@ -9,6 +9,8 @@ export { FarmProcess, startServer } from './farm-process.ts';
 export type { LogLine, StartServerOptions, WorkerProcess } from './farm-process.ts';
 export { registerFixture } from './fixtures.ts';
 export type { Fixture } from './fixtures.ts';
+export { buildFrame, clientFrame, readFrame, readFrames, serverFrame, textFrame } from './frames.ts';
+export type { Frame, FrameForm } from './frames.ts';
 export { freePort, listenLocally } from './free-port.ts';
 export { assertNoLeaks, installLeakChecks } from './leak-checks.ts';
 export type { RunnerHooks } from './leak-checks.ts';

@@ -55,6 +55,18 @@ describe('RawClient', () => {
     await client.close();
   });
 
+  it('takes whole frames of a server', async () => {
+    const [client, socket] = await pair();
+    socket.write(Buffer.from('81024869827e', 'hex'));
+    const { first, payload } = await client.readFrame();
+    expect([first, payload.toString()]).toEqual([0x81, 'Hi']);
+    const second = client.readFrame();
+    socket.write(Buffer.from(`0080${'61'.repeat(128)}89`, 'hex'));
+    expect(await second).toMatchObject({ first: 0x82, payload: Buffer.alloc(128, 'a') });
+    expect(client.unread.toString('hex')).toBe('89');
+    await client.close();
+  });
+
   it('gives two reads that wait at once their bytes in order', async () => {
     const [client, socket] = await pair();
     const both = Promise.all([client.read(2), client.read(2)]);

@@ -6,6 +6,7 @@ import { Changes } from './changes.ts';
 import { TestingError } from './errors.ts';
 import { DEADLINE_MS, within } from './eventually.ts';
 import { registerFixture } from './fixtures.ts';
+import { type Frame, readFrame } from './frames.ts';
 import { ReadableToTheEnd } from './readable-to-the-end.ts';
 
 /** The most that an error shows of what has arrived, in bytes. */
@@ -153,6 +154,13 @@ export class RawClient {
       return end === -1 ? false : end + 4;
     });
     return head.toString('latin1');
+  }
+
+  /** Waits for a whole frame of the server and takes it. */
+  async readFrame(): Promise<Frame> {
+    const frame = readFrame(await this.read((unread) => readFrame(unread)?.end ?? false));
+    if (frame === undefined) throw new Error('What was read as a frame is no whole one.');
+    return frame;
   }
 
   /** Stops reading from the socket, as a slow consumer does. */

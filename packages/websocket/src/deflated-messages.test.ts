@@ -3,20 +3,21 @@
 import { isUtf8 } from 'node:buffer';
 import { constants, deflateRawSync } from 'node:zlib';
 
+import { clientFrame } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { PerMessageDeflate } from 'ws';
 
-import { AwakeConnection, type AwakeHandlers } from './awake-connection.ts';
-import { AwakeSocket } from './awake-socket.ts';
-import { FrameKind, SimpleFrameReader } from './frame-reader.ts';
-import { encodeFrame, Opcode } from './frame-writer.ts';
-import { mendInflate } from './mended-inflate.contract.ts';
-import { MessageInflater } from './message-inflater.ts';
-import { createServerSide, detach, type ServerSideListeners } from './ws-adapter.ts';
+import { MessageInflater } from './deflate/message-inflater.ts';
+import { EMPTY } from './empty.ts';
+import { FrameKind, SimpleFrameReader } from './frames/frame-reader.ts';
+import { encodeFrame, Opcode } from './frames/frame-writer.ts';
+import { AwakeConnection, type AwakeHandlers } from './ws/awake-connection.ts';
+import { AwakeSocket } from './ws/awake-socket.ts';
+import { mendInflate } from './ws/mended-inflate.contract.ts';
+import { createServerSide, detach, type ServerSideListeners } from './ws/ws-adapter.ts';
 
 const MAX_MESSAGE_BYTES = 300;
 const OPTIONS = { maxMessageBytes: MAX_MESSAGE_BYTES, closeTimeoutMs: 60_000 };
-const NOTHING = Buffer.alloc(0);
 const inflater = new MessageInflater(OPTIONS);
 
 function kind(isBinary: boolean): string {
@@ -94,7 +95,7 @@ async function readByRoost(pieces: readonly Buffer[]): Promise<string[]> {
   const reader = new SimpleFrameReader(OPTIONS);
   reader.acceptsDeflated = true;
   let awake: AwakeConnection | undefined;
-  let kept: Buffer = NOTHING;
+  let kept = EMPTY;
   for (const piece of pieces) {
     if (awake?.isAtBoundary() === true) {
       awake.destroy();
@@ -105,7 +106,7 @@ async function readByRoost(pieces: readonly Buffer[]): Promise<string[]> {
       continue;
     }
     const bytes = Buffer.concat([kept, piece]);
-    kept = NOTHING;
+    kept = EMPTY;
     for (let at = 0; at < bytes.length; at = reader.frameEnd) {
       const found = reader.next(bytes, at, bytes.length);
       if (found === FrameKind.incomplete) {
@@ -149,11 +150,7 @@ function randomNumbers(seed: number): (limit: number) => number {
 }
 
 function frameOf(first: number, payload: Buffer, random: (limit: number) => number): Buffer {
-  const header = payload.length < 126 ? [payload.length] : [126, payload.length >> 8, payload.length & 0xff];
-  header[0] = 0x80 | (header[0] ?? 0);
-  const mask = Array.from({ length: 4 }, () => random(256));
-  const masked = payload.map((byte, index) => byte ^ (mask[index & 3] ?? 0));
-  return Buffer.concat([Buffer.from([first, ...header, ...mask]), masked]);
+  return clientFrame(first, payload, Buffer.from(Array.from({ length: 4 }, () => random(256))));
 }
 
 /** One message in one to five frames, perhaps with pings between; one that is broken or too large always in one. */

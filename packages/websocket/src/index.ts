@@ -1,30 +1,26 @@
-export { absoluteForm } from './absolute-form.ts';
-export { AwakeConnection } from './awake-connection.ts';
-export type { AwakeHandlers, AwakeOptions } from './awake-connection.ts';
-export { ClosingReader } from './closing-reader.ts';
 export { WebSocketArgumentError } from './errors.ts';
 export type { WebSocketErrorCode } from './errors.ts';
-export { FrameCut, FrameCutter } from './frame-cutter.ts';
-export { FrameKind, SimpleFrameReader } from './frame-reader.ts';
+export { absoluteForm } from './head/absolute-form.ts';
+export { hasToken, listElements } from './head/header-list.ts';
+export { refusalResponse } from './head/refusal-response.ts';
+export { copyHeaders, hasRepeatedHeader, parseRequestHead } from './head/request-head.ts';
+export type { RequestHead, RequestHeadOptions, RequestHeadResult } from './head/request-head.ts';
+export { looksLikeHandshake, Upgrader } from './head/upgrader.ts';
+export type { UpgradeOptions, UpgradeResult } from './head/upgrader.ts';
+export { ClosingReader } from './frames/closing-reader.ts';
+export { FrameCut, FrameCutter } from './frames/frame-cutter.ts';
+export { FrameKind, SimpleFrameReader } from './frames/frame-reader.ts';
 export {
   encodeCloseFrame,
   encodeFrame,
   encodeTextFrame,
   frameHeaderBytes,
   isValidCloseCode,
-  NO_STATUS_CODE,
   Opcode,
   writeFrameHeader,
-} from './frame-writer.ts';
-export type { DataOpcode } from './frame-writer.ts';
-export { InflateFailure, MessageInflater } from './message-inflater.ts';
-export { MessageDeflater } from './message-deflater.ts';
-export { hasToken, listElements } from './header-list.ts';
-export { InboundBuffer } from './inbound-buffer.ts';
-export type { InboundBufferOptions } from './inbound-buffer.ts';
-export { refusalResponse } from './refusal-response.ts';
-export { copyHeaders, findHeadEnd, hasRepeatedHeader, parseRequestHead } from './request-head.ts';
-export type { RefusedHead } from './refused-head.ts';
-export type { RequestHead, RequestHeadOptions, RequestHeadResult } from './request-head.ts';
-export { looksLikeHandshake, Upgrader } from './upgrader.ts';
-export type { UpgradeOptions, UpgradeResult } from './upgrader.ts';
+} from './frames/frame-writer.ts';
+export type { DataOpcode } from './frames/frame-writer.ts';
+export { MessageDeflater } from './deflate/message-deflater.ts';
+export { InflateFailure, MessageInflater } from './deflate/message-inflater.ts';
+export { AwakeConnection } from './ws/awake-connection.ts';
+export type { AwakeHandlers, AwakeOptions } from './ws/awake-connection.ts';

@@ -1,12 +1,12 @@
+import { buildFrame } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 
-import { AwakeConnection, type AwakeHandlers } from './awake-connection.ts';
-import { FrameKind, SimpleFrameReader } from './frame-reader.ts';
-import { encodeFrame, NO_STATUS_CODE, Opcode } from './frame-writer.ts';
-import { InboundBuffer } from './inbound-buffer.ts';
+import { EMPTY } from './empty.ts';
+import { FrameKind, SimpleFrameReader } from './frames/frame-reader.ts';
+import { encodeFrame, NO_STATUS_CODE, Opcode } from './frames/frame-writer.ts';
+import { AwakeConnection, type AwakeHandlers } from './ws/awake-connection.ts';
 
 const OPTIONS = { maxMessageBytes: 200, closeTimeoutMs: 1000 };
-const NOTHING = Buffer.alloc(0);
 /** One slab for all connections, overwritten by every read, as a worker has it. */
 const slab = Buffer.alloc(4096);
 
@@ -35,7 +35,7 @@ async function ticks(): Promise<void> {
 /** Everything through ws. */
 async function readAwake(pieces: readonly Buffer[]): Promise<Outcome> {
   const events: string[] = [];
-  const awake = new AwakeConnection(handlersOf(events), 0, 0, OPTIONS, NOTHING);
+  const awake = new AwakeConnection(handlersOf(events), 0, 0, OPTIONS, EMPTY);
   for (const piece of pieces) awake.receive(Buffer.from(piece));
   await ticks();
   awake.end();
@@ -43,15 +43,15 @@ async function readAwake(pieces: readonly Buffer[]): Promise<Outcome> {
   return { events, wakeCount: 1 };
 }
 
-/** Simple frames past ws, as a worker does it: pieces in the inbound buffer, awake while it must be. */
+/** Simple frames past ws, as a worker does it: what is incomplete is kept aside, awake while it must be. */
 async function readSimple(pieces: readonly Buffer[]): Promise<Outcome> {
   const outcome: Outcome = { events: [], wakeCount: 0 };
   const { events } = outcome;
   const reader = new SimpleFrameReader(OPTIONS);
-  const inbound = new InboundBuffer({ capacity: 1, maxBytes: 4096, blockBytes: 16 });
   const handlers = handlersOf(events);
   let awake: AwakeConnection | undefined;
   let closed: string | undefined;
+  let kept = EMPTY;
   for (const piece of pieces) {
     if (closed !== undefined) break;
     slab.fill(0xaa);
@@ -66,15 +66,16 @@ async function readSimple(pieces: readonly Buffer[]): Promise<Outcome> {
       awake = undefined;
       continue;
     }
-    if (inbound.length(0) > 0) {
-      bytes = inbound.take(0, slab, at, end);
+    if (kept.length > 0) {
+      bytes = Buffer.concat([kept, slab.subarray(at, end)]);
+      kept = EMPTY;
       at = 0;
       end = bytes.length;
     }
     while (at < end) {
       const kind = reader.next(bytes, at, end);
       if (kind === FrameKind.incomplete) {
-        expect(inbound.append(0, bytes, at, end)).toBe(true);
+        kept = Buffer.from(bytes.subarray(at, end));
         break;
       }
       if (kind === FrameKind.complex) {
@@ -123,13 +124,11 @@ function randomFrame(random: (limit: number) => number): Buffer {
   const opcode = opcodes[random(random(8) === 0 ? opcodes.length : 7)] ?? 1;
   const isFinal = random(6) > 0;
   const size = opcode > 8 && random(20) > 0 ? Math.min(length, 125) : length;
-  const header = size < 126 ? [size] : [126, size >> 8, size & 0xff];
-  header[0] = (random(60) === 0 ? 0 : 0x80) | (header[0] ?? 0);
+  const isMasked = random(60) > 0;
   const first = (isFinal || opcode > 7 ? 0x80 : 0) | opcode | (random(60) === 0 ? 0x40 : 0);
-  const mask = Array.from({ length: 4 }, () => random(256));
+  const mask = Buffer.from(Array.from({ length: 4 }, () => random(256)));
   if (opcode === 8 && size > 1) payload.writeUInt16BE(random(2) === 0 ? 1000 : 999, 0);
-  const masked = payload.subarray(0, size).map((byte, index) => byte ^ (mask[index & 3] ?? 0));
-  return Buffer.concat([Buffer.from([first, ...header, ...mask]), masked]);
+  return buildFrame(first, payload.subarray(0, size), { mask: isMasked ? mask : undefined });
 }
 
 describe('simple frames past ws', () => {

@@ -1,6 +1,6 @@
 import { MemoryBroker, type Broker } from '@roost/broker';
 import type { RedisBroker } from '@roost/broker/redis';
-import { InboundBuffer, MessageDeflater, MessageInflater } from '@roost/websocket';
+import { MessageDeflater, MessageInflater } from '@roost/websocket';
 import { Counters } from '../api/counters.ts';
 import type { Log } from '../api/log.ts';
 import type { Link } from '../link/link.ts';
@@ -27,6 +27,7 @@ import { Clock } from './rows/clock.ts';
 import { ConnectionTable, RowState } from './rows/connection-table.ts';
 import { Deadlines } from './rows/deadlines.ts';
 import { Draining } from './rows/draining.ts';
+import { InboundBuffer } from './rows/inbound-buffer.ts';
 import { MessageRate } from './rows/message-rate.ts';
 import { Rows } from './rows/rows.ts';
 import type { RowOwner } from './rows/row-owner.ts';

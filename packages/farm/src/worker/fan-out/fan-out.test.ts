@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { RawClient } from '@roost/testing';
+import { readFrames, type RawClient } from '@roost/testing';
 import { accept, type App } from '../../api/app.ts';
 import type { Connection } from '../../api/connection.ts';
 import { seededRandom, testSeed } from '../fixtures/random.ts';
@@ -33,19 +33,10 @@ afterEach(async () => {
 
 /** The texts of all frames that have arrived. */
 function textsOf(client: RawClient): string[] {
-  const texts: string[] = [];
-  const bytes = client.unread;
-  let at = 0;
-  while (at + 2 <= bytes.length) {
-    const short = (bytes[at + 1] ?? 0) & 0x7f;
-    const header = short < 126 ? 2 : 4;
-    const length = short < 126 ? short : bytes.readUInt16BE(at + 2);
-    expect(bytes[at], 'every frame is a whole text').toBe(0x81);
-    texts.push(bytes.toString('utf8', at + header, at + header + length));
-    at += header + length;
-  }
-  expect(at, 'the stream ends with a frame').toBe(bytes.length);
-  return texts;
+  return readFrames(client.unread).map(({ first, payload }) => {
+    expect(first, 'every frame is a whole text').toBe(0x81);
+    return payload.toString();
+  });
 }
 
 /** A publication that only tells how far the worker is: nobody is owed it. */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { RawClient } from '@roost/testing';
+import { readFrames, type RawClient } from '@roost/testing';
 import { accept, type App } from '../../api/app.ts';
 import type { Connection } from '../../api/connection.ts';
 import {
@@ -70,30 +70,12 @@ function overfill(chunkBytes: number, sent: Buffer[]): void {
   }
 }
 
-/** Reads unmasked frames to the end of what the client gets, checking their headers. */
-function framesOf(bytes: Buffer): { opcode: number; payload: Buffer }[] {
-  const frames: { opcode: number; payload: Buffer }[] = [];
-  for (let at = 0; at < bytes.length;) {
-    const first = bytes[at] ?? 0;
-    const short = bytes[at + 1] ?? 0;
-    const [header, length] =
-      short < 126
-        ? [2, short]
-        : short === 126
-          ? [4, bytes.readUInt16BE(at + 2)]
-          : [10, Number(bytes.readBigUInt64BE(at + 2))];
-    expect(first & 0xf0).toBe(0x80);
-    const payload = bytes.subarray(at + header, at + header + length);
-    expect(payload).toHaveLength(length);
-    frames.push({ opcode: first & 0x0f, payload });
-    at += header + length;
-  }
-  return frames;
-}
-
-/** Everything after the 101. */
+/** Everything after the 101: whole frames, none of them a fragment or compressed. */
 function framesSent(client: RawClient): { opcode: number; payload: Buffer }[] {
-  return framesOf(client.unread);
+  return readFrames(client.unread).map(({ first, opcode, payload }) => {
+    expect(first & 0xf0).toBe(0x80);
+    return { opcode, payload };
+  });
 }
 
 describe('a message for a client that reads', () => {

@@ -1,9 +1,10 @@
-import { ClosingReader, encodeCloseFrame, Opcode, type InboundBuffer } from '@roost/websocket';
+import { ClosingReader, encodeCloseFrame, Opcode } from '@roost/websocket';
 import { CloseCode } from '../../api/close-codes.ts';
 import type { Counters } from '../../api/counters.ts';
 import type { Subscriptions } from '../fan-out/subscriptions.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { RowFlag, RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 import type { Rows } from '../rows/rows.ts';
 import { TimeoutKind, type Timeouts } from '../rows/timeouts.ts';
 import type { CloseReason } from './close-reasons.ts';

@@ -1,6 +1,6 @@
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
-import { makeCertificate, TestClient, type RawClient } from '@roost/testing';
+import { type Frame, makeCertificate, TestClient, type RawClient } from '@roost/testing';
 import { accept, type App } from '../../api/app.ts';
 import type { Connection } from '../../api/connection.ts';
 import {
@@ -47,34 +47,6 @@ async function openDeflated(path = '/'): Promise<RawClient> {
 
 function deflated(payload: string | Uint8Array): Buffer {
   return deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
-}
-
-interface Frame {
-  readonly first: number;
-  readonly payload: Buffer;
-}
-
-/** A server's frame; its payload as it stands there. */
-async function readFrame(client: RawClient): Promise<Frame> {
-  const frame = await client.read((unread) => {
-    const headerBytes = headerBytesOf(unread);
-    return unread.length >= headerBytes + payloadBytesOf(unread)
-      ? headerBytes + payloadBytesOf(unread)
-      : false;
-  });
-  return { first: frame[0] ?? 0, payload: frame.subarray(headerBytesOf(frame)) };
-}
-
-function headerBytesOf(frame: Buffer): number {
-  const form = frame[1] ?? 0;
-  return form < 126 ? 2 : form === 126 ? 4 : 10;
-}
-
-function payloadBytesOf(frame: Buffer): number {
-  const headerBytes = headerBytesOf(frame);
-  if (frame.length < headerBytes) return Infinity;
-  if (headerBytes === 2) return frame[1] ?? 0;
-  return headerBytes === 4 ? frame.readUInt16BE(2) : Number(frame.readBigUInt64BE(2));
 }
 
 /** The message of a frame, inflated if it is compressed. */
@@ -141,7 +113,7 @@ describe('compression', () => {
     expect(head).toMatch(/^HTTP\/1\.1 101 /);
     expect(head).not.toContain('Extensions');
     client.write(clientFrame(0x81, 'a'.repeat(100)));
-    expect(await readFrame(client)).toEqual({ first: 0x81, payload: Buffer.from('a'.repeat(100)) });
+    expect(await client.readFrame()).toMatchObject({ first: 0x81, payload: Buffer.from('a'.repeat(100)) });
     expect(await harness.count('upgrades_compressed')).toBe(0);
   });
 
@@ -190,7 +162,7 @@ describe('compression', () => {
     expect((await client.read(14)).toString('hex')).toBe('810548656c6c6f820548656c6c6f');
     expect(received).toEqual(['text Hello', 'binary Hello']);
     client.write(clientFrame(0xc1, deflated('Hello'.repeat(20))));
-    const answer = await readFrame(client);
+    const answer = await client.readFrame();
     expect([answer.first, answer.payload.subarray(0, 5).toString('hex')]).toEqual([0xc1, 'f248cdc9c9']);
     expect(messageOf(answer).toString()).toBe('Hello'.repeat(20));
     const { counters } = await harness.report();
@@ -222,7 +194,7 @@ describe('compression', () => {
       [deflateRawSync(noise), 0x82],
     ] as const) {
       expect(opened[0]?.send(message)).toBe(true);
-      const frame = await readFrame(client);
+      const frame = await client.readFrame();
       expect(frame.first).toBe(first);
       expect(messageOf(frame).equals(Buffer.from(message))).toBe(true);
     }
@@ -232,9 +204,9 @@ describe('compression', () => {
     await start({ minCompressBytes: 0 });
     const client = await openDeflated();
     client.write(clientFrame(0x89, 'a'.repeat(125)));
-    expect(await readFrame(client)).toEqual({ first: 0x8a, payload: Buffer.from('a'.repeat(125)) });
+    expect(await client.readFrame()).toMatchObject({ first: 0x8a, payload: Buffer.from('a'.repeat(125)) });
     opened[0]?.close(1000, 'a'.repeat(100));
-    expect((await readFrame(client)).first).toBe(0x88);
+    expect((await client.readFrame()).first).toBe(0x88);
   });
 
   it.each([
@@ -267,7 +239,7 @@ describe('compression', () => {
     await start({ maxMessageBytes: 100_000 });
     const client = await openDeflated();
     client.write(clientFrame(0xc2, deflated(Buffer.alloc(100_000))));
-    expect(messageOf(await readFrame(client))).toHaveLength(100_000);
+    expect(messageOf(await client.readFrame())).toHaveLength(100_000);
     client.write(clientFrame(0xc2, deflated(Buffer.alloc(100_001))));
     expect((await client.read(4)).toString('hex')).toBe('880203f1');
   });
@@ -288,7 +260,7 @@ describe('compression', () => {
         ]),
       );
       for (const text of texts) {
-        const frame = await readFrame(client);
+        const frame = await client.readFrame();
         expect([frame.first, messageOf(frame).toString()]).toEqual([0xc1, text]);
         expected.push(`text ${text}`);
       }
@@ -307,7 +279,7 @@ describe('compressed messages', () => {
     client.write(fragmented(Buffer.from(HELLO, 'hex'), 0x41));
     client.write(clientFrame(0xc1, Buffer.from(HELLO, 'hex')));
     expect((await client.read(14)).toString('hex')).toBe('810548656c6c6f'.repeat(2));
-    const { first, payload } = await readFrame(client);
+    const { first, payload } = await client.readFrame();
     expect([first, payload.readUInt16BE(0)]).toEqual([0x88, 4002]);
   });
 
@@ -318,7 +290,7 @@ describe('compressed messages', () => {
     await harness.counts('wakes', 2);
     const third = await openDeflated();
     third.write(bytes);
-    const { first, payload } = await readFrame(third);
+    const { first, payload } = await third.readFrame();
     expect([first, payload.readUInt16BE(0)]).toEqual([0x88, 1013]);
     expect(await harness.count('refused_inbound_bytes')).toBe(1);
   });
@@ -354,7 +326,7 @@ describe('a compressed publication', () => {
     await poll(() => opened.length).toBe(4);
     const text = 'all the news '.repeat(100);
     harness.publish('news', text);
-    const frames = await Promise.all([...compressed, ...plain].map(readFrame));
+    const frames = await Promise.all([...compressed, ...plain].map((client) => client.readFrame()));
     expect(frames.map(({ first }) => first)).toEqual([0xc1, 0xc1, 0x81, 0x81]);
     expect(frames.map((frame) => messageOf(frame).toString())).toEqual([text, text, text, text]);
     expect(frames[1]).toEqual(frames[0]);
@@ -369,16 +341,16 @@ describe('a compressed publication', () => {
     const plain = await harness.open('/plain');
     await poll(() => opened.length).toBe(2);
     harness.publish('small', 'a'.repeat(1023));
-    expect((await readFrame(compressed)).first).toBe(0x81);
+    expect((await compressed.readFrame()).first).toBe(0x81);
     const noise = deflateRawSync(
       Buffer.from(Array.from({ length: 3000 }, (_, index) => (index * index * 7919) >> 3)),
     );
     harness.publish('small', noise);
-    expect(await readFrame(compressed)).toEqual({ first: 0x82, payload: noise });
+    expect(await compressed.readFrame()).toMatchObject({ first: 0x82, payload: noise });
     harness.publish('small', 'a'.repeat(65_537));
-    expect((await readFrame(compressed)).first).toBe(0x81);
+    expect((await compressed.readFrame()).first).toBe(0x81);
     harness.publish('plain', 'a'.repeat(1024));
-    expect((await readFrame(plain)).first).toBe(0x81);
+    expect((await plain.readFrame()).first).toBe(0x81);
     expect(await harness.count('publications_compressed')).toBe(0);
   });
 
@@ -405,7 +377,7 @@ describe('a compressed publication', () => {
     for (const [index, client] of clients.entries()) {
       if (index >= 8) continue;
       for (const publication of publications) {
-        const frame = await readFrame(client);
+        const frame = await client.readFrame();
         expect(frame.first).toBe(index % 2 === 0 ? 0xc1 : 0x81);
         expect(messageOf(frame).equals(publication)).toBe(true);
       }

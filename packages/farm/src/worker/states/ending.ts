@@ -2,7 +2,7 @@ import { CloseCode } from '../../api/close-codes.ts';
 import type { Subscriptions } from '../fan-out/subscriptions.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { RowFlag, RowState, Transport, type ConnectionTable } from '../rows/connection-table.ts';
-import type { InboundBuffer } from '@roost/websocket';
+import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 import type { RowOwner } from '../rows/row-owner.ts';
 import type { Rows } from '../rows/rows.ts';
 import { TimeoutKind, type Timeouts } from '../rows/timeouts.ts';

@@ -1,8 +1,9 @@
-import { parseRequestHead, type InboundBuffer } from '@roost/websocket';
+import { parseRequestHead } from '@roost/websocket';
 import { CloseCode } from '../../api/close-codes.ts';
 import type { Counters } from '../../api/counters.ts';
 import type { FarmConfig } from '../../options/options.ts';
 import { RowFlag, type ConnectionTable } from '../rows/connection-table.ts';
+import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 import type { Rows } from '../rows/rows.ts';
 import type { Http } from './http.ts';
 import { REFUSALS } from './refusals.ts';

@@ -1,5 +1,5 @@
-import type { InboundBuffer } from '@roost/websocket';
 import { TimeoutKind, type Timeouts } from '../rows/timeouts.ts';
+import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 
 /**
  * Frames that have not fully arrived, of connections that are open or awake: kept raw until the rest is there. The time of

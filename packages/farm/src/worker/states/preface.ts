@@ -1,9 +1,9 @@
-import type { InboundBuffer } from '@roost/websocket';
 import { CloseCode } from '../../api/close-codes.ts';
 import type { CounterName, Counters } from '../../api/counters.ts';
 import type { FarmConfig, ProxyProtocol } from '../../options/options.ts';
 import type { TrustedProxies } from '../../options/trusted-proxies.ts';
 import { RowFlag, RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 import type { Rows } from '../rows/rows.ts';
 import { readProxyHeader } from './proxy-header.ts';
 import { State } from './state.ts';

@@ -1,9 +1,10 @@
 import { Interest } from '@roost/poller';
-import { refusalResponse, type InboundBuffer } from '@roost/websocket';
+import { refusalResponse } from '@roost/websocket';
 import { CloseCode } from '../../api/close-codes.ts';
 import type { CounterName, Counters } from '../../api/counters.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 import type { Rows } from '../rows/rows.ts';
 import { TimeoutKind, type Timeouts } from '../rows/timeouts.ts';
 import type { Sockets } from '../sockets/sockets.ts';

@@ -1,11 +1,11 @@
 import { Interest } from '@roost/poller';
-import type { InboundBuffer } from '@roost/websocket';
 import { addressKeyHigh, addressKeyLow } from '../../addresses/address-table.ts';
 import { CloseCode } from '../../api/close-codes.ts';
 import type { Counters } from '../../api/counters.ts';
 import type { FarmConfig } from '../../options/options.ts';
 import type { TrustedProxies } from '../../options/trusted-proxies.ts';
 import { RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 import type { RowOwner } from '../rows/row-owner.ts';
 import type { Rows } from '../rows/rows.ts';
 import type { TlsHandshakeHandlers, TlsStreams } from '../sockets/tls/tls-streams.ts';

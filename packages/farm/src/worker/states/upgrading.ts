@@ -1,5 +1,5 @@
 import { Interest } from '@roost/poller';
-import { looksLikeHandshake, type InboundBuffer, type RequestHead } from '@roost/websocket';
+import { looksLikeHandshake, type RequestHead } from '@roost/websocket';
 import type { Counters } from '../../api/counters.ts';
 import type { Log } from '../../api/log.ts';
 import type { FarmConfig } from '../../options/options.ts';
@@ -8,6 +8,7 @@ import { isPromise } from '../app/promises.ts';
 import { HeadUpgradeRequest } from '../app/upgrade-request.ts';
 import type { Subscriptions } from '../fan-out/subscriptions.ts';
 import { RowFlag, RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 import type { Draining } from '../rows/draining.ts';
 import type { Rows } from '../rows/rows.ts';
 import { TimeoutKind, type Timeouts } from '../rows/timeouts.ts';

@@ -1,10 +1,10 @@
 import { getHeapStatistics } from 'node:v8';
 import type { Counters } from '../../api/counters.ts';
-import type { InboundBuffer } from '@roost/websocket';
 import type { Awake } from '../states/awake.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { giveBackPages } from './give-back-pages.ts';
 import { DiscardWave, OpeningWave } from './waves.ts';
+import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 
 /** Less is left to the collector's own judgement. About 50 B for each of 20,000 connections. */
 const MIN_DISCARDED_BYTES = 1024 * 1024;

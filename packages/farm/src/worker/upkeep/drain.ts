@@ -1,8 +1,8 @@
-import type { InboundBuffer } from '@roost/websocket';
 import { CloseCode } from '../../api/close-codes.ts';
 import type { FarmConfig } from '../../options/options.ts';
 import type { Connections } from '../connections.ts';
 import { RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 import type { Rows } from '../rows/rows.ts';
 import type { Http } from '../states/http.ts';
 

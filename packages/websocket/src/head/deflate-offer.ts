@@ -1,5 +1,5 @@
 import { extension, PerMessageDeflate } from 'ws';
-import { PERMESSAGE_DEFLATE, type DeflateOptions } from './ws-adapter.ts';
+import { PERMESSAGE_DEFLATE, type DeflateOptions } from '../ws/ws-adapter.ts';
 
 /** A window as RFC 7692 §7.1.2 writes it; ws takes `0xf` and `015` as well. */
 const WINDOW_BITS = /^(?:[89]|1[0-5])$/;

@@ -1,4 +1,14 @@
-import { checkedLimit } from './errors.ts';
+import { checkedLimit } from '../errors.ts';
+import {
+  FIN,
+  hasBadControlLength,
+  isControlFrame,
+  MASK_BYTES,
+  MASKED,
+  maskOffset,
+  readPayloadBytes,
+  RSV1,
+} from './frame-header.ts';
 import { Opcode } from './frame-writer.ts';
 
 /** What {@link FrameCutter.next} found at the start of the bytes. */
@@ -12,18 +22,10 @@ export const FrameCut = {
 } as const;
 export type FrameCut = (typeof FrameCut)[keyof typeof FrameCut];
 
-const FIN = 0x80;
-const RSV1 = 0x40;
-const MASKED = 0x80;
-const LENGTH_BITS = 0x7f;
-const LENGTH_16 = 126;
-const MASK_BYTES = 4;
-const FIRST_CONTROL = 0x08;
-
 /**
  * Cuts what a client sends into whole frames for ws. So ws always stands between two frames, and what it holds are
- * fragments of a message; the beginning of a frame waits as raw bytes in the inbound buffer, however many pieces it comes
- * in. A frame whose header ws would refuse is not waited for: the client hears of it as early as from ws alone.
+ * fragments of a message; the caller keeps the beginning of a frame as raw bytes, however many pieces it comes in. A
+ * frame whose header ws would refuse is not waited for: the client hears of it as early as from ws alone.
  *
  * Holds no bytes and no state of a connection: one serves all of them. It judges headers only (RFC 6455 §5.2), never a
  * payload.
@@ -55,26 +57,15 @@ export class FrameCutter {
     const first = bytes[start] ?? 0;
     const second = bytes[start + 1] ?? 0;
     if (second < MASKED || !this.#isAllowed(first, isInMessage)) return FrameCut.doubtful;
-    let payloadBytes = second & LENGTH_BITS;
-    let headerBytes = 2 + MASK_BYTES;
-    if ((first & FIRST_CONTROL) !== 0) {
-      // §5.5: at most 125 bytes; §5.5.1: a close frame has a whole code or none.
-      if (payloadBytes >= LENGTH_16) return FrameCut.doubtful;
-      if (payloadBytes === 1 && first === (FIN | Opcode.close)) return FrameCut.doubtful;
-    } else {
-      if (payloadBytes === LENGTH_16) {
-        if (available < 4) return FrameCut.incomplete;
-        headerBytes += 2;
-        payloadBytes = bytes.readUInt16BE(start + 2);
-      } else if (payloadBytes > LENGTH_16) {
-        if (available < 10) return FrameCut.incomplete;
-        headerBytes += 8;
-        payloadBytes = bytes.readUInt32BE(start + 2) * 2 ** 32 + bytes.readUInt32BE(start + 6);
-      }
-      if (messageBytes + payloadBytes > this.#maxMessageBytes) return FrameCut.doubtful;
-    }
+    if (hasBadControlLength(first, second)) return FrameCut.doubtful;
+    const maskStart = maskOffset(second);
+    if (available < maskStart) return FrameCut.incomplete;
+    const payloadBytes = readPayloadBytes(bytes, start);
+    // The limit is for messages only: a small one may lie below what a control frame may carry.
+    const isTooLarge = !isControlFrame(first) && messageBytes + payloadBytes > this.#maxMessageBytes;
+    if (isTooLarge) return FrameCut.doubtful;
 
-    const frameBytes = headerBytes + payloadBytes;
+    const frameBytes = maskStart + MASK_BYTES + payloadBytes;
     if (frameBytes > available) {
       this.requiredBytes = frameBytes;
       return FrameCut.incomplete;

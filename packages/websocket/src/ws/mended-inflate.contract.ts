@@ -1,4 +1,5 @@
 import { constants, inflateRawSync } from 'node:zlib';
+import { EMPTY } from '../empty.ts';
 import type { InflateCallback, ReceiverInflate, ServerSideWebSocket } from './ws-adapter.ts';
 
 /** What a sender cuts off (RFC 7692 §7.2.1), and the empty final block without which Node's zlib misses the end. */
@@ -100,5 +101,3 @@ export function mendInflate(deflate: ReceiverInflate, maxBytes: number, receiver
     },
   };
 }
-
-const EMPTY: Buffer = Buffer.alloc(0);

@@ -1,8 +1,9 @@
 import { hash } from 'node:crypto';
-import { checkedLimit } from './errors.ts';
+import { EMPTY } from '../empty.ts';
+import { checkedLimit } from '../errors.ts';
 import { deflateOffer } from './deflate-offer.ts';
 import { listElements, quotedListElements } from './header-list.ts';
-import { DEFLATE_WINDOW_BITS } from './message-deflater.ts';
+import { DEFLATE_WINDOW_BITS } from '../deflate/message-deflater.ts';
 import { refusalResponse } from './refusal-response.ts';
 import type { RequestHead } from './request-head.ts';
 import { appendHeaderLines } from './response-header.ts';
@@ -14,7 +15,7 @@ import {
   type HandshakeRequest,
   type HandshakeServer,
   type HandshakeSocket,
-} from './ws-adapter.ts';
+} from '../ws/ws-adapter.ts';
 
 export interface UpgradeOptions {
   /** The subprotocol to select, when the client offered it; without it, or when it did not, none is selected. */
@@ -31,8 +32,6 @@ export interface UpgradeResult {
   /** Whether messages may be compressed, each for itself (permessage-deflate without context takeover, RFC 7692). */
   readonly isDeflated: boolean;
 }
-
-const EMPTY = Buffer.alloc(0);
 
 /** Set by ws, or without a meaning in a 101 (RFC 9110 §8.6 forbids the lengths). */
 const RESERVED_HEADERS: ReadonlySet<string> = new Set([

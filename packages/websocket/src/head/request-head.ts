@@ -40,9 +40,6 @@ const MAX_HEADERS = 100;
 const SLASH = 0x2f;
 const ASTERISK = 0x2a;
 
-/** CR LF CR LF, as {@link findHeadEnd} packs it. */
-const HEAD_END = 0x0d0a0d0a;
-
 /** Refused when they are repeated: two readers of the request might choose different ones. */
 const UNREPEATABLE = new Set([
   'host',
@@ -103,21 +100,8 @@ const LENGTH_FAULT = refused(400, 'The length of the body is not clear.');
 const TOO_LARGE = refused(431, 'The request head is too large.');
 const TOO_MANY = refused(431, `The request has more than ${MAX_HEADERS} headers.`);
 
-/**
- * Index after the first CR LF CR LF in `bytes` from `from` to `end`, or -1.
- *
- * `preceding` are the last three bytes that came before `from` in an earlier piece (see `InboundBuffer.lastBytes`), so
- * that a head that arrives byte by byte is looked at once.
- */
-export function findHeadEnd(bytes: Buffer, from: number, end: number, preceding = 0): number {
-  if (preceding !== 0) {
-    let packed = preceding;
-    const limit = Math.min(end, from + 3);
-    for (let index = from; index < limit; index++) {
-      packed = (packed << 8) | (bytes[index] ?? 0);
-      if (packed === HEAD_END) return index + 1;
-    }
-  }
+/** Index after the first CR LF CR LF in `bytes` from `from` to `end`, or -1. */
+export function findHeadEnd(bytes: Buffer, from: number, end: number): number {
   // Looks at every fourth byte, or closer where one may belong to the end.
   let index = from + 3;
   while (index < end) {
@@ -139,7 +123,7 @@ export function findHeadEnd(bytes: Buffer, from: number, end: number, preceding 
  * refused, and so are folded lines, bare CR or LF, control characters, repeated framing and handshake headers, more than
  * 100 headers, and targets with a fragment or outside ASCII. Empty lines before it are skipped (RFC 9112 §2.2), and
  * count as bytes of the head. An incomplete head is `refused` as soon as it cannot become a good one; looking at it again
- * costs as much as its bytes, so callers look again when `findHeadEnd` has found the end, or when it has doubled.
+ * costs as much as its bytes, so callers look again only when another line has ended.
  *
  * A request with an Upgrade header for another protocol (h2c) is complete and no upgrade: RFC 9110 §7.8 lets a server
  * ignore it.

@@ -1,4 +1,4 @@
-import { WebSocketArgumentError } from './errors.ts';
+import { WebSocketArgumentError } from '../errors.ts';
 
 /** Opcodes of frames (RFC 6455 §5.2). */
 export const Opcode = {

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 
 import bufferutil from 'bufferutil';
 
-import { checkedLimit } from './errors.ts';
+import { checkedLimit } from '../errors.ts';
 import { isValidCloseCode, Opcode } from './frame-writer.ts';
 
 /** What {@link SimpleFrameReader.next} found at the start of the bytes. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { WebSocketArgumentError } from './errors.ts';
+import { WebSocketArgumentError } from '../errors.ts';
 import { refusalResponse } from './refusal-response.ts';
 
 describe('refusalResponse', () => {

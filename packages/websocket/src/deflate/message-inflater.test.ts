@@ -2,7 +2,8 @@ import { constants, deflateRawSync } from 'node:zlib';
 
 import { describe, expect, it } from 'vitest';
 
-import { WebSocketArgumentError } from './errors.ts';
+import { EMPTY } from '../empty.ts';
+import { WebSocketArgumentError } from '../errors.ts';
 import { InflateFailure, MessageInflater } from './message-inflater.ts';
 
 function bytesOf(hex: string): Buffer {
@@ -82,7 +83,7 @@ describe('MessageInflater', () => {
       expect(inflate(inflater, whole)).toEqual(text);
       for (let end = 1; end < whole.length; end++) {
         // The first byte of what is stored is an empty message.
-        const expected = whole[0] === 0 && end === 1 ? Buffer.alloc(0) : InflateFailure.corrupt;
+        const expected = whole[0] === 0 && end === 1 ? EMPTY : InflateFailure.corrupt;
         expect([level, end, inflate(inflater, whole.subarray(0, end))]).toEqual([level, end, expected]);
       }
     }

@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
 
-import { WebSocketArgumentError } from './errors.ts';
+import { WebSocketArgumentError } from '../errors.ts';
 import { parseRequestHead, type RequestHead } from './request-head.ts';
 import { looksLikeHandshake, Upgrader } from './upgrader.ts';
 

@@ -1,4 +1,5 @@
-import { checkedLimit } from './errors.ts';
+import { EMPTY } from '../empty.ts';
+import { checkedLimit } from '../errors.ts';
 import { ZlibState } from './zlib-state.ts';
 
 /** What {@link MessageInflater.inflate} answers instead of a length. */
@@ -44,7 +45,7 @@ export class MessageInflater {
   #finalBlocks = 0;
 
   /** The last message stands here from the first byte, until the next call. */
-  output: Buffer = Buffer.alloc(0);
+  output = EMPTY;
 
   /** `maxMessageBytes`: the most that a message may inflate to. 1 to 2^31 − 1. */
   constructor(options: { readonly maxMessageBytes: number }) {

@@ -1,16 +1,21 @@
 import { isUtf8 } from 'node:buffer';
 
+import { MAX_LIMIT } from '../errors.ts';
+import {
+  FIN,
+  hasBadControlLength,
+  MASK_BYTES,
+  MASKED,
+  maskOffset,
+  readPayloadBytes,
+  RSV1,
+} from './frame-header.ts';
 import { isValidCloseCode, NO_STATUS_CODE, Opcode } from './frame-writer.ts';
-import { MAX_LIMIT } from './errors.ts';
 
 /** What {@link ClosingReader.closeCode} says when the bytes were no valid frame. Never stands in a frame. */
 const ABNORMAL_CODE = 1006;
 
-const FIN = 0x80;
 const RSV = 0x70;
-const RSV1 = 0x40;
-const MASKED = 0x80;
-const MASK_BYTES = 4;
 
 /**
  * Looks for the client's close frame after we have sent ours, and discards everything before it (RFC 6455 §1.4: data
@@ -55,27 +60,19 @@ export class ClosingReader {
 
       const first = bytes[at] ?? 0;
       const second = bytes[at + 1] ?? 0;
-      let payloadBytes = second & 0x7f;
-      let headerBytes = 2 + MASK_BYTES;
-      const isControl = (first & 0x08) !== 0;
-      if (this.#isNoFrame(first) || second < MASKED || (isControl && payloadBytes > 125)) {
+      if (this.#isNoFrame(first) || second < MASKED || hasBadControlLength(first, second)) {
         return this.#end(ABNORMAL_CODE);
       }
-      if (payloadBytes === 126) headerBytes += 2;
-      else if (payloadBytes === 127) headerBytes += 8;
-
+      const headerBytes = maskOffset(second) + MASK_BYTES;
       if ((first & 0x0f) === Opcode.close) {
-        if (payloadBytes === 1) return this.#end(ABNORMAL_CODE);
-        if (end - at < headerBytes + payloadBytes) return false;
-        return this.#readClose(bytes, at + 2, payloadBytes);
+        // The length of a control frame stands in its second byte.
+        const closeBytes = readPayloadBytes(bytes, at);
+        if (end - at < headerBytes + closeBytes) return false;
+        return this.#readClose(bytes, at + 2, closeBytes);
       }
 
       if (end - at < headerBytes) return false;
-      if (payloadBytes === 126) {
-        payloadBytes = bytes.readUInt16BE(at + 2);
-      } else if (payloadBytes === 127) {
-        payloadBytes = bytes.readUInt32BE(at + 2) * 2 ** 32 + bytes.readUInt32BE(at + 6);
-      }
+      const payloadBytes = readPayloadBytes(bytes, at);
       if (payloadBytes > MAX_LIMIT) return this.#end(ABNORMAL_CODE);
       at += headerBytes;
       skip = payloadBytes;

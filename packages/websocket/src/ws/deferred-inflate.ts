@@ -1,4 +1,5 @@
-import { InflateFailure, type MessageInflater } from './message-inflater.ts';
+import { EMPTY } from '../empty.ts';
+import { InflateFailure, type MessageInflater } from '../deflate/message-inflater.ts';
 import { CHUNK_OVERHEAD_BYTES, type InflateCallback, type ReceiverInflate } from './ws-adapter.ts';
 
 /** Who is told what was inflated, and knows how ws says that it could not be. */
@@ -78,5 +79,3 @@ export class DeferredInflate implements ReceiverInflate {
     callback(null, message);
   }
 }
-
-const EMPTY = Buffer.alloc(0);

@@ -1,4 +1,4 @@
-import { WebSocketArgumentError } from './errors.ts';
+import { WebSocketArgumentError } from '../errors.ts';
 
 /** A token of RFC 9110 §5.6.2. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

@@ -1,4 +1,5 @@
-import { frameHeaderBytes, writeFrameHeader, type DataOpcode } from './frame-writer.ts';
+import { EMPTY } from '../empty.ts';
+import { frameHeaderBytes, writeFrameHeader, type DataOpcode } from '../frames/frame-writer.ts';
 import { ZlibState } from './zlib-state.ts';
 
 /**
@@ -24,7 +25,7 @@ const KEPT_OUTPUT_BYTES = 64 * 1024;
 export class MessageDeflater {
   readonly #level: number;
   #state: ZlibState | undefined;
-  output: Buffer = Buffer.alloc(0);
+  output = EMPTY;
   frameStart = 0;
   frameEnd = 0;
 

@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebSocketServer } from 'ws';
 
 import { AwakeConnection, type AwakeHandlers, type AwakeOptions } from './awake-connection.ts';
-import { WebSocketArgumentError } from './errors.ts';
-import { MessageInflater } from './message-inflater.ts';
+import { WebSocketArgumentError } from '../errors.ts';
+import { MessageInflater } from '../deflate/message-inflater.ts';
 
 const OPTIONS: AwakeOptions = { maxMessageBytes: 100, closeTimeoutMs: 60_000 };
 

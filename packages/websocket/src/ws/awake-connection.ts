@@ -1,7 +1,7 @@
 import { AwakeSocket, type AwakeSocketListeners } from './awake-socket.ts';
 import { DeferredInflate } from './deferred-inflate.ts';
-import { checkedLimit } from './errors.ts';
-import type { MessageInflater } from './message-inflater.ts';
+import { checkedLimit } from '../errors.ts';
+import type { MessageInflater } from '../deflate/message-inflater.ts';
 import {
   clearCloseTimer,
   createServerSide,

@@ -1,9 +1,7 @@
-import { checkedLimit } from './errors.ts';
-
-export interface InboundBufferOptions {
+interface InboundBufferOptions {
   /** Rows of the table: slots are 0 to `capacity − 1`. */
   readonly capacity: number;
-  /** The most memory in blocks and claims, all rows together; rounded down to whole blocks. */
+  /** The most memory in blocks and claims, all rows together, a block at least; rounded down to whole blocks. */
   readonly maxBytes: number;
   /** Bytes of a block, the least that a row with bytes occupies. Default 256; 8 to 65,536. */
   readonly blockBytes?: number;
@@ -47,15 +45,13 @@ export class InboundBuffer {
   #spareSlab = -1;
   #usedBlocks = 0;
   #claimedBytes = 0;
-  #usedRows = 0;
 
   constructor(options: InboundBufferOptions) {
     const { capacity, maxBytes, blockBytes = 256 } = options;
-    checkedLimit('capacity', capacity);
-    this.blockBytes = Math.min(checkedLimit('blockBytes', blockBytes, 8), SLAB_BYTES);
-    this.#maxBlocks = Math.floor(checkedLimit('maxBytes', maxBytes, this.blockBytes) / this.blockBytes);
+    this.blockBytes = blockBytes;
+    this.#maxBlocks = Math.floor(maxBytes / blockBytes);
     this.maxBytes = this.#maxBlocks * this.blockBytes;
-    this.#blocksPerSlab = Math.min(Math.floor(SLAB_BYTES / this.blockBytes), this.#maxBlocks);
+    this.#blocksPerSlab = Math.min(Math.floor(SLAB_BYTES / blockBytes), this.#maxBlocks);
 
     this.#lengths = new Int32Array(capacity);
     this.#required = new Int32Array(capacity);
@@ -79,11 +75,6 @@ export class InboundBuffer {
     if (bytes > 0 && bytes > this.maxBytes - this.usedBytes) return false;
     this.#claimedBytes += bytes;
     return true;
-  }
-
-  /** Rows that have bytes here. */
-  get usedRows(): number {
-    return this.#usedRows;
   }
 
   /** Bytes of memory that the slabs hold at present. */
@@ -123,7 +114,6 @@ export class InboundBuffer {
       this.#copyIn(block, 0, bytes, at, count);
       at += count;
     }
-    if (length === 0) this.#usedRows++;
     this.#lastBlocks[slot] = last;
     this.#lengths[slot] = length + added;
     return true;
@@ -142,16 +132,6 @@ export class InboundBuffer {
   /** Remembers how many bytes the row must have before it is worth another look. 0 to 2^31 − 1. */
   setRequired(slot: number, requiredBytes: number): void {
     this.#required[slot] = requiredBytes;
-  }
-
-  /** The last (up to) three bytes stored for the row, the latest lowest: `preceding` of findHeadEnd. */
-  lastBytes(slot: number): number {
-    const length = this.#lengths[slot] ?? 0;
-    let packed = 0;
-    for (let index = Math.max(length - 3, 0); index < length; index++) {
-      packed = (packed << 8) | this.#byteAt(slot, index, length);
-    }
-    return packed;
   }
 
   /**
@@ -189,21 +169,6 @@ export class InboundBuffer {
     }
     this.#lastBlocks[slot] = 0;
     this.#lengths[slot] = 0;
-    this.#usedRows--;
-  }
-
-  #byteAt(slot: number, index: number, length: number): number {
-    const last = this.#lastBlocks[slot] ?? 0;
-    const lastStart = Math.floor((length - 1) / this.blockBytes) * this.blockBytes;
-    let block = last;
-    if (index < lastStart) {
-      // The block before the last can only be found by walking; three bytes rarely cross into it.
-      block = this.#nextBlocks[last] ?? 0;
-      for (let start = this.blockBytes; start <= index; start += this.blockBytes) {
-        block = this.#nextBlocks[block] ?? 0;
-      }
-    }
-    return this.#slabOf(block)[this.#offsetOf(block) + (index % this.blockBytes)] ?? 0;
   }
 
   #copyIn(block: number, offsetInBlock: number, bytes: Buffer, start: number, count: number): void {

@@ -1,8 +1,10 @@
 import { constants, inflateRawSync } from 'node:zlib';
 
+import { readFrame } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 
-import { Opcode } from './frame-writer.ts';
+import { EMPTY } from '../empty.ts';
+import { Opcode } from '../frames/frame-writer.ts';
 import { DEFLATE_WINDOW_BITS, MessageDeflater } from './message-deflater.ts';
 
 const TAIL = Buffer.from('0000ffff', 'hex');
@@ -27,7 +29,7 @@ describe('MessageDeflater', () => {
   it('builds a final frame with RSV1 whose payload has no tail (RFC 7692 §7.2.1)', () => {
     const deflater = new MessageDeflater({ level: 6 });
     const payload = Buffer.from('Hello'.repeat(4));
-    const frame = frameOf(deflater, payload) ?? Buffer.alloc(0);
+    const frame = frameOf(deflater, payload) ?? EMPTY;
     // `Hello` as in RFC 7692 §7.2.3.1, then three times the same: how that is said depends on the zlib.
     expect(frame.subarray(2, 7).toString('hex')).toBe('f248cdc9c9');
     expect([frame[0], frame[1]]).toEqual([0xc1, frame.length - 2]);
@@ -42,7 +44,7 @@ describe('MessageDeflater', () => {
 
   it('builds nothing that is not smaller than the payload', () => {
     const deflater = new MessageDeflater({ level: 9 });
-    for (const payload of [Buffer.alloc(0), Buffer.from('Hello'), noise(2000), noise(70_000)]) {
+    for (const payload of [EMPTY, Buffer.from('Hello'), noise(2000), noise(70_000)]) {
       expect(frameOf(deflater, payload)).toBe(undefined);
     }
     for (let repeats = 1; repeats < 12; repeats++) {
@@ -62,17 +64,11 @@ describe('MessageDeflater', () => {
       const payload = Buffer.from(digits.slice(0, length));
       const frame = frameOf(deflater, payload);
       if (frame === undefined) throw new Error(`${length} bytes of hexadecimal digits must shrink`);
-      const form = frame[1] ?? 0;
-      const headerBytes = form < 126 ? 2 : form === 126 ? 4 : 10;
-      sizes.add(headerBytes);
-      const size =
-        headerBytes === 2
-          ? form
-          : headerBytes === 4
-            ? frame.readUInt16BE(2)
-            : Number(frame.readBigUInt64BE(2));
-      expect(size).toBe(frame.length - headerBytes);
-      expect(inflated(frame.subarray(headerBytes)).equals(payload)).toBe(true);
+      const read = readFrame(frame);
+      const deflated = read?.payload ?? EMPTY;
+      expect(read?.end).toBe(frame.length);
+      sizes.add(frame.length - deflated.length);
+      expect(inflated(deflated).equals(payload)).toBe(true);
     }
     expect([...sizes].toSorted((a, b) => a - b)).toEqual([2, 4, 10]);
     expect(deflater.output.length).toBeLessThanOrEqual(65_536);

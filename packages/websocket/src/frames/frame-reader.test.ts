@@ -1,24 +1,18 @@
+import { buildFrame } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 
-import { WebSocketArgumentError } from './errors.ts';
+import { WebSocketArgumentError } from '../errors.ts';
 import { FrameKind, SimpleFrameReader } from './frame-reader.ts';
 
-const MASK = [0x37, 0xfa, 0x21, 0x3d];
+const MASK = '37fa213d';
 
 function bytesOf(hex: string): Buffer {
   return Buffer.from(hex.replaceAll(' ', ''), 'hex');
 }
 
-/** A client's frame; `lengthForm` forces an encoding of the length that need not be the shortest. */
-function frameOf(first: number, payload: Buffer, lengthForm = 0): Buffer {
-  const form = lengthForm || (payload.length < 126 ? 7 : payload.length < 65_536 ? 16 : 64);
-  const header =
-    form === 7 ? [payload.length] : form === 16 ? [126, payload.length >> 8, payload.length & 0xff] : [127];
-  const length64 = Buffer.alloc(form === 64 ? 8 : 0);
-  if (form === 64) length64.writeBigUInt64BE(BigInt(payload.length));
-  header[0] = 0x80 | (header[0] ?? 0);
-  const masked = payload.map((byte, index) => byte ^ (MASK[index & 3] ?? 0));
-  return Buffer.concat([Buffer.from([first, ...header]), length64, Buffer.from(MASK), masked]);
+/** A client's frame; the length need not be encoded in the fewest bits. */
+function frameOf(first: number, payload: Buffer, lengthBits?: 16 | 64): Buffer {
+  return buildFrame(first, payload, { mask: MASK, lengthBits });
 }
 
 function payloadOf(reader: SimpleFrameReader, bytes: Buffer): Buffer {
@@ -115,8 +109,8 @@ describe('SimpleFrameReader', () => {
 
   it('accepts a length in more bytes than it needs, as ws does', () => {
     const reader = new SimpleFrameReader({ maxMessageBytes: 100 });
-    for (const form of [16, 64]) {
-      const bytes = frameOf(0x81, Buffer.from('Hello'), form);
+    for (const lengthBits of [16, 64] as const) {
+      const bytes = frameOf(0x81, Buffer.from('Hello'), lengthBits);
       expect(reader.next(bytes, 0, bytes.length)).toBe(FrameKind.text);
       expect(payloadOf(reader, bytes).toString()).toBe('Hello');
     }

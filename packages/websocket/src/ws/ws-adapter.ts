@@ -4,6 +4,8 @@ import type { EventEmitter } from 'node:events';
 
 import { subprotocol, WebSocket, WebSocketServer } from 'ws';
 
+import { EMPTY } from '../empty.ts';
+
 // Everything that Roost knows about the inside of ws, which is pinned to one version for this reason. The test beside
 // this file says what is relied on; read it, and the diff of ws, before another version is used.
 
@@ -230,8 +232,6 @@ const RECEIVER_AT_FRAME = 0;
 
 /** The state of ws's sender when it neither compresses nor reads a blob (DEFAULT in lib/sender.js). */
 const SENDER_IDLE = 0;
-
-const EMPTY = Buffer.alloc(0);
 
 /** Bytes that a chunk costs beside its own, measured: two Buffer objects, its memory's bookkeeping, its place in an array. */
 export const CHUNK_OVERHEAD_BYTES = 400;
