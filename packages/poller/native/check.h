@@ -60,6 +60,15 @@ inline bool ReadDescriptor(napi_env env, napi_value value, int32_t* result) {
   return ReadInteger(env, value, "descriptor", 0, INT32_MAX, result);
 }
 
+// A function of the addon from a call that takes a descriptor and answers a number.
+template <int (*Call)(int)>
+napi_value OfDescriptor(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments;
+  int32_t fd;
+  if (!arguments.Read(env, info) || !ReadDescriptor(env, arguments.values[0], &fd)) return nullptr;
+  return Number(env, Call(fd));
+}
+
 // Adds functions to `target`, all with the same `data`.
 struct Method {
   const char* name;

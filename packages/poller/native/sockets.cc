@@ -1,13 +1,15 @@
-// TCP sockets by descriptor: socket(2), bind(2), listen(2), accept4(2), connect(2), on the calling thread, all
-// non-blocking and close-on-exec. Descriptors belong to the caller from the moment they are answered. listen and
-// localAddress throw system errors; accept answers a count, connect a descriptor, both -errno on failure. Nothing is
-// kept, so there is nothing to do at teardown.
+// TCP sockets by descriptor: socket(2), bind(2), listen(2), accept4(2), connect(2), all non-blocking and close-on-exec,
+// and what a socket says about itself: getsockname(2), getsockopt(2), ioctl(2). On the calling thread. Descriptors belong
+// to the caller from the moment they are answered. listen and localAddress throw system errors; accept answers a count,
+// connect a descriptor, both -errno on failure. Nothing is kept, so there is nothing to do at teardown.
 #include "check.h"
 #include "syscalls.h"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -251,6 +253,22 @@ napi_value Connect(napi_env env, napi_callback_info info) {
   return Number(env, -error);
 }
 
+int SocketError(int fd) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+int OutstandingBytes(int fd) {
+  int bytes = 0;
+  return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : -errno;
+}
+
+int UnreadBytes(int fd) {
+  int bytes = 0;
+  return ioctl(fd, SIOCINQ, &bytes) == 0 ? bytes : -errno;
+}
+
 }  // namespace
 
 bool DefineSockets(napi_env env, napi_value exports) {
@@ -259,6 +277,9 @@ bool DefineSockets(napi_env env, napi_value exports) {
       {"localAddress", LocalAddress},
       {"accept", Accept},
       {"connect", Connect},
+      {"socketError", OfDescriptor<SocketError>},
+      {"outstandingBytes", OfDescriptor<OutstandingBytes>},
+      {"unreadBytes", OfDescriptor<UnreadBytes>},
   };
   return DefineMethods(env, exports, kMethods);
 }

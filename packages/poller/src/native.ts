@@ -1,5 +1,4 @@
 import { createRequire } from 'node:module';
-import type { ReceivedRecord } from './poller.ts';
 
 /** The addon's own instance; see Poller for what the calls mean. */
 export interface NativePoller {
@@ -26,7 +25,22 @@ export interface NativePoller {
   destroy(): void;
 }
 
+/** What `receiveDescriptors` answers. */
+export interface ReceivedRecord {
+  /** Bytes of the record; 0 when the other side is gone; -errno (-EAGAIN: nothing there). */
+  bytes: number;
+  /** Descriptors that arrived, close-on-exec, now the caller's. */
+  count: number;
+  /**
+   * MSG_CTRUNC or MSG_TRUNC: descriptors beyond `count` were closed by the kernel (this process is at its limit, or
+   * `fds` is too short), or bytes beyond `bytes` were dropped (`record` is too short).
+   */
+  truncated: boolean;
+}
+
+/** What the addon exports, by the source that it is in; the file of the same name here says what the calls mean. */
 interface Native {
+  // native/poller.cc
   createPoller(
     fds: Int32Array,
     generations: Int32Array,
@@ -38,6 +52,7 @@ interface Native {
     sendableValue: number,
     onEvents: (count: number) => void,
   ): NativePoller;
+  // native/sockets.cc
   listen(
     host: string,
     port: number,
@@ -53,6 +68,9 @@ interface Native {
   accept(listener: number, fds: Int32Array, addresses: Uint8Array): number;
   connect(host: string, port: number, sourceAddress: string, sourcePort: number): number;
   socketError(fd: number): number;
+  outstandingBytes(fd: number): number;
+  unreadBytes(fd: number): number;
+  // native/descriptors.cc
   descriptorPair(): [number, number];
   sendDescriptors(channel: number, fds: Int32Array, count: number, record: Uint8Array): number;
   receiveDescriptors(
@@ -66,12 +84,11 @@ interface Native {
   resetDescriptor(fd: number): void;
   duplicateDescriptor(fd: number): number;
   setCloseOnExec(fd: number): number;
+  // native/process.cc
   pinThread(cpu: number): number;
+  signalOnParentDeath(signal: number): number;
   trimMemory(): number;
   releaseFilePages(): number;
-  signalOnParentDeath(signal: number): number;
-  outstandingBytes(fd: number): number;
-  unreadBytes(fd: number): number;
 }
 
 /** The addon is not there: it was never built, or this is not Linux. */
@@ -81,9 +98,13 @@ export class PollerUnavailableError extends Error {
 
 let loaded: Native | undefined;
 
-/** Loads the addon at its first use, so that importing this package is free and `--help` works without it. */
+/** The addon, loaded at its first use, so that importing this package is free and `--help` works without it. */
 export function native(): Native {
-  if (loaded !== undefined) return loaded;
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Native {
   if (process.platform !== 'linux') {
     throw new PollerUnavailableError(
       `Roost's poller needs Linux (epoll), and this is ${process.platform}: run it with "docker compose up" instead.`,
@@ -92,7 +113,6 @@ export function native(): Native {
   try {
     // The path is the same from src/ and from dist/.
     const addon: Native = createRequire(import.meta.url)('../build/poller.node');
-    loaded = addon;
     return addon;
   } catch (cause) {
     throw new PollerUnavailableError(
