@@ -1,13 +1,11 @@
-// The life of a poller: epoll_create1(2), a uv_poll_t on that descriptor, and one call into JavaScript a wake-up. All
+// The life of a poller: a backend, a uv_poll_t on the descriptor of its set, and one call into JavaScript a wake-up. All
 // on the thread of the environment that created it; there are no globals, so several environments do not meet.
 //
 // An open poller is kept alive by a reference of its own, like a listening server: it ends by destroy(), or with its
 // environment, through an asynchronous cleanup hook, because uv_close answers only in a later turn of the loop. The
-// epoll descriptor is ours and is closed there; descriptors of rows are the caller's and stay open. createPoller
+// set is ours and is closed there; descriptors of rows are the caller's and stay open. createPoller
 // answers the instance; destroy answers nothing and may be repeated; every other method throws POLLER_DESTROYED then.
 #include "poller.h"
-
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -55,7 +53,7 @@ void Stop(Poller* p) {
   p->open = false;
   uv_close(reinterpret_cast<uv_handle_t*>(&p->handle), OnClosed);
   // uv_close has taken it out of libuv's own set, so it may be closed without waiting for OnClosed.
-  close(p->epoll);
+  p->backend.Close();
   DropReferences(p);
 }
 
@@ -168,7 +166,7 @@ bool ReadOptions(napi_env env, Poller* p, const napi_value (&values)[9]) {
 
 bool Allocate(napi_env env, Poller* p) {
   p->states = new (std::nothrow) RowState[static_cast<size_t>(p->slot_count)]();
-  p->ready = new (std::nothrow) epoll_event[static_cast<size_t>(p->max_entries)];
+  p->ready = new (std::nothrow) Readiness[static_cast<size_t>(p->max_entries)];
   if (p->states != nullptr && p->ready != nullptr && p->kept.Allocate(p->slot_count)) return true;
   ThrowErrno(env, "malloc", ENOMEM, nullptr);
   return false;
@@ -208,14 +206,14 @@ bool DefineInstance(napi_env env, Poller* p, napi_value instance) {
 bool Open(napi_env env, Poller* p) {
   uv_loop_s* loop;
   if (!Ok(env, napi_get_uv_event_loop(env, &loop))) return false;
-  p->epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (p->epoll < 0) {
-    ThrowErrno(env, "epoll_create1", errno, nullptr);
+  const char* failed = p->backend.Open(p->max_entries);
+  if (failed != nullptr) {
+    ThrowErrno(env, failed, errno, nullptr);
     return false;
   }
-  int error = uv_poll_init(loop, &p->handle, p->epoll);
+  int error = uv_poll_init(loop, &p->handle, p->backend.fd());
   if (error < 0) {
-    close(p->epoll);
+    p->backend.Close();
     ThrowErrno(env, "uv_poll_init", -error, nullptr);
     return false;
   }

@@ -1,6 +1,6 @@
-// What JavaScript may do with a row, by slot: epoll_ctl(2), send(2), shutdown(2), close(2), on the environment's
-// thread. The caller owns the descriptor in fds[slot]; only Close closes it. All but Close answer 0 or a count, or
-// -errno; a wrong argument, or a poller that was destroyed, throws.
+// What JavaScript may do with a row, by slot: put it into the set and take it out (backend.h), send(2), shutdown(2),
+// close(2), on the environment's thread. The caller owns the descriptor in fds[slot]; only Close closes it. All but Close
+// answer 0 or a count, or -errno; a wrong argument, or a poller that was destroyed, throws.
 #include "poller.h"
 #include "syscalls.h"
 
@@ -18,30 +18,12 @@ constexpr int kSendFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
 // Reading the clock costs about as much as a hundredth of a send; 32 sends last well under a millisecond.
 constexpr int kSendsPerClockRead = 32;
 
-uint32_t EpollMask(int interest) {
-  // EPOLLHUP and EPOLLERR cannot be masked and would spin on a paused row, hence ONESHOT (epoll_ctl(2)).
-  if (interest == 0) return EPOLLRDHUP | EPOLLONESHOT;
-  uint32_t mask = 0;
-  if ((interest & kInterestReadable) != 0) mask |= EPOLLIN;
-  if ((interest & kInterestWritable) != 0) mask |= EPOLLOUT;
-  return mask;
-}
-
-int Control(Poller& p, int operation, int32_t slot, int interest) {
-  epoll_event event{};
-  event.events = EpollMask(interest);
-  event.data.u64 = EpollData(static_cast<uint32_t>(slot), p.generations[slot]);
-  return epoll_ctl(p.epoll, operation, p.fds[slot], &event) == 0 ? 0 : -errno;
-}
-
 int Add(Poller& p, int32_t slot, int interest) {
-  int result = Control(p, EPOLL_CTL_ADD, slot, interest);
-  // A row kept under an earlier generation of the slot is nobody's now.
-  if (result == 0) {
-    p.kept.Remove(slot);
-    p.states[slot] = static_cast<RowState>(kRowWatched | interest);
-  }
-  return result;
+  return p.backend.Add(p.fds[slot], Target::Row(slot, p.generations[slot]), interest);
+}
+
+int Modify(Poller& p, int32_t slot, int interest) {
+  return p.backend.Modify(p.fds[slot], Target::Row(slot, p.generations[slot]), interest);
 }
 
 bool ReadSlot(napi_env env, Poller& p, napi_value value, int32_t* slot) {
@@ -99,12 +81,12 @@ int64_t NowMicros() {
 
 void Silence(Poller& p, int32_t slot) {
   // A failure means that it is not in the set, which is what is wanted.
-  epoll_ctl(p.epoll, EPOLL_CTL_DEL, p.fds[slot], nullptr);
+  p.backend.Remove(p.fds[slot]);
   p.states[slot] = kRowWatched | kRowSilent;
 }
 
 void StopReading(Poller& p, int32_t slot) {
-  if ((p.states[slot] & kInterestWritable) != 0 && Control(p, EPOLL_CTL_MOD, slot, kInterestWritable) == 0) {
+  if ((p.states[slot] & kInterestWritable) != 0 && Modify(p, slot, kInterestWritable) == 0) {
     p.states[slot] = kRowWatched | kInterestWritable;
   } else {
     Silence(p, slot);
@@ -116,7 +98,13 @@ napi_value Watch(napi_env env, napi_callback_info info) {
   int32_t slot, interest;
   Poller* p = ReadRow(env, info, arguments, &slot);
   if (p == nullptr || !ReadInterest(env, arguments.values[1], &interest)) return nullptr;
-  return Number(env, Add(*p, slot, interest));
+  int result = Add(*p, slot, interest);
+  if (result == 0) {
+    // A row kept under an earlier generation of the slot is nobody's now.
+    p->kept.Remove(slot);
+    p->states[slot] = static_cast<RowState>(kRowWatched | interest);
+  }
+  return Number(env, result);
 }
 
 napi_value ReceiveNew(napi_env env, napi_callback_info info) {
@@ -145,7 +133,7 @@ napi_value WatchNew(napi_env env, napi_callback_info info) {
     // Closed, taken out or told another interest since: it is as it should be.
     if ((state & kRowNew) == 0) continue;
     int interest = state & kRowInterest;
-    if (Control(*p, EPOLL_CTL_ADD, slot, interest) == 0) {
+    if (Add(*p, slot, interest) == 0) {
       p->states[slot] = static_cast<RowState>(state & ~kRowNew);
     } else {
       failed++;
@@ -160,8 +148,7 @@ napi_value SetInterest(napi_env env, napi_callback_info info) {
   Poller* p = ReadRow(env, info, arguments, &slot);
   if (p == nullptr || !ReadInterest(env, arguments.values[1], &interest)) return nullptr;
   RowState state = p->states[slot];
-  int operation = (state & kRowOutOfSet) != 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-  int result = Control(*p, operation, slot, interest);
+  int result = (state & kRowOutOfSet) != 0 ? Add(*p, slot, interest) : Modify(*p, slot, interest);
   if (result == 0) {
     if ((interest & kInterestReadable) == 0) p->kept.Remove(slot);
     p->states[slot] = static_cast<RowState>(kRowWatched | (state & (kRowBusy | kRowCooling)) | interest);
@@ -174,10 +161,7 @@ napi_value Unwatch(napi_env env, napi_callback_info info) {
   int32_t slot;
   Poller* p = ReadRow(env, info, arguments, &slot);
   if (p == nullptr) return nullptr;
-  int result = 0;
-  if ((p->states[slot] & kRowOutOfSet) == 0 && epoll_ctl(p->epoll, EPOLL_CTL_DEL, p->fds[slot], nullptr) < 0) {
-    result = -errno;
-  }
+  int result = (p->states[slot] & kRowOutOfSet) == 0 ? p->backend.Remove(p->fds[slot]) : 0;
   p->kept.Remove(slot);
   p->states[slot] = 0;
   return Number(env, result);
@@ -267,9 +251,9 @@ napi_value Close(napi_env env, napi_callback_info info) {
   p->kept.Remove(slot);
   int fd = p->fds[slot];
   if (fd >= 0) {
-    // In this order because another process may hold a copy: close(2) alone would leave the epoll entry firing with
-    // no descriptor left to remove it by, and the client without a FIN. Failures mean that it was so already.
-    if ((p->states[slot] & kRowOutOfSet) == 0) epoll_ctl(p->epoll, EPOLL_CTL_DEL, fd, nullptr);
+    // In this order because another process may hold a copy: close(2) alone would leave the entry of the set firing
+    // with no descriptor left to remove it by, and the client without a FIN. Failures mean that it was so already.
+    if ((p->states[slot] & kRowOutOfSet) == 0) p->backend.Remove(fd);
     shutdown(fd, SHUT_RDWR);
     SysClose(fd);
     p->fds[slot] = -1;
@@ -296,12 +280,9 @@ napi_value WatchDescriptor(napi_env env, napi_callback_info info) {
       !ReadInteger(env, arguments.values[2], "interest", 1, kRowInterest, &interest)) {
     return nullptr;
   }
-  epoll_event event{};
-  event.events = EpollMask(interest);
-  event.data.u64 = EpollData(kDescriptorBit | static_cast<uint32_t>(fd), id);
-  int result = epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &event);
-  if (result < 0 && errno == EEXIST) result = epoll_ctl(p->epoll, EPOLL_CTL_MOD, fd, &event);
-  return Number(env, result == 0 ? 0 : -errno);
+  int result = p->backend.Add(fd, Target::Descriptor(id), interest);
+  if (result == -EEXIST) result = p->backend.Modify(fd, Target::Descriptor(id), interest);
+  return Number(env, result);
 }
 
 napi_value UnwatchDescriptor(napi_env env, napi_callback_info info) {
@@ -310,7 +291,7 @@ napi_value UnwatchDescriptor(napi_env env, napi_callback_info info) {
   Poller* p = OpenPoller(env, arguments.data);
   int32_t fd;
   if (p == nullptr || !ReadDescriptor(env, arguments.values[0], &fd)) return nullptr;
-  return Number(env, epoll_ctl(p->epoll, EPOLL_CTL_DEL, fd, nullptr) == 0 ? 0 : -errno);
+  return Number(env, p->backend.Remove(fd));
 }
 
 }  // namespace roost
