@@ -20,7 +20,6 @@ constexpr int kFlagPeerEnded = 32;
 constexpr int kFlagDescriptor = 64;
 constexpr int kFlagReadable = 128;
 constexpr int kEventFields = 5;
-constexpr int kBroadcastSkipped = -100000;
 
 // What the poller knows of a row; its two lowest bits are the interest.
 using RowState = uint8_t;
@@ -85,6 +84,8 @@ void CollectNew(Poller& p, const int32_t* slots, int32_t count);
 void AdjustWake(Poller& p, int64_t micros);
 // CLOCK_MONOTONIC (rows.cc).
 int64_t NowMicros();
+// One send(2): bytes taken by the kernel, 0 when it is full, or -errno (rows.cc).
+ssize_t SendBytes(int fd, const uint8_t* bytes, size_t length);
 
 // Takes a row out of the set for good, until setInterest (rows.cc).
 void Silence(Poller& p, int32_t slot);

@@ -15,9 +15,6 @@ namespace {
 
 constexpr int kSendFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
 
-// Reading the clock costs about as much as a hundredth of a send; 32 sends last well under a millisecond.
-constexpr int kSendsPerClockRead = 32;
-
 int Add(Poller& p, int32_t slot, int interest) {
   return p.backend.Add(p.fds[slot], Target::Row(slot, p.generations[slot]), interest);
 }
@@ -32,17 +29,6 @@ bool ReadSlot(napi_env env, Poller& p, napi_value value, int32_t* slot) {
 
 bool ReadInterest(napi_env env, napi_value value, int32_t* interest) {
   return ReadInteger(env, value, "interest", 0, kRowInterest, interest);
-}
-
-// Bytes taken by the kernel, 0 when it is full, or -errno.
-ssize_t SendBytes(int fd, const uint8_t* bytes, size_t length) {
-  if (fd < 0) return -EBADF;
-  for (;;) {
-    ssize_t sent = SysSend(fd, bytes, length, kSendFlags);
-    if (sent >= 0) return sent;
-    if (errno == EINTR) continue;
-    return errno == EAGAIN ? 0 : -errno;
-  }
 }
 
 // The decoded slot of a method whose first argument it is.
@@ -77,6 +63,16 @@ int64_t NowMicros() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<int64_t>(now.tv_sec) * 1000000 + now.tv_nsec / 1000;
+}
+
+ssize_t SendBytes(int fd, const uint8_t* bytes, size_t length) {
+  if (fd < 0) return -EBADF;
+  for (;;) {
+    ssize_t sent = SysSend(fd, bytes, length, kSendFlags);
+    if (sent >= 0) return sent;
+    if (errno == EINTR) continue;
+    return errno == EAGAIN ? 0 : -errno;
+  }
 }
 
 void Silence(Poller& p, int32_t slot) {
@@ -180,67 +176,6 @@ napi_value Send(napi_env env, napi_callback_info info) {
   }
   ssize_t sent = SendBytes(p->fds[slot], bytes.data + offset, static_cast<size_t>(length));
   return Number(env, static_cast<int32_t>(sent));
-}
-
-napi_value Broadcast(napi_env env, napi_callback_info info) {
-  Arguments<8> arguments;
-  if (!arguments.Read(env, info)) return nullptr;
-  Poller* p = OpenPoller(env, arguments.data);
-  Span<int32_t> slots, results;
-  Span<uint8_t> frame, alternate;
-  int32_t from, to, budget_micros, alternate_mask;
-  if (p == nullptr || !ReadInt32Array(env, arguments.values[0], "slots", &slots) ||
-      !ReadInteger(env, arguments.values[2], "to", 0, static_cast<int32_t>(slots.length), &to) ||
-      !ReadInteger(env, arguments.values[1], "from", 0, to, &from) ||
-      !ReadUint8Array(env, arguments.values[3], "frame", &frame) ||
-      !ReadInteger(env, arguments.values[4], "budgetMicros", 0, INT32_MAX, &budget_micros) ||
-      !ReadInt32Array(env, arguments.values[5], "results", &results) ||
-      !ReadUint8Array(env, arguments.values[6], "alternate", &alternate) ||
-      !ReadInteger(env, arguments.values[7], "alternateMask", 0, UINT16_MAX, &alternate_mask)) {
-    return nullptr;
-  }
-  if (results.length < 4) {
-    ThrowTypeError(env, "results must have room for two counts and one pair, got %zu elements", results.length);
-    return nullptr;
-  }
-
-  int32_t max_exceptions = static_cast<int32_t>((results.length - 2) / 2);
-  int64_t deadline = NowMicros() + budget_micros;
-  int32_t exceptions = 0;
-  int32_t whole = 0;
-  int32_t sends = 0;
-  int32_t index = from;
-  // Room for an exception is made sure of before the send: what happened to a row must not be lost.
-  while (index < to && exceptions < max_exceptions) {
-    int32_t slot = slots.data[index++];
-    if (slot < 0) continue;
-    ssize_t outcome;
-    size_t length = 0;
-    if (slot >= p->slot_count) {
-      outcome = -EBADF;
-    } else if ((p->flags[slot] & p->sendable_mask) != p->sendable_value) {
-      outcome = kBroadcastSkipped;
-    } else {
-      const Span<uint8_t>& chosen = (p->flags[slot] & alternate_mask) != 0 ? alternate : frame;
-      length = chosen.length;
-      outcome = SendBytes(p->fds[slot], chosen.data, length);
-      sends++;
-    }
-    if (outcome >= 0 && static_cast<size_t>(outcome) == length) {
-      whole++;
-    } else {
-      results.data[2 + 2 * exceptions] = slot;
-      results.data[3 + 2 * exceptions] = static_cast<int32_t>(outcome);
-      exceptions++;
-    }
-    if (sends == kSendsPerClockRead) {
-      sends = 0;
-      if (NowMicros() >= deadline) break;
-    }
-  }
-  results.data[0] = exceptions;
-  results.data[1] = whole;
-  return Number(env, index);
 }
 
 napi_value Close(napi_env env, napi_callback_info info) {

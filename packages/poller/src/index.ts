@@ -1,3 +1,4 @@
+export { BroadcastWalk, type BroadcastWalkOptions } from './broadcast-walk.ts';
 export {
   ADDRESS_BYTES,
   BROADCAST_SKIPPED,
@@ -16,6 +17,7 @@ export {
   setCloseOnExec,
   terminateDescriptor,
 } from './descriptors.ts';
+export type { ListenOptions } from './listen-options.ts';
 export { PollerUnavailableError, type ReceivedRecord } from './native.ts';
 export { Poller, type PollerColumns, type PollerOptions } from './poller.ts';
 export { pinThread, releaseFilePages, signalOnParentDeath, trimMemory } from './process.ts';
@@ -28,5 +30,4 @@ export {
   socketError,
   unreadBytes,
   type ConnectOptions,
-  type ListenOptions,
 } from './sockets.ts';

@@ -1,4 +1,5 @@
 import { markAsUntransferable } from 'node:worker_threads';
+import type { BroadcastWalk } from './broadcast-walk.ts';
 import { EVENT_FIELDS } from './constants.ts';
 import { native, type NativePoller } from './native.ts';
 
@@ -68,17 +69,17 @@ export class Poller {
     for (const view of [columns.fds, columns.generations, columns.flags, this.slab, this.events]) {
       markAsUntransferable(view.buffer);
     }
-    this.#native = native().createPoller(
-      columns.fds,
-      columns.generations,
-      columns.flags,
-      this.slab,
-      this.events,
+    this.#native = native().createPoller({
+      fds: columns.fds,
+      generations: columns.generations,
+      flags: columns.flags,
+      slab: this.slab,
+      events: this.events,
       rowBytes,
-      options.sendableMask ?? 0,
-      options.sendableValue ?? 0,
-      options.onEvents,
-    );
+      sendableMask: options.sendableMask ?? 0,
+      sendableValue: options.sendableValue ?? 0,
+      onEvents: options.onEvents,
+    });
   }
 
   /** Adds a row to the set. `interest` as in Interest. 0 or -errno (-EEXIST: it is watched already). */
@@ -123,28 +124,13 @@ export class Poller {
   }
 
   /**
-   * Sends one frame to the rows of `slots[from … to)`, one send(2) each, until done, until `budgetMicros` have passed
-   * (the clock is read every 32 sends, so that many are always sent) or until `results`, which needs 4 elements, is
-   * full. Negative elements are holes and are passed over. A row that has one of the bits of `alternateMask` in its flags
-   * is sent `alternate` instead: another form of the same message, so that one walk serves rows of both kinds. Without
-   * the two all are sent `frame`.
-   *
-   * `results[0]` becomes the number of exceptions, `results[1]` the number of whole sends; each exception is a pair
-   * from `results[2]` on: the slot, and what happened: bytes sent when fewer than its frame (0: the kernel was full),
-   * -errno (-EBADF: no descriptor, or no such slot), or BROADCAST_SKIPPED. Answers the index at which to go on: `to`
-   * when done.
+   * One message to many rows, one send(2) each: see {@link BroadcastWalk}. A row may be sent to when its flags are as
+   * {@link PollerOptions.sendableMask} says. The clock is read every 32 sends, so that many are always sent. Answers the
+   * index at which to go on.
    */
-  broadcast(
-    slots: Int32Array,
-    from: number,
-    to: number,
-    frame: Uint8Array,
-    budgetMicros: number,
-    results: Int32Array,
-    alternate: Uint8Array = frame,
-    alternateMask = 0,
-  ): number {
-    return this.#native.broadcast(slots, from, to, frame, budgetMicros, results, alternate, alternateMask);
+  broadcast(walk: BroadcastWalk, budgetMicros: number): number {
+    const { members, from, to, results, formMask, forms } = walk;
+    return this.#native.broadcast(members, from, to, budgetMicros, results, formMask, ...forms);
   }
 
   /** Ends a row for good: EPOLL_CTL_DEL, shutdown(SHUT_RDWR), close(2), `fds[slot] = -1`. See `closeDescriptor`. */

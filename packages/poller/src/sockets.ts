@@ -1,50 +1,23 @@
 import { ADDRESS_BYTES } from './constants.ts';
+import type { ListenOptions } from './listen-options.ts';
 import { native } from './native.ts';
-
-export interface ListenOptions {
-  /** A numeric IPv4 or IPv6 address. `::` listens on IPv4 too. */
-  readonly host: string;
-  /** 0 lets the kernel choose: see {@link localAddress}. */
-  readonly port: number;
-  /** Length of the kernel's accept queue, which somaxconn cuts. Default 4,096. */
-  readonly backlog?: number;
-  /**
-   * Seconds of silence before TCP keepalive probes, three of them, 10 seconds apart; 0 turns them off. Default 0. With a
-   * {@link userTimeoutMs} of less than all of that the kernel ends a connection when a single probe is lost
-   * (tcp_keepalive_timer() in Linux's net/ipv4/tcp_timer.c).
-   */
-  readonly keepAliveSeconds?: number;
-  /** TCP_USER_TIMEOUT: milliseconds that sent bytes may stay unacknowledged. 0 leaves the system's. Default 30,000. */
-  readonly userTimeoutMs?: number;
-  /** TCP_NOTSENT_LOWAT: unsent bytes the kernel takes for a stuck reader. 0 leaves the system's. Default 16,384. */
-  readonly notSentLowatBytes?: number;
-  /**
-   * SO_SNDBUF: the kernel allows twice as much, its own overhead included, and cuts it to net.core.wmem_max. 0 (default)
-   * lets the kernel tune it, up to net.ipv4.tcp_wmem.
-   */
-  readonly sendBufferBytes?: number;
-  /** TCP_DEFER_ACCEPT: seconds the kernel keeps a connection that has sent nothing. 0 (default) turns it off. */
-  readonly deferAcceptSeconds?: number;
-  /** SO_REUSEPORT. Default false. */
-  readonly reusePort?: boolean;
-}
 
 /**
  * A listening TCP socket, non-blocking and close-on-exec, with TCP_NODELAY and the options above, which accepted
  * sockets inherit. Throws a SystemError-like Error with `code` (EADDRINUSE, EACCES, EADDRNOTAVAIL …).
  */
 export function listen(options: ListenOptions): number {
-  return native().listen(
-    options.host,
-    options.port,
-    options.backlog ?? 4096,
-    options.keepAliveSeconds ?? 0,
-    options.userTimeoutMs ?? 30_000,
-    options.notSentLowatBytes ?? 16 * 1024,
-    options.sendBufferBytes ?? 0,
-    options.deferAcceptSeconds ?? 0,
-    options.reusePort ?? false,
-  );
+  return native().listen({
+    host: options.host,
+    port: options.port,
+    backlog: options.backlog ?? 4096,
+    keepAliveSeconds: options.keepAliveSeconds ?? 0,
+    userTimeoutMs: options.userTimeoutMs ?? 30_000,
+    notSentLowatBytes: options.notSentLowatBytes ?? 16 * 1024,
+    sendBufferBytes: options.sendBufferBytes ?? 0,
+    deferAcceptSeconds: options.deferAcceptSeconds ?? 0,
+    reusePort: options.reusePort ?? false,
+  });
 }
 
 /** The address and port that a socket is bound to. */

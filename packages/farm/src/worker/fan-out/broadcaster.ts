@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { BROADCAST_SKIPPED } from '@roost/poller';
+import { BROADCAST_SKIPPED, BroadcastWalk } from '@roost/poller';
 import { encodeFrame, frameHeaderBytes, Opcode } from '@roost/websocket';
 import { BroadcastQueues, type Broadcast, type ChannelQueue } from './broadcast-queues.ts';
 import { copyOf } from '../outbound/copy-of.ts';
@@ -9,7 +9,6 @@ import { DroppedPublications } from './dropped-publications.ts';
 import { Fifo } from './fifo.ts';
 import { ReadingPause } from './reading-pause.ts';
 
-const RESULT_FIELDS = 2 + 2 * 1024;
 /** A channel's turn within a slice, so that small channels do not wait behind a large one. */
 const TURNS_PER_SLICE = 4;
 /** With fewer members a channel takes some milliseconds, and is not worth asking for a turn. */
@@ -32,7 +31,8 @@ export class Broadcaster {
   readonly #queues: BroadcastQueues;
   readonly #dropped: DroppedPublications;
   readonly #pause: ReadingPause;
-  readonly #results = new Int32Array(RESULT_FIELDS);
+  /** For all channels: forms are plain and compressed, by a row's flag. */
+  readonly #walk = new BroadcastWalk({ formMask: RowFlag.deflate });
   #isScheduled = false;
 
   constructor(core: Core) {
@@ -96,7 +96,10 @@ export class Broadcaster {
       this.#isScheduled = false;
       this.#runSlice();
       if (this.#turns.length > 0) this.#schedule();
-      else this.#core.lease.giveBack();
+      else {
+        this.#walk.release();
+        this.#core.lease.giveBack();
+      }
     });
   }
 
@@ -129,22 +132,17 @@ export class Broadcaster {
       broadcast.end = channel.length;
       this.#compress(broadcast, queue);
     }
-    const { frame, compressed } = broadcast;
-    const results = this.#results;
-    broadcast.next = sockets.broadcast(
-      hub.membersOf(channel),
-      broadcast.next,
-      broadcast.end,
-      frame,
-      budgetMicros,
-      results,
-      compressed,
-      RowFlag.deflate,
-    );
-    let delivered = results[1] ?? 0;
-    const exceptions = results[0] ?? 0;
-    for (let index = 0; index < exceptions; index++) {
-      if (this.#except(results[2 + 2 * index] ?? 0, results[3 + 2 * index] ?? 0, broadcast)) delivered++;
+    const walk = this.#walk;
+    walk.members = hub.membersOf(channel);
+    walk.from = broadcast.next;
+    walk.to = broadcast.end;
+    walk.forms[0] = broadcast.frame;
+    walk.forms[1] = broadcast.compressed;
+    broadcast.next = sockets.broadcast(walk, budgetMicros);
+    let delivered = walk.wholeCount;
+    const { exceptionCount } = walk;
+    for (let index = 0; index < exceptionCount; index++) {
+      if (this.#except(walk.slotOf(index), walk.outcomeOf(index))) delivered++;
     }
     counters.add('deliveries', delivered);
     if (broadcast.next < broadcast.end) return true;
@@ -171,9 +169,9 @@ export class Broadcaster {
   }
 
   /** A row that did not take the whole frame. True when its queue did. */
-  #except(slot: number, outcome: number, broadcast: Broadcast): boolean {
+  #except(slot: number, outcome: number): boolean {
     const { table, outbound } = this.#core;
-    const frame = table.hasFlag(slot, RowFlag.deflate) ? broadcast.compressed : broadcast.frame;
+    const frame = this.#walk.formFor(table.flags[slot] ?? 0);
     if (outcome >= 0) return outbound.enqueueBroadcast(slot, frame, outcome);
     // A failed send: the next wake-up reports the end of that connection.
     if (outcome !== BROADCAST_SKIPPED) return false;
