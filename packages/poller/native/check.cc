@@ -126,6 +126,21 @@ bool ReadString(napi_env env, napi_value value, const char* name, char* buffer, 
   return Ok(env, napi_get_value_string_utf8(env, value, buffer, size, &length));
 }
 
+bool Fields::Read(napi_env env, napi_value object, const char* name) {
+  env_ = env;
+  object_ = object;
+  napi_valuetype type;
+  if (!Ok(env, napi_typeof(env, object, &type))) return false;
+  if (type == napi_object) return true;
+  ThrowTypeError(env, "%s must be an object", name);
+  return false;
+}
+
+napi_value Fields::Get(const char* name) const {
+  napi_value value;
+  return Ok(env_, napi_get_named_property(env_, object_, name, &value)) ? value : nullptr;
+}
+
 bool DefineMethods(napi_env env, napi_value target, const Method* methods, size_t count) {
   for (size_t i = 0; i < count; i++) {
     napi_value function;

@@ -60,6 +60,34 @@ inline bool ReadDescriptor(napi_env env, napi_value value, int32_t* result) {
   return ReadInteger(env, value, "descriptor", 0, INT32_MAX, result);
 }
 
+// The fields of an object that a call takes instead of many arguments, where it is not made for every message: each costs
+// several times what an argument does. Missing ones read as undefined, which no decoder accepts.
+class Fields {
+ public:
+  bool Read(napi_env env, napi_value object, const char* name);
+
+  // May run JavaScript: get all whose memory is used before the first is decoded. Null, with an exception pending, on
+  // failure; decoders answer false for that.
+  napi_value Get(const char* name) const;
+  bool Integer(const char* name, int32_t min, int32_t max, int32_t* result) const {
+    return ReadInteger(env_, Get(name), name, min, max, result);
+  }
+  bool Boolean(const char* name, bool* result) const { return ReadBoolean(env_, Get(name), name, result); }
+
+ private:
+  napi_env env_ = nullptr;
+  napi_value object_ = nullptr;
+};
+
+// A function of the addon from a call that takes a descriptor and answers a number.
+template <int (*Call)(int)>
+napi_value OfDescriptor(napi_env env, napi_callback_info info) {
+  Arguments<1> arguments;
+  int32_t fd;
+  if (!arguments.Read(env, info) || !ReadDescriptor(env, arguments.values[0], &fd)) return nullptr;
+  return Number(env, Call(fd));
+}
+
 // Adds functions to `target`, all with the same `data`.
 struct Method {
   const char* name;

@@ -1,13 +1,11 @@
 // Descriptors as such: socketpair(2), sendmsg(2) and recvmsg(2) with SCM_RIGHTS (unix(7)), fcntl(2), shutdown(2),
-// close(2), and what a socket says about itself, on the calling thread. What is sent stays the sender's; what is
-// received or answered is the caller's, close-on-exec. Calls answer 0 or a value, or -errno, except descriptorPair,
-// which throws. Nothing is kept, so there is nothing to do at teardown.
+// close(2), on the calling thread. What is sent stays the sender's; what is received or answered is the caller's,
+// close-on-exec. Calls answer 0 or a value, or -errno, except descriptorPair, which throws. Nothing is kept, so there is
+// nothing to do at teardown.
 #include "check.h"
 #include "syscalls.h"
 
 #include <fcntl.h>
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -138,15 +136,6 @@ napi_value ReceiveDescriptors(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// Calls that take a descriptor and answer a number.
-template <int (*Call)(int)>
-napi_value OfDescriptor(napi_env env, napi_callback_info info) {
-  Arguments<1> arguments;
-  int32_t fd;
-  if (!arguments.Read(env, info) || !ReadDescriptor(env, arguments.values[0], &fd)) return nullptr;
-  return Number(env, Call(fd));
-}
-
 int CloseDescriptor(int fd) {
   // Not repeated on EINTR: on Linux the descriptor is gone by then (close(2)).
   return SysClose(fd) == 0 ? 0 : -errno;
@@ -171,22 +160,6 @@ int DuplicateDescriptor(int fd) {
 
 int SetCloseOnExec(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? 0 : -errno; }
 
-int SocketError(int fd) {
-  int error = 0;
-  socklen_t size = sizeof error;
-  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
-}
-
-int OutstandingBytes(int fd) {
-  int bytes = 0;
-  return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : -errno;
-}
-
-int UnreadBytes(int fd) {
-  int bytes = 0;
-  return ioctl(fd, SIOCINQ, &bytes) == 0 ? bytes : -errno;
-}
-
 }  // namespace
 
 bool DefineDescriptors(napi_env env, napi_value exports) {
@@ -199,9 +172,6 @@ bool DefineDescriptors(napi_env env, napi_value exports) {
       {"resetDescriptor", OfDescriptor<ResetDescriptor>},
       {"duplicateDescriptor", OfDescriptor<DuplicateDescriptor>},
       {"setCloseOnExec", OfDescriptor<SetCloseOnExec>},
-      {"socketError", OfDescriptor<SocketError>},
-      {"outstandingBytes", OfDescriptor<OutstandingBytes>},
-      {"unreadBytes", OfDescriptor<UnreadBytes>},
   };
   return DefineMethods(env, exports, kMethods);
 }

@@ -1,13 +1,11 @@
-// The life of a poller: epoll_create1(2), a uv_poll_t on that descriptor, and one call into JavaScript a wake-up. All
+// The life of a poller: a backend, a uv_poll_t on the descriptor of its set, and one call into JavaScript a wake-up. All
 // on the thread of the environment that created it; there are no globals, so several environments do not meet.
 //
 // An open poller is kept alive by a reference of its own, like a listening server: it ends by destroy(), or with its
 // environment, through an asynchronous cleanup hook, because uv_close answers only in a later turn of the loop. The
-// epoll descriptor is ours and is closed there; descriptors of rows are the caller's and stay open. createPoller
+// set is ours and is closed there; descriptors of rows are the caller's and stay open. createPoller
 // answers the instance; destroy answers nothing and may be repeated; every other method throws POLLER_DESTROYED then.
 #include "poller.h"
-
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -55,7 +53,7 @@ void Stop(Poller* p) {
   p->open = false;
   uv_close(reinterpret_cast<uv_handle_t*>(&p->handle), OnClosed);
   // uv_close has taken it out of libuv's own set, so it may be closed without waiting for OnClosed.
-  close(p->epoll);
+  p->backend.Close();
   DropReferences(p);
 }
 
@@ -115,15 +113,24 @@ napi_value Destroy(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// Reads the arguments of createPoller and takes a reference on each array whose memory is kept.
-bool ReadOptions(napi_env env, Poller* p, const napi_value (&values)[9]) {
+// Reads the options of createPoller and takes a reference on each array whose memory is kept.
+bool ReadOptions(napi_env env, napi_value options, Poller* p) {
+  Fields fields;
+  if (!fields.Read(env, options, "options")) return false;
+  const napi_value arrays[] = {fields.Get("fds"), fields.Get("generations"), fields.Get("flags"), fields.Get("slab"),
+                               fields.Get("events")};
+  napi_value row_bytes = fields.Get("rowBytes");
+  napi_value sendable_mask = fields.Get("sendableMask");
+  napi_value sendable_value = fields.Get("sendableValue");
+  napi_value on_events = fields.Get("onEvents");
+
   Span<int32_t> fds, generations, events;
   Span<uint16_t> flags;
   Span<uint8_t> slab;
   int32_t mask, value;
-  if (!ReadInt32Array(env, values[0], "fds", &fds) || !ReadInt32Array(env, values[1], "generations", &generations) ||
-      !ReadUint16Array(env, values[2], "flags", &flags) || !ReadUint8Array(env, values[3], "slab", &slab) ||
-      !ReadInt32Array(env, values[4], "events", &events)) {
+  if (!ReadInt32Array(env, arrays[0], "fds", &fds) || !ReadInt32Array(env, arrays[1], "generations", &generations) ||
+      !ReadUint16Array(env, arrays[2], "flags", &flags) || !ReadUint8Array(env, arrays[3], "slab", &slab) ||
+      !ReadInt32Array(env, arrays[4], "events", &events)) {
     return false;
   }
   if (fds.length == 0 || fds.length > INT32_MAX || generations.length != fds.length || flags.length != fds.length) {
@@ -140,14 +147,14 @@ bool ReadOptions(napi_env env, Poller* p, const napi_value (&values)[9]) {
     return false;
   }
   napi_valuetype type;
-  if (!Ok(env, napi_typeof(env, values[8], &type))) return false;
+  if (!Ok(env, napi_typeof(env, on_events, &type))) return false;
   if (type != napi_function) {
     ThrowTypeError(env, "onEvents must be a function");
     return false;
   }
-  if (!ReadInteger(env, values[5], "rowBytes", 1, static_cast<int32_t>(slab.length), &p->row_bytes) ||
-      !ReadInteger(env, values[6], "sendableMask", 0, UINT16_MAX, &mask) ||
-      !ReadInteger(env, values[7], "sendableValue", 0, UINT16_MAX, &value)) {
+  if (!ReadInteger(env, row_bytes, "rowBytes", 1, static_cast<int32_t>(slab.length), &p->row_bytes) ||
+      !ReadInteger(env, sendable_mask, "sendableMask", 0, UINT16_MAX, &mask) ||
+      !ReadInteger(env, sendable_value, "sendableValue", 0, UINT16_MAX, &value)) {
     return false;
   }
   p->slot_count = static_cast<int32_t>(fds.length);
@@ -161,14 +168,14 @@ bool ReadOptions(napi_env env, Poller* p, const napi_value (&values)[9]) {
   p->sendable_mask = static_cast<uint16_t>(mask);
   p->sendable_value = static_cast<uint16_t>(value);
   for (size_t i = 0; i < 5; i++) {
-    if (!Ok(env, napi_create_reference(env, values[i], 1, &p->references[2 + i]))) return false;
+    if (!Ok(env, napi_create_reference(env, arrays[i], 1, &p->references[2 + i]))) return false;
   }
-  return Ok(env, napi_create_reference(env, values[8], 1, &p->on_events()));
+  return Ok(env, napi_create_reference(env, on_events, 1, &p->on_events()));
 }
 
 bool Allocate(napi_env env, Poller* p) {
   p->states = new (std::nothrow) RowState[static_cast<size_t>(p->slot_count)]();
-  p->ready = new (std::nothrow) epoll_event[static_cast<size_t>(p->max_entries)];
+  p->ready = new (std::nothrow) Readiness[static_cast<size_t>(p->max_entries)];
   if (p->states != nullptr && p->ready != nullptr && p->kept.Allocate(p->slot_count)) return true;
   ThrowErrno(env, "malloc", ENOMEM, nullptr);
   return false;
@@ -208,14 +215,14 @@ bool DefineInstance(napi_env env, Poller* p, napi_value instance) {
 bool Open(napi_env env, Poller* p) {
   uv_loop_s* loop;
   if (!Ok(env, napi_get_uv_event_loop(env, &loop))) return false;
-  p->epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (p->epoll < 0) {
-    ThrowErrno(env, "epoll_create1", errno, nullptr);
+  const char* failed = p->backend.Open(p->max_entries);
+  if (failed != nullptr) {
+    ThrowErrno(env, failed, errno, nullptr);
     return false;
   }
-  int error = uv_poll_init(loop, &p->handle, p->epoll);
+  int error = uv_poll_init(loop, &p->handle, p->backend.fd());
   if (error < 0) {
-    close(p->epoll);
+    p->backend.Close();
     ThrowErrno(env, "uv_poll_init", -error, nullptr);
     return false;
   }
@@ -245,7 +252,7 @@ Poller* OpenPoller(napi_env env, void* data) {
 }
 
 napi_value CreatePoller(napi_env env, napi_callback_info info) {
-  Arguments<9> arguments;
+  Arguments<1> arguments;
   if (!arguments.Read(env, info)) return nullptr;
   Poller* p = new (std::nothrow) Poller{};
   if (p == nullptr) {
@@ -258,7 +265,7 @@ napi_value CreatePoller(napi_env env, napi_callback_info info) {
   p->collected = true;
 
   napi_value instance;
-  if (ReadOptions(env, p, arguments.values) && Allocate(env, p) && Ok(env, napi_create_object(env, &instance)) &&
+  if (ReadOptions(env, arguments.values[0], p) && Allocate(env, p) && Ok(env, napi_create_object(env, &instance)) &&
       Ok(env, napi_wrap(env, instance, p, OnCollected, nullptr, nullptr))) {
     p->collected = false;
     if (Ok(env, napi_create_reference(env, instance, 1, &p->instance())) && DefineInstance(env, p, instance) &&

@@ -1,18 +1,16 @@
-// One poller: an epoll set and the memory it shares with JavaScript. Every function here runs on the thread of the
+// One poller: a set of descriptors and the memory it shares with JavaScript. Every function here runs on the thread of the
 // environment that created it.
 #pragma once
 
+#include "backend.h"
 #include "check.h"
 #include "kept-rows.h"
 
-#include <sys/epoll.h>
 #include <uv.h>
 
 namespace roost {
 
 // As in src/constants.ts.
-constexpr int kInterestReadable = 1;
-constexpr int kInterestWritable = 2;
 constexpr int kFlagData = 1;
 constexpr int kFlagEnd = 2;
 constexpr int kFlagError = 4;
@@ -22,27 +20,26 @@ constexpr int kFlagPeerEnded = 32;
 constexpr int kFlagDescriptor = 64;
 constexpr int kFlagReadable = 128;
 constexpr int kEventFields = 5;
-constexpr int kBroadcastSkipped = -100000;
 
 // What the poller knows of a row; its two lowest bits are the interest.
 using RowState = uint8_t;
 constexpr RowState kRowInterest = kInterestReadable | kInterestWritable;
 // In the poller's care, though perhaps silent.
 constexpr RowState kRowWatched = 4;
-// Out of the epoll set after its end or error was reported: nothing more will come, and nothing may spin.
+// Out of the set after its end or error was reported: nothing more will come, and nothing may spin.
 constexpr RowState kRowSilent = 8;
 // Its last recv(2) filled all it was offered, so there is probably more: it waits behind rows that send little.
 constexpr RowState kRowBusy = 16;
 // Busy, but its last recv(2) emptied it: the end of a burst, after which another may come. Twice makes it quiet.
 constexpr RowState kRowCooling = 32;
-// In the poller's care but not in the epoll set yet: see ReceiveNew.
+// In the poller's care but not in the set yet: see ReceiveNew.
 constexpr RowState kRowNew = 64;
 constexpr RowState kRowOutOfSet = kRowSilent | kRowNew;
 
 struct Poller {
   napi_env env;
   uv_poll_t handle;
-  int epoll = -1;
+  Backend backend;
   // False from destroy() or teardown on: nothing below may be touched then.
   bool open = false;
   // The memory is freed when both have happened, in either order.
@@ -65,7 +62,8 @@ struct Poller {
   uint16_t sendable_value = 0;
 
   RowState* states = nullptr;
-  epoll_event* ready = nullptr;
+  // What a wake-up is told, max_entries of them.
+  Readiness* ready = nullptr;
   KeptRows kept;
   // Of the wake-up in progress.
   int32_t entries = 0;
@@ -78,23 +76,18 @@ struct Poller {
   napi_ref& on_events() { return references[1]; }
 };
 
-// epoll_event.data of a row: slot below, generation above. Slots are not negative, so the highest bit of the lower
-// half is free and marks a watched descriptor, whose fd stands below and whose id above.
-constexpr uint32_t kDescriptorBit = 1U << 31;
-inline uint64_t EpollData(uint32_t low, int32_t high) {
-  return low | static_cast<uint64_t>(static_cast<uint32_t>(high)) << 32;
-}
-
 // Serves ready rows into the slab and the events; p.entries says how many (wake.cc).
 void CollectEvents(Poller& p);
-// The same for rows that are not in the epoll set yet, as far as the slab goes (wake.cc).
+// The same for rows that are not in the set yet, as far as the slab goes (wake.cc).
 void CollectNew(Poller& p, const int32_t* slots, int32_t count);
 // After a wake-up whose callback took so long (wake.cc).
 void AdjustWake(Poller& p, int64_t micros);
 // CLOCK_MONOTONIC (rows.cc).
 int64_t NowMicros();
+// One send(2): bytes taken by the kernel, 0 when it is full, or -errno (rows.cc).
+ssize_t SendBytes(int fd, const uint8_t* bytes, size_t length);
 
-// Takes a row out of the epoll set for good, until setInterest (rows.cc).
+// Takes a row out of the set for good, until setInterest (rows.cc).
 void Silence(Poller& p, int32_t slot);
 // After the peer's end: only writability is asked from here on (rows.cc).
 void StopReading(Poller& p, int32_t slot);

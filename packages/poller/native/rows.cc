@@ -1,6 +1,6 @@
-// What JavaScript may do with a row, by slot: epoll_ctl(2), send(2), shutdown(2), close(2), on the environment's
-// thread. The caller owns the descriptor in fds[slot]; only Close closes it. All but Close answer 0 or a count, or
-// -errno; a wrong argument, or a poller that was destroyed, throws.
+// What JavaScript may do with a row, by slot: put it into the set and take it out (backend.h), send(2), shutdown(2),
+// close(2), on the environment's thread. The caller owns the descriptor in fds[slot]; only Close closes it. All but Close
+// answer 0 or a count, or -errno; a wrong argument, or a poller that was destroyed, throws.
 #include "poller.h"
 #include "syscalls.h"
 
@@ -15,33 +15,12 @@ namespace {
 
 constexpr int kSendFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
 
-// Reading the clock costs about as much as a hundredth of a send; 32 sends last well under a millisecond.
-constexpr int kSendsPerClockRead = 32;
-
-uint32_t EpollMask(int interest) {
-  // EPOLLHUP and EPOLLERR cannot be masked and would spin on a paused row, hence ONESHOT (epoll_ctl(2)).
-  if (interest == 0) return EPOLLRDHUP | EPOLLONESHOT;
-  uint32_t mask = 0;
-  if ((interest & kInterestReadable) != 0) mask |= EPOLLIN;
-  if ((interest & kInterestWritable) != 0) mask |= EPOLLOUT;
-  return mask;
-}
-
-int Control(Poller& p, int operation, int32_t slot, int interest) {
-  epoll_event event{};
-  event.events = EpollMask(interest);
-  event.data.u64 = EpollData(static_cast<uint32_t>(slot), p.generations[slot]);
-  return epoll_ctl(p.epoll, operation, p.fds[slot], &event) == 0 ? 0 : -errno;
-}
-
 int Add(Poller& p, int32_t slot, int interest) {
-  int result = Control(p, EPOLL_CTL_ADD, slot, interest);
-  // A row kept under an earlier generation of the slot is nobody's now.
-  if (result == 0) {
-    p.kept.Remove(slot);
-    p.states[slot] = static_cast<RowState>(kRowWatched | interest);
-  }
-  return result;
+  return p.backend.Add(p.fds[slot], Target::Row(slot, p.generations[slot]), interest);
+}
+
+int Modify(Poller& p, int32_t slot, int interest) {
+  return p.backend.Modify(p.fds[slot], Target::Row(slot, p.generations[slot]), interest);
 }
 
 bool ReadSlot(napi_env env, Poller& p, napi_value value, int32_t* slot) {
@@ -50,17 +29,6 @@ bool ReadSlot(napi_env env, Poller& p, napi_value value, int32_t* slot) {
 
 bool ReadInterest(napi_env env, napi_value value, int32_t* interest) {
   return ReadInteger(env, value, "interest", 0, kRowInterest, interest);
-}
-
-// Bytes taken by the kernel, 0 when it is full, or -errno.
-ssize_t SendBytes(int fd, const uint8_t* bytes, size_t length) {
-  if (fd < 0) return -EBADF;
-  for (;;) {
-    ssize_t sent = SysSend(fd, bytes, length, kSendFlags);
-    if (sent >= 0) return sent;
-    if (errno == EINTR) continue;
-    return errno == EAGAIN ? 0 : -errno;
-  }
 }
 
 // The decoded slot of a method whose first argument it is.
@@ -97,14 +65,24 @@ int64_t NowMicros() {
   return static_cast<int64_t>(now.tv_sec) * 1000000 + now.tv_nsec / 1000;
 }
 
+ssize_t SendBytes(int fd, const uint8_t* bytes, size_t length) {
+  if (fd < 0) return -EBADF;
+  for (;;) {
+    ssize_t sent = SysSend(fd, bytes, length, kSendFlags);
+    if (sent >= 0) return sent;
+    if (errno == EINTR) continue;
+    return errno == EAGAIN ? 0 : -errno;
+  }
+}
+
 void Silence(Poller& p, int32_t slot) {
   // A failure means that it is not in the set, which is what is wanted.
-  epoll_ctl(p.epoll, EPOLL_CTL_DEL, p.fds[slot], nullptr);
+  p.backend.Remove(p.fds[slot]);
   p.states[slot] = kRowWatched | kRowSilent;
 }
 
 void StopReading(Poller& p, int32_t slot) {
-  if ((p.states[slot] & kInterestWritable) != 0 && Control(p, EPOLL_CTL_MOD, slot, kInterestWritable) == 0) {
+  if ((p.states[slot] & kInterestWritable) != 0 && Modify(p, slot, kInterestWritable) == 0) {
     p.states[slot] = kRowWatched | kInterestWritable;
   } else {
     Silence(p, slot);
@@ -116,7 +94,13 @@ napi_value Watch(napi_env env, napi_callback_info info) {
   int32_t slot, interest;
   Poller* p = ReadRow(env, info, arguments, &slot);
   if (p == nullptr || !ReadInterest(env, arguments.values[1], &interest)) return nullptr;
-  return Number(env, Add(*p, slot, interest));
+  int result = Add(*p, slot, interest);
+  if (result == 0) {
+    // A row kept under an earlier generation of the slot is nobody's now.
+    p->kept.Remove(slot);
+    p->states[slot] = static_cast<RowState>(kRowWatched | interest);
+  }
+  return Number(env, result);
 }
 
 napi_value ReceiveNew(napi_env env, napi_callback_info info) {
@@ -145,7 +129,7 @@ napi_value WatchNew(napi_env env, napi_callback_info info) {
     // Closed, taken out or told another interest since: it is as it should be.
     if ((state & kRowNew) == 0) continue;
     int interest = state & kRowInterest;
-    if (Control(*p, EPOLL_CTL_ADD, slot, interest) == 0) {
+    if (Add(*p, slot, interest) == 0) {
       p->states[slot] = static_cast<RowState>(state & ~kRowNew);
     } else {
       failed++;
@@ -160,8 +144,7 @@ napi_value SetInterest(napi_env env, napi_callback_info info) {
   Poller* p = ReadRow(env, info, arguments, &slot);
   if (p == nullptr || !ReadInterest(env, arguments.values[1], &interest)) return nullptr;
   RowState state = p->states[slot];
-  int operation = (state & kRowOutOfSet) != 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-  int result = Control(*p, operation, slot, interest);
+  int result = (state & kRowOutOfSet) != 0 ? Add(*p, slot, interest) : Modify(*p, slot, interest);
   if (result == 0) {
     if ((interest & kInterestReadable) == 0) p->kept.Remove(slot);
     p->states[slot] = static_cast<RowState>(kRowWatched | (state & (kRowBusy | kRowCooling)) | interest);
@@ -174,10 +157,7 @@ napi_value Unwatch(napi_env env, napi_callback_info info) {
   int32_t slot;
   Poller* p = ReadRow(env, info, arguments, &slot);
   if (p == nullptr) return nullptr;
-  int result = 0;
-  if ((p->states[slot] & kRowOutOfSet) == 0 && epoll_ctl(p->epoll, EPOLL_CTL_DEL, p->fds[slot], nullptr) < 0) {
-    result = -errno;
-  }
+  int result = (p->states[slot] & kRowOutOfSet) == 0 ? p->backend.Remove(p->fds[slot]) : 0;
   p->kept.Remove(slot);
   p->states[slot] = 0;
   return Number(env, result);
@@ -198,67 +178,6 @@ napi_value Send(napi_env env, napi_callback_info info) {
   return Number(env, static_cast<int32_t>(sent));
 }
 
-napi_value Broadcast(napi_env env, napi_callback_info info) {
-  Arguments<8> arguments;
-  if (!arguments.Read(env, info)) return nullptr;
-  Poller* p = OpenPoller(env, arguments.data);
-  Span<int32_t> slots, results;
-  Span<uint8_t> frame, alternate;
-  int32_t from, to, budget_micros, alternate_mask;
-  if (p == nullptr || !ReadInt32Array(env, arguments.values[0], "slots", &slots) ||
-      !ReadInteger(env, arguments.values[2], "to", 0, static_cast<int32_t>(slots.length), &to) ||
-      !ReadInteger(env, arguments.values[1], "from", 0, to, &from) ||
-      !ReadUint8Array(env, arguments.values[3], "frame", &frame) ||
-      !ReadInteger(env, arguments.values[4], "budgetMicros", 0, INT32_MAX, &budget_micros) ||
-      !ReadInt32Array(env, arguments.values[5], "results", &results) ||
-      !ReadUint8Array(env, arguments.values[6], "alternate", &alternate) ||
-      !ReadInteger(env, arguments.values[7], "alternateMask", 0, UINT16_MAX, &alternate_mask)) {
-    return nullptr;
-  }
-  if (results.length < 4) {
-    ThrowTypeError(env, "results must have room for two counts and one pair, got %zu elements", results.length);
-    return nullptr;
-  }
-
-  int32_t max_exceptions = static_cast<int32_t>((results.length - 2) / 2);
-  int64_t deadline = NowMicros() + budget_micros;
-  int32_t exceptions = 0;
-  int32_t whole = 0;
-  int32_t sends = 0;
-  int32_t index = from;
-  // Room for an exception is made sure of before the send: what happened to a row must not be lost.
-  while (index < to && exceptions < max_exceptions) {
-    int32_t slot = slots.data[index++];
-    if (slot < 0) continue;
-    ssize_t outcome;
-    size_t length = 0;
-    if (slot >= p->slot_count) {
-      outcome = -EBADF;
-    } else if ((p->flags[slot] & p->sendable_mask) != p->sendable_value) {
-      outcome = kBroadcastSkipped;
-    } else {
-      const Span<uint8_t>& chosen = (p->flags[slot] & alternate_mask) != 0 ? alternate : frame;
-      length = chosen.length;
-      outcome = SendBytes(p->fds[slot], chosen.data, length);
-      sends++;
-    }
-    if (outcome >= 0 && static_cast<size_t>(outcome) == length) {
-      whole++;
-    } else {
-      results.data[2 + 2 * exceptions] = slot;
-      results.data[3 + 2 * exceptions] = static_cast<int32_t>(outcome);
-      exceptions++;
-    }
-    if (sends == kSendsPerClockRead) {
-      sends = 0;
-      if (NowMicros() >= deadline) break;
-    }
-  }
-  results.data[0] = exceptions;
-  results.data[1] = whole;
-  return Number(env, index);
-}
-
 napi_value Close(napi_env env, napi_callback_info info) {
   Arguments<1> arguments;
   int32_t slot;
@@ -267,9 +186,9 @@ napi_value Close(napi_env env, napi_callback_info info) {
   p->kept.Remove(slot);
   int fd = p->fds[slot];
   if (fd >= 0) {
-    // In this order because another process may hold a copy: close(2) alone would leave the epoll entry firing with
-    // no descriptor left to remove it by, and the client without a FIN. Failures mean that it was so already.
-    if ((p->states[slot] & kRowOutOfSet) == 0) epoll_ctl(p->epoll, EPOLL_CTL_DEL, fd, nullptr);
+    // In this order because another process may hold a copy: close(2) alone would leave the entry of the set firing
+    // with no descriptor left to remove it by, and the client without a FIN. Failures mean that it was so already.
+    if ((p->states[slot] & kRowOutOfSet) == 0) p->backend.Remove(fd);
     shutdown(fd, SHUT_RDWR);
     SysClose(fd);
     p->fds[slot] = -1;
@@ -296,12 +215,9 @@ napi_value WatchDescriptor(napi_env env, napi_callback_info info) {
       !ReadInteger(env, arguments.values[2], "interest", 1, kRowInterest, &interest)) {
     return nullptr;
   }
-  epoll_event event{};
-  event.events = EpollMask(interest);
-  event.data.u64 = EpollData(kDescriptorBit | static_cast<uint32_t>(fd), id);
-  int result = epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &event);
-  if (result < 0 && errno == EEXIST) result = epoll_ctl(p->epoll, EPOLL_CTL_MOD, fd, &event);
-  return Number(env, result == 0 ? 0 : -errno);
+  int result = p->backend.Add(fd, Target::Descriptor(id), interest);
+  if (result == -EEXIST) result = p->backend.Modify(fd, Target::Descriptor(id), interest);
+  return Number(env, result);
 }
 
 napi_value UnwatchDescriptor(napi_env env, napi_callback_info info) {
@@ -310,7 +226,7 @@ napi_value UnwatchDescriptor(napi_env env, napi_callback_info info) {
   Poller* p = OpenPoller(env, arguments.data);
   int32_t fd;
   if (p == nullptr || !ReadDescriptor(env, arguments.values[0], &fd)) return nullptr;
-  return Number(env, epoll_ctl(p->epoll, EPOLL_CTL_DEL, fd, nullptr) == 0 ? 0 : -errno);
+  return Number(env, p->backend.Remove(fd));
 }
 
 }  // namespace roost

@@ -1,13 +1,15 @@
-// TCP sockets by descriptor: socket(2), bind(2), listen(2), accept4(2), connect(2), on the calling thread, all
-// non-blocking and close-on-exec. Descriptors belong to the caller from the moment they are answered. listen and
-// localAddress throw system errors; accept answers a count, connect a descriptor, both -errno on failure. Nothing is
-// kept, so there is nothing to do at teardown.
+// TCP sockets by descriptor: socket(2), bind(2), listen(2), accept4(2), connect(2), all non-blocking and close-on-exec,
+// and what a socket says about itself: getsockname(2), getsockopt(2), ioctl(2). On the calling thread. Descriptors belong
+// to the caller from the moment they are answered. listen and localAddress throw system errors; accept answers a count,
+// connect a descriptor, both -errno on failure. Nothing is kept, so there is nothing to do at teardown.
 #include "check.h"
 #include "syscalls.h"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -91,22 +93,22 @@ void Describe(const Address& address, char* text, size_t size) {
 }
 
 napi_value Listen(napi_env env, napi_callback_info info) {
-  Arguments<9> arguments;
-  if (!arguments.Read(env, info)) return nullptr;
-  const napi_value* values = arguments.values;
+  Arguments<1> arguments;
+  Fields fields;
   int32_t port;
   Address address;
   ListenOptions options;
-  if (!ReadInteger(env, values[1], "port", 0, UINT16_MAX, &port) ||
-      !ReadAddress(env, values[0], "host", port, &address) ||
-      !ReadInteger(env, values[2], "backlog", 1, INT32_MAX, &options.backlog) ||
+  if (!arguments.Read(env, info) || !fields.Read(env, arguments.values[0], "options") ||
+      !fields.Integer("port", 0, UINT16_MAX, &port) ||
+      !ReadAddress(env, fields.Get("host"), "host", port, &address) ||
+      !fields.Integer("backlog", 1, INT32_MAX, &options.backlog) ||
       // The kernel's own bound (MAX_TCP_KEEPIDLE).
-      !ReadInteger(env, values[3], "keepAliveSeconds", 0, 32767, &options.keep_alive_seconds) ||
-      !ReadInteger(env, values[4], "userTimeoutMs", 0, INT32_MAX, &options.user_timeout_ms) ||
-      !ReadInteger(env, values[5], "notSentLowatBytes", 0, INT32_MAX, &options.not_sent_lowat_bytes) ||
-      !ReadInteger(env, values[6], "sendBufferBytes", 0, INT32_MAX / 2, &options.send_buffer_bytes) ||
-      !ReadInteger(env, values[7], "deferAcceptSeconds", 0, INT32_MAX, &options.defer_accept_seconds) ||
-      !ReadBoolean(env, values[8], "reusePort", &options.reuse_port)) {
+      !fields.Integer("keepAliveSeconds", 0, 32767, &options.keep_alive_seconds) ||
+      !fields.Integer("userTimeoutMs", 0, INT32_MAX, &options.user_timeout_ms) ||
+      !fields.Integer("notSentLowatBytes", 0, INT32_MAX, &options.not_sent_lowat_bytes) ||
+      !fields.Integer("sendBufferBytes", 0, INT32_MAX / 2, &options.send_buffer_bytes) ||
+      !fields.Integer("deferAcceptSeconds", 0, INT32_MAX, &options.defer_accept_seconds) ||
+      !fields.Boolean("reusePort", &options.reuse_port)) {
     return nullptr;
   }
   char text[INET6_ADDRSTRLEN + 10];
@@ -251,6 +253,22 @@ napi_value Connect(napi_env env, napi_callback_info info) {
   return Number(env, -error);
 }
 
+int SocketError(int fd) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
+int OutstandingBytes(int fd) {
+  int bytes = 0;
+  return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : -errno;
+}
+
+int UnreadBytes(int fd) {
+  int bytes = 0;
+  return ioctl(fd, SIOCINQ, &bytes) == 0 ? bytes : -errno;
+}
+
 }  // namespace
 
 bool DefineSockets(napi_env env, napi_value exports) {
@@ -259,6 +277,9 @@ bool DefineSockets(napi_env env, napi_value exports) {
       {"localAddress", LocalAddress},
       {"accept", Accept},
       {"connect", Connect},
+      {"socketError", OfDescriptor<SocketError>},
+      {"outstandingBytes", OfDescriptor<OutstandingBytes>},
+      {"unreadBytes", OfDescriptor<UnreadBytes>},
   };
   return DefineMethods(env, exports, kMethods);
 }

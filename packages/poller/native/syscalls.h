@@ -3,7 +3,6 @@
 // As the wrappers they answer -1 and set errno.
 #pragma once
 
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,10 +22,5 @@ inline int SysAccept(int fd, sockaddr* address, socklen_t* size, int flags) {
 }
 
 inline int SysClose(int fd) { return static_cast<int>(syscall(SYS_close, fd)); }
-
-// What is ready now. Not every architecture has SYS_epoll_wait.
-inline int SysEpollReady(int epoll, epoll_event* events, int count) {
-  return static_cast<int>(syscall(SYS_epoll_pwait, epoll, events, count, 0, nullptr, 0));
-}
 
 }  // namespace roost

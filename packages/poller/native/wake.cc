@@ -1,8 +1,8 @@
-// One wake-up: epoll_wait(2) once, recv(2) at most once for each row, on the environment's thread; or one look at rows
-// that are new. Descriptors are only read from, never closed. Results are entries in p.events and bytes in p.slab.
+// One wake-up: one question to the backend and at most one recv(2) for each row, on the environment's thread; or one look
+// at rows that are new. Descriptors are only read from, never closed. Results are entries in p.events and bytes in p.slab.
 //
 // Bounded in bytes: no more than the slab in all, and a row gets row_bytes, or an equal share when few are ready.
-// Rows that did not fit are kept, in order, because epoll alone would start with the same rows every time.
+// Rows that did not fit are kept, in order, because the kernel alone might start with the same rows every time.
 //
 // A row that filled its last share, or the one before, is busy and is kept: it waits until those that send little have been served, in the
 // wake-up that reports them and first in it. Bytes say little about time: 64 KB can be one message, or 9,000 that are
@@ -65,28 +65,28 @@ void Receive(Poller& p, int32_t slot, int32_t generation, int flags, int32_t sha
   }
 }
 
-int ErrorOf(int fd, uint32_t reported) {
+int ErrorOf(int fd, const Readiness& reported) {
   int error = 0;
   socklen_t size = sizeof error;
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) return errno;
   if (error != 0) return error;
   // Somebody has read SO_ERROR before us.
-  return (reported & EPOLLERR) != 0 ? ECONNRESET : EPIPE;
+  return reported.error ? ECONNRESET : EPIPE;
 }
 
-void EmitDescriptor(Poller& p, uint32_t reported, int32_t id) {
-  // On HUP and ERR the next call on the descriptor tells: everything that could be asked for is reported.
-  bool failed = (reported & (EPOLLHUP | EPOLLERR)) != 0;
+void EmitDescriptor(Poller& p, const Readiness& reported) {
+  // After a failure the next call on the descriptor tells: everything that could be asked for is reported.
   int flags = kFlagDescriptor;
-  if (failed || (reported & EPOLLIN) != 0) flags |= kFlagReadable;
-  if (failed || (reported & EPOLLOUT) != 0) flags |= kFlagWritable;
-  Emit(p, id, 0, flags, 0, 0);
+  if (reported.failed() || reported.readable) flags |= kFlagReadable;
+  if (reported.failed() || reported.writable) flags |= kFlagWritable;
+  Emit(p, reported.target.tag, 0, flags, 0, 0);
 }
 
 // Reports what needs no bytes, puts busy rows into p.kept, and answers true when the row is to be received now.
-bool Sort(Poller& p, int32_t slot, int32_t generation, uint32_t reported) {
+bool Sort(Poller& p, const Readiness& reported) {
+  auto [slot, generation] = reported.target;
   RowState state = p.states[slot];
-  bool failed = (reported & (EPOLLHUP | EPOLLERR)) != 0;
+  bool failed = reported.failed();
   if ((state & kRowInterest) == 0) {
     Emit(p, slot, generation, failed ? kFlagHangup : kFlagPeerEnded, 0, 0);
     return false;
@@ -96,11 +96,11 @@ bool Sort(Poller& p, int32_t slot, int32_t generation, uint32_t reported) {
     Silence(p, slot);
     return false;
   }
-  bool readable = (state & kInterestReadable) != 0 && (failed || (reported & EPOLLIN) != 0);
+  bool readable = (state & kInterestReadable) != 0 && (failed || reported.readable);
   bool waits = p.kept.Has(slot) || (state & kRowBusy) != 0;
   if (readable && !waits) return true;
   if (readable && !p.kept.Has(slot)) p.kept.Push(slot, generation);
-  if ((reported & EPOLLOUT) != 0) Emit(p, slot, generation, kFlagWritable, 0, 0);
+  if (reported.writable) Emit(p, slot, generation, kFlagWritable, 0, 0);
   return false;
 }
 
@@ -111,18 +111,16 @@ void CollectEvents(Poller& p) {
   p.slab_used = 0;
   // Every reported event makes at most one entry; the rest of the room is for kept rows.
   int asked = p.max_entries - std::min(p.kept.count(), p.max_entries / 2);
-  // -1 is EINTR, since the arguments are ours: the descriptor stays readable and we are called again.
-  int reported = SysEpollReady(p.epoll, p.ready, asked);
+  // Negative is -EINTR, since the arguments are ours: the set stays readable and we are called again.
+  int reported = p.backend.Wait(p.ready, asked);
 
   int fresh = 0;
   for (int i = 0; i < reported; i++) {
-    epoll_event event = p.ready[i];
-    uint32_t low = static_cast<uint32_t>(event.data.u64);
-    int32_t high = static_cast<int32_t>(static_cast<uint32_t>(event.data.u64 >> 32));
-    if ((low & kDescriptorBit) != 0) {
-      EmitDescriptor(p, event.events, high);
-    } else if (int32_t slot = static_cast<int32_t>(low); IsCurrent(p, slot, high)) {
-      if (Sort(p, slot, high, event.events)) p.ready[fresh++] = event;
+    const Readiness& one = p.ready[i];
+    if (!one.target.IsRow()) {
+      EmitDescriptor(p, one);
+    } else if (IsCurrent(p, one.target.slot, one.target.tag)) {
+      if (Sort(p, one)) p.ready[fresh++] = one;
     }
   }
 
@@ -132,9 +130,8 @@ void CollectEvents(Poller& p) {
   // What kept rows are sure of, or a stream of small messages could starve them.
   int32_t reserved = kept > 0 ? std::max(p.row_bytes, p.wake_bytes / 2) : 0;
   for (int i = 0; i < fresh; i++) {
-    int32_t slot = static_cast<int32_t>(p.ready[i].data.u64 & UINT32_MAX);
-    int32_t generation = static_cast<int32_t>(static_cast<uint32_t>(p.ready[i].data.u64 >> 32));
-    int flags = (p.ready[i].events & EPOLLOUT) != 0 ? kFlagWritable : 0;
+    auto [slot, generation] = p.ready[i].target;
+    int flags = p.ready[i].writable ? kFlagWritable : 0;
     if (p.slab_bytes - p.slab_used - reserved >= p.row_bytes) {
       Receive(p, slot, generation, flags, share);
     } else {

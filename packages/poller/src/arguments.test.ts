@@ -1,13 +1,30 @@
 import { createRequire } from 'node:module';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Rig } from './fixtures/rig.ts';
-import { Poller, receiveDescriptors, sendDescriptors, type PollerOptions } from './index.ts';
+import {
+  BroadcastWalk,
+  Poller,
+  receiveDescriptors,
+  sendDescriptors,
+  type BroadcastWalkOptions,
+  type PollerOptions,
+} from './index.ts';
 
 const WITHOUT_ARGUMENTS = new Set(['descriptorPair', 'destroy', 'releaseFilePages', 'trimMemory']);
 
 describe('wrong arguments', () => {
   let rig: Rig;
   const bytes = Buffer.from('hello');
+
+  /** A walk that would be well, to the first slots. */
+  function walkTo(count: number, options?: BroadcastWalkOptions): BroadcastWalk {
+    const walk = new BroadcastWalk(options);
+    walk.members = Int32Array.from({ length: count }, (_, slot) => slot);
+    walk.to = count;
+    walk.forms.fill(bytes);
+    return walk;
+  }
+
   beforeEach(() => {
     rig = new Rig();
   });
@@ -30,10 +47,26 @@ describe('wrong arguments', () => {
     );
   });
 
-  it.each([-1, 0x1_00_00, 0.5])('are refused: the mask %d of an alternate frame', (mask) => {
-    expect(() =>
-      rig.poller.broadcast(Int32Array.of(0), 0, 1, bytes, 1, new Int32Array(4), bytes, mask),
-    ).toThrow('alternateMask must be an integer from 0 to 65535');
+  it.each([
+    [-1, 'formMask must be an integer from 0 to 65535, got -1'],
+    [0x1_00_00, 'formMask must be an integer from 0 to 65535, got 65536'],
+    [0b101, 'formMask must be at most four neighbouring bits, got 0x5'],
+    [0b1_1111, 'formMask must be at most four neighbouring bits, got 0x1f'],
+  ])('are refused: the mask %d of forms', (formMask, message) => {
+    expect(() => rig.poller.broadcast(Object.assign(walkTo(4), { formMask }), 1)).toThrow(message);
+  });
+
+  it.each([-1, 0b101, 0b1_1111])('are refused by a walk itself: the mask %d of forms', (formMask) => {
+    expect(() => new BroadcastWalk({ formMask })).toThrow('formMask must be at most four neighbouring bits');
+  });
+
+  it('are refused: fewer forms than their mask has room for, and forms that are no bytes', () => {
+    const walk = walkTo(4, { formMask: 0b110 });
+    expect(walk.forms).toHaveLength(4);
+    walk.forms.pop();
+    expect(() => rig.poller.broadcast(walk, 1)).toThrow('each of forms must be a Buffer or Uint8Array');
+    Object.assign(walk.forms, { 3: 'text' });
+    expect(() => rig.poller.broadcast(walk, 1)).toThrow('each of forms must be a Buffer or Uint8Array');
   });
 
   it.each([
@@ -51,9 +84,11 @@ describe('wrong arguments', () => {
     const detached = new Uint8Array(16);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
     expect(() => rig.poller.send(0, detached, 0, 1)).toThrow(TypeError);
-    expect(() => rig.poller.broadcast(Int32Array.of(0), 0, 1, detached, 1, new Int32Array(1))).toThrow(
-      TypeError,
-    );
+    const walk = walkTo(1);
+    const members = new Int32Array(1);
+    walk.members = members;
+    structuredClone(members.buffer, { transfer: [members.buffer] });
+    expect(() => rig.poller.broadcast(walk, 1)).toThrow('to must be an integer from 0 to 0, got 1');
     expect(() =>
       receiveDescriptors(0, new Int32Array(1), detached, { bytes: 0, count: 0, truncated: false }),
     ).toThrow(TypeError);
@@ -75,12 +110,14 @@ describe('wrong arguments', () => {
   });
 
   it('are refused by broadcast', () => {
-    const slots = new Int32Array(4);
-    const results = new Int32Array(8);
-    expect(() => rig.poller.broadcast(slots, 0, 5, bytes, 1, results)).toThrow(TypeError);
-    expect(() => rig.poller.broadcast(slots, 3, 2, bytes, 1, results)).toThrow(TypeError);
-    expect(() => rig.poller.broadcast(slots, 0, 4, bytes, -1, results)).toThrow(TypeError);
-    expect(() => rig.poller.broadcast(slots, 0, 4, bytes, 1, new Int32Array(3))).toThrow(TypeError);
+    const walk = walkTo(4);
+    expect(() => rig.poller.broadcast(walk, -1)).toThrow(TypeError);
+    expect(() => rig.poller.broadcast(walkTo(4, { maxExceptions: 0 }), 1)).toThrow('room for two counts');
+    walk.to = 5;
+    expect(() => rig.poller.broadcast(walk, 1)).toThrow(TypeError);
+    walk.to = 2;
+    walk.from = 3;
+    expect(() => rig.poller.broadcast(walk, 1)).toThrow(TypeError);
   });
 
   it('are refused by the calls on descriptors', () => {
@@ -117,17 +154,17 @@ describe('wrong arguments', () => {
       '../build/poller.node',
     );
     const [fds, generations, events] = [new Int32Array(2), new Int32Array(2), new Int32Array(10)];
-    const instance = addon['createPoller']?.(
+    const instance = addon['createPoller']?.({
       fds,
       generations,
-      new Uint16Array(2),
-      new Uint8Array(4096),
+      flags: new Uint16Array(2),
+      slab: new Uint8Array(4096),
       events,
-      1,
-      0,
-      0,
-      () => {},
-    );
+      rowBytes: 1,
+      sendableMask: 0,
+      sendableValue: 0,
+      onEvents: () => {},
+    });
     const odd = [undefined, null, {}, 'text', Symbol('s'), 10n, NaN, -1, new DataView(new ArrayBuffer(8))];
     const calls = Object.entries(addon);
     for (const [name, method] of Object.entries(Object(instance))) {

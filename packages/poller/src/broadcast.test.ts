@@ -2,41 +2,48 @@ import { once } from 'node:events';
 import { constants } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Rig } from './fixtures/rig.ts';
-import { BROADCAST_SKIPPED } from './index.ts';
+import { BROADCAST_SKIPPED, BroadcastWalk } from './index.ts';
 
 const { EBADF, EPIPE } = constants.errno;
 const UNHURRIED_MICROS = 1_000_000;
 const OPEN = 0b01;
 const QUEUED = 0b10;
 
-/** The exceptions of a broadcast, as pairs. */
-function exceptions(results: Int32Array): number[][] {
-  return Array.from({ length: results.at(0)! }, (_, index) => [
-    results.at(2 + 2 * index)!,
-    results.at(3 + 2 * index)!,
+/** The exceptions of a walk, as pairs. */
+function exceptions(walk: BroadcastWalk): number[][] {
+  return Array.from({ length: walk.exceptionCount }, (_, index) => [
+    walk.slotOf(index),
+    walk.outcomeOf(index),
   ]);
+}
+
+/** Walks to `members[from … to)`; answers where to go on. */
+function send(rig: Rig, walk: BroadcastWalk, members: number[], [from, to] = [0, members.length]): number {
+  Object.assign(walk, { members: Int32Array.from(members), from, to });
+  return rig.poller.broadcast(walk, UNHURRIED_MICROS);
 }
 
 describe('broadcast', () => {
   let rig: Rig;
-  let results: Int32Array;
+  let walk: BroadcastWalk;
   const frame = Buffer.from('8105 68656c6c6f'.replace(' ', ''), 'hex');
   beforeEach(() => {
     rig = new Rig(64, { sendableMask: OPEN | QUEUED, sendableValue: OPEN });
-    results = new Int32Array(64);
+    walk = new BroadcastWalk();
+    walk.forms[0] = frame;
   });
   afterEach(() => rig.dispose());
 
   it('sends to each row once and passes over holes', async () => {
     const rows = await rig.connectSeveral(3);
     rig.flags.fill(OPEN);
-    const slots = Int32Array.of(-1, rows.at(0)!.slot, -1, rows.at(1)!.slot, rows.at(2)!.slot, -1);
+    const members = [-1, rows.at(0)!.slot, -1, rows.at(1)!.slot, rows.at(2)!.slot, -1];
     // The element before `from` and the one at `to` are not touched.
-    expect(rig.poller.broadcast(slots, 0, 4, frame, UNHURRIED_MICROS, results)).toBe(4);
-    expect([results[0], results[1]]).toEqual([0, 2]);
+    expect(send(rig, walk, members, [0, 4])).toBe(4);
+    expect([walk.exceptionCount, walk.wholeCount]).toEqual([0, 2]);
     expect((await once(rows.at(0)!.client, 'data'))[0]).toEqual(frame);
     expect((await once(rows.at(1)!.client, 'data'))[0]).toEqual(frame);
-    expect(rig.poller.broadcast(slots, 4, 6, frame, UNHURRIED_MICROS, results)).toBe(6);
+    expect(send(rig, walk, members, [4, 6])).toBe(6);
     expect((await once(rows.at(2)!.client, 'data'))[0]).toEqual(frame);
     expect(rows.map(({ client }) => client.bytesRead)).toEqual([7, 7, 7]);
   });
@@ -52,10 +59,10 @@ describe('broadcast', () => {
     rig.flags[failing.slot] = OPEN | 0b100;
     rig.poller.shutdownWrite(failing.slot);
     rig.flags[60] = OPEN;
-    const slots = Int32Array.of(queued.slot, 60, failing.slot, open.slot, closing.slot, 64, 2_000_000_000);
-    expect(rig.poller.broadcast(slots, 0, 7, frame, UNHURRIED_MICROS, results)).toBe(7);
-    expect(results[1]).toBe(1);
-    expect(exceptions(results)).toEqual([
+    const members = [queued.slot, 60, failing.slot, open.slot, closing.slot, 64, 2_000_000_000];
+    expect(send(rig, walk, members)).toBe(7);
+    expect(walk.wholeCount).toBe(1);
+    expect(exceptions(walk)).toEqual([
       [queued.slot, BROADCAST_SKIPPED],
       [60, -EBADF],
       [failing.slot, -EPIPE],
@@ -71,76 +78,116 @@ describe('broadcast', () => {
     rig.flags[slot] = OPEN;
     client.pause();
     const large = Buffer.alloc(32 << 20);
-    expect(rig.poller.broadcast(Int32Array.of(slot), 0, 1, large, UNHURRIED_MICROS, results)).toBe(1);
-    expect([results[0], results[1], results[2]]).toEqual([1, 0, slot]);
-    expect(results[3]).toBeGreaterThan(0);
-    expect(results[3]).toBeLessThan(large.length);
+    walk.forms[0] = large;
+    expect(send(rig, walk, [slot])).toBe(1);
+    expect([walk.exceptionCount, walk.wholeCount, walk.slotOf(0)]).toEqual([1, 0, slot]);
+    expect(walk.outcomeOf(0)).toBeGreaterThan(0);
+    expect(walk.outcomeOf(0)).toBeLessThan(large.length);
     await rig.fill(slot, client);
-    rig.poller.broadcast(Int32Array.of(slot), 0, 1, frame, UNHURRIED_MICROS, results);
-    expect(exceptions(results)).toEqual([[slot, 0]]);
+    walk.forms[0] = frame;
+    send(rig, walk, [slot]);
+    expect(exceptions(walk)).toEqual([[slot, 0]]);
   });
 
-  it('sends the alternate frame to rows with one of its bits, in the same walk', async () => {
-    const rows = await rig.connectSeveral(4);
-    const [plain = -1, alternate = -1, both = -1, queued = -1] = rows.map(({ slot }) => slot);
-    // The highest bit and another one: the columns of flags have sixteen.
-    const MASK = 0x81_00;
-    rig.flags[plain] = OPEN | 0b100;
-    rig.flags[alternate] = OPEN | 0x80_00;
-    rig.flags[both] = OPEN | 0x81_00;
-    rig.flags[queued] = OPEN | QUEUED | 0x01_00;
-    const short = Buffer.from('c10100', 'hex');
-    const slots = Int32Array.of(alternate, plain, queued, both, 62);
+  it('sends each row the form whose number stands in its flags, in the same walk', async () => {
+    const rows = await rig.connectSeveral(5);
+    const [first = -1, second = -1, third = -1, fourth = -1, queued = -1] = rows.map(({ slot }) => slot);
+    // The highest two bits: the columns of flags have sixteen.
+    walk = new BroadcastWalk({ formMask: 0xc0_00 });
+    const forms = ['8103 6f6e65', '8103 74776f', '8105 7468726565', '8104 666f7572'].map((text) =>
+      Buffer.from(text.replace(' ', ''), 'hex'),
+    );
+    expect(walk.forms).toHaveLength(4);
+    walk.forms.splice(0, 4, ...forms);
+    rig.flags[first] = OPEN | 0b100;
+    rig.flags[second] = OPEN | 0x40_00;
+    rig.flags[third] = OPEN | 0x80_00 | 0x20_00;
+    rig.flags[fourth] = OPEN | 0xc0_00;
+    rig.flags[queued] = OPEN | QUEUED | 0x40_00;
     rig.flags[62] = OPEN | 0x80_00;
-    expect(rig.poller.broadcast(slots, 0, 5, frame, UNHURRIED_MICROS, results, short, MASK)).toBe(5);
-    expect(results[1]).toBe(3);
-    expect(exceptions(results)).toEqual([
+    expect(send(rig, walk, [fourth, second, queued, third, 62, first])).toBe(6);
+    expect(walk.wholeCount).toBe(4);
+    expect(exceptions(walk)).toEqual([
       [queued, BROADCAST_SKIPPED],
       [62, -EBADF],
     ]);
     const received = await Promise.all(
-      rows.slice(0, 3).map(async ({ client }) => (await once(client, 'data'))[0] as unknown),
+      rows.slice(0, 4).map(async ({ client }) => (await once(client, 'data'))[0] as unknown),
     );
-    expect(received).toEqual([frame, short, short]);
+    expect(received).toEqual(forms);
+    expect([first, second, third, fourth].map((slot) => walk.formFor(rig.flags[slot] ?? 0))).toEqual(forms);
   });
 
-  it('measures what a row took of the frame that it was sent', async () => {
+  it('measures what a row took of the form that it was sent', async () => {
     const { client, slot } = await rig.connect();
     rig.flags[slot] = OPEN | 0b100;
     client.pause();
     const large = Buffer.alloc(32 << 20);
-    const slots = Int32Array.of(slot);
-    rig.poller.broadcast(slots, 0, 1, frame, UNHURRIED_MICROS, results, large, 0b100);
-    expect([results[0], results[1], results[2]]).toEqual([1, 0, slot]);
-    expect(results[3]).toBeGreaterThan(frame.length);
-    expect(results[3]).toBeLessThan(large.length);
+    walk = new BroadcastWalk({ formMask: 0b100 });
+    walk.forms.splice(0, 2, frame, large);
+    send(rig, walk, [slot]);
+    expect([walk.exceptionCount, walk.wholeCount, walk.slotOf(0)]).toEqual([1, 0, slot]);
+    expect(walk.outcomeOf(0)).toBeGreaterThan(frame.length);
+    expect(walk.outcomeOf(0)).toBeLessThan(large.length);
     await rig.fill(slot, client);
-    rig.poller.broadcast(slots, 0, 1, large, UNHURRIED_MICROS, results, frame, 0b100);
-    expect(exceptions(results)).toEqual([[slot, 0]]);
+    walk.forms.splice(0, 2, large, frame);
+    send(rig, walk, [slot]);
+    expect(exceptions(walk)).toEqual([[slot, 0]]);
   });
 
   it('sends at least 32 however small the budget is, and says where to go on', async () => {
     const { slot } = await rig.connect();
     rig.flags[slot] = OPEN;
-    const slots = new Int32Array(100).fill(slot);
-    expect(rig.poller.broadcast(slots, 0, 100, frame, 0, results)).toBe(32);
-    expect(results[1]).toBe(32);
-    expect(rig.poller.broadcast(slots, 90, 100, frame, 0, results)).toBe(100);
-    expect(results[1]).toBe(10);
+    walk.members = new Int32Array(100).fill(slot);
+    walk.to = 100;
+    expect(rig.poller.broadcast(walk, 0)).toBe(32);
+    expect(walk.wholeCount).toBe(32);
+    walk.from = 90;
+    expect(rig.poller.broadcast(walk, 0)).toBe(100);
+    expect(walk.wholeCount).toBe(10);
   });
 
   it('stops before a row for whose exception there is no room', async () => {
     const { client, slot } = await rig.connect();
     rig.flags[slot] = OPEN;
-    const slots = Int32Array.of(slot, 50, 51, slot, 52);
-    const two = new Int32Array(6);
-    expect(rig.poller.broadcast(slots, 0, 5, frame, UNHURRIED_MICROS, two)).toBe(3);
-    expect([...two]).toEqual([2, 1, 50, BROADCAST_SKIPPED, 51, BROADCAST_SKIPPED]);
-    expect(rig.poller.broadcast(slots, 3, 5, frame, UNHURRIED_MICROS, two)).toBe(5);
-    expect([...two.subarray(0, 4)]).toEqual([1, 1, 52, BROADCAST_SKIPPED]);
+    const members = [slot, 50, 51, slot, 52];
+    walk = new BroadcastWalk({ maxExceptions: 2 });
+    walk.forms[0] = frame;
+    expect(send(rig, walk, members)).toBe(3);
+    expect(walk.wholeCount).toBe(1);
+    expect(exceptions(walk)).toEqual([
+      [50, BROADCAST_SKIPPED],
+      [51, BROADCAST_SKIPPED],
+    ]);
+    expect(send(rig, walk, members, [3, 5])).toBe(5);
+    expect(walk.wholeCount).toBe(1);
+    expect(exceptions(walk)).toEqual([[52, BROADCAST_SKIPPED]]);
     client.resume();
     rig.poller.close(slot);
     await once(client, 'end');
     expect(client.bytesRead).toBe(2 * frame.length);
+  });
+
+  it('has the same results for what walks in JavaScript', () => {
+    walk = new BroadcastWalk({ maxExceptions: 2 });
+    walk.begin();
+    walk.record(7, 5, 5);
+    walk.record(8, 3, 5);
+    expect(walk.hasRoom).toBe(true);
+    walk.record(9, -EBADF, 5);
+    expect(walk.hasRoom).toBe(false);
+    expect(walk.wholeCount).toBe(1);
+    expect(exceptions(walk)).toEqual([
+      [8, 3],
+      [9, -EBADF],
+    ]);
+    walk.begin();
+    expect([walk.wholeCount, walk.exceptionCount, walk.hasRoom]).toEqual([0, 0, true]);
+  });
+
+  it('keeps nothing of the message after its release', () => {
+    send(rig, walk, [1, 2, 3]);
+    walk.release();
+    expect([walk.members.length, walk.from, walk.to, walk.forms]).toEqual([0, 0, 0, [Buffer.alloc(0)]]);
   });
 });

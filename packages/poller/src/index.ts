@@ -1,3 +1,4 @@
+export { BroadcastWalk, type BroadcastWalkOptions } from './broadcast-walk.ts';
 export {
   ADDRESS_BYTES,
   BROADCAST_SKIPPED,
@@ -6,33 +7,27 @@ export {
   MAX_DESCRIPTORS_PER_MESSAGE,
   PollFlag,
 } from './constants.ts';
-export { PollerUnavailableError } from './native.ts';
 export {
-  accept,
   closeDescriptor,
-  connect,
   descriptorPair,
   duplicateDescriptor,
-  listen,
-  localAddress,
-  outstandingBytes,
-  pinThread,
-  Poller,
   receiveDescriptors,
-  releaseFilePages,
   resetDescriptor,
   sendDescriptors,
   setCloseOnExec,
-  signalOnParentDeath,
-  socketError,
   terminateDescriptor,
-  trimMemory,
+} from './descriptors.ts';
+export type { ListenOptions } from './listen-options.ts';
+export { PollerUnavailableError, type ReceivedRecord } from './native.ts';
+export { Poller, type PollerColumns, type PollerOptions } from './poller.ts';
+export { pinThread, releaseFilePages, signalOnParentDeath, trimMemory } from './process.ts';
+export {
+  accept,
+  connect,
+  listen,
+  localAddress,
+  outstandingBytes,
+  socketError,
   unreadBytes,
-} from './poller.ts';
-export type {
-  ConnectOptions,
-  ListenOptions,
-  PollerColumns,
-  PollerOptions,
-  ReceivedRecord,
-} from './poller.ts';
+  type ConnectOptions,
+} from './sockets.ts';

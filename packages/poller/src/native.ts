@@ -1,7 +1,10 @@
 import { createRequire } from 'node:module';
-import type { ReceivedRecord } from './poller.ts';
+import type { ListenOptions } from './listen-options.ts';
 
-/** The addon's own instance; see Poller for what the calls mean. */
+/**
+ * The addon's own instance; see Poller for what the calls mean. What is called for every message takes its arguments flat:
+ * the addon reads a field of an object several times slower than an argument.
+ */
 export interface NativePoller {
   watch(slot: number, interest: number): number;
   receiveNew(slots: Int32Array, count: number): number;
@@ -10,14 +13,13 @@ export interface NativePoller {
   unwatch(slot: number): number;
   send(slot: number, bytes: Uint8Array, offset: number, length: number): number;
   broadcast(
-    slots: Int32Array,
+    members: Int32Array,
     from: number,
     to: number,
-    frame: Uint8Array,
     budgetMicros: number,
     results: Int32Array,
-    alternate: Uint8Array,
-    alternateMask: number,
+    formMask: number,
+    ...forms: Uint8Array[]
   ): number;
   close(slot: number): void;
   shutdownWrite(slot: number): number;
@@ -26,33 +28,45 @@ export interface NativePoller {
   destroy(): void;
 }
 
+/** What a poller is made of: the memory that it shares, and PollerOptions without defaults. */
+interface NativePollerOptions {
+  readonly fds: Int32Array;
+  readonly generations: Int32Array;
+  readonly flags: Uint16Array;
+  readonly slab: Uint8Array;
+  readonly events: Int32Array;
+  readonly rowBytes: number;
+  readonly sendableMask: number;
+  readonly sendableValue: number;
+  readonly onEvents: (count: number) => void;
+}
+
+/** What `receiveDescriptors` answers. */
+export interface ReceivedRecord {
+  /** Bytes of the record; 0 when the other side is gone; -errno (-EAGAIN: nothing there). */
+  bytes: number;
+  /** Descriptors that arrived, close-on-exec, now the caller's. */
+  count: number;
+  /**
+   * MSG_CTRUNC or MSG_TRUNC: descriptors beyond `count` were closed by the kernel (this process is at its limit, or
+   * `fds` is too short), or bytes beyond `bytes` were dropped (`record` is too short).
+   */
+  truncated: boolean;
+}
+
+/** What the addon exports, by the source that it is in; the file of the same name here says what the calls mean. */
 interface Native {
-  createPoller(
-    fds: Int32Array,
-    generations: Int32Array,
-    flags: Uint16Array,
-    slab: Uint8Array,
-    events: Int32Array,
-    rowBytes: number,
-    sendableMask: number,
-    sendableValue: number,
-    onEvents: (count: number) => void,
-  ): NativePoller;
-  listen(
-    host: string,
-    port: number,
-    backlog: number,
-    keepAliveSeconds: number,
-    userTimeoutMs: number,
-    notSentLowatBytes: number,
-    sendBufferBytes: number,
-    deferAcceptSeconds: number,
-    reusePort: boolean,
-  ): number;
+  // native/poller.cc
+  createPoller(options: NativePollerOptions): NativePoller;
+  // native/sockets.cc
+  listen(options: Required<ListenOptions>): number;
   localAddress(fd: number): { readonly address: string; readonly port: number };
   accept(listener: number, fds: Int32Array, addresses: Uint8Array): number;
   connect(host: string, port: number, sourceAddress: string, sourcePort: number): number;
   socketError(fd: number): number;
+  outstandingBytes(fd: number): number;
+  unreadBytes(fd: number): number;
+  // native/descriptors.cc
   descriptorPair(): [number, number];
   sendDescriptors(channel: number, fds: Int32Array, count: number, record: Uint8Array): number;
   receiveDescriptors(
@@ -66,12 +80,11 @@ interface Native {
   resetDescriptor(fd: number): void;
   duplicateDescriptor(fd: number): number;
   setCloseOnExec(fd: number): number;
+  // native/process.cc
   pinThread(cpu: number): number;
+  signalOnParentDeath(signal: number): number;
   trimMemory(): number;
   releaseFilePages(): number;
-  signalOnParentDeath(signal: number): number;
-  outstandingBytes(fd: number): number;
-  unreadBytes(fd: number): number;
 }
 
 /** The addon is not there: it was never built, or this is not Linux. */
@@ -81,9 +94,13 @@ export class PollerUnavailableError extends Error {
 
 let loaded: Native | undefined;
 
-/** Loads the addon at its first use, so that importing this package is free and `--help` works without it. */
+/** The addon, loaded at its first use, so that importing this package is free and `--help` works without it. */
 export function native(): Native {
-  if (loaded !== undefined) return loaded;
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Native {
   if (process.platform !== 'linux') {
     throw new PollerUnavailableError(
       `Roost's poller needs Linux (epoll), and this is ${process.platform}: run it with "docker compose up" instead.`,
@@ -92,7 +109,6 @@ export function native(): Native {
   try {
     // The path is the same from src/ and from dist/.
     const addon: Native = createRequire(import.meta.url)('../build/poller.node');
-    loaded = addon;
     return addon;
   } catch (cause) {
     throw new PollerUnavailableError(

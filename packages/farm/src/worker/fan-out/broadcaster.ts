@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { Broker } from '@roost/broker';
-import { BROADCAST_SKIPPED } from '@roost/poller';
+import { BROADCAST_SKIPPED, BroadcastWalk } from '@roost/poller';
 import { encodeFrame, frameHeaderBytes, Opcode, type MessageDeflater } from '@roost/websocket';
 import type { Counters } from '../../api/counters.ts';
 import type { Log } from '../../api/log.ts';
@@ -17,7 +17,6 @@ import type { Hub } from './hub.ts';
 import { ReadingPause } from './reading-pause.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
-const RESULT_FIELDS = 2 + 2 * 1024;
 /** Channels that are served in a slice, so that small ones do not wait behind a large one. */
 const SERVINGS_PER_SLICE = 4;
 /** With fewer members a channel takes some milliseconds, and is not worth asking for a lease of the CPU. */
@@ -62,7 +61,8 @@ export class Broadcaster {
   readonly #queues: BroadcastQueues;
   readonly #dropped: DroppedPublications;
   readonly #pause: ReadingPause;
-  readonly #results = new Int32Array(RESULT_FIELDS);
+  /** For all channels: forms are plain and compressed, by a row's flag. */
+  readonly #walk = new BroadcastWalk({ formMask: RowFlag.deflate });
   #isScheduled = false;
 
   constructor(parts: BroadcasterParts) {
@@ -132,8 +132,12 @@ export class Broadcaster {
     setImmediate(() => {
       this.#isScheduled = false;
       this.#runSlice();
-      if (this.#ready.length > 0) this.#schedule();
-      else this.#lease.giveBack();
+      if (this.#ready.length > 0) {
+        this.#schedule();
+      } else {
+        this.#walk.release();
+        this.#lease.giveBack();
+      }
     });
   }
 
@@ -165,22 +169,17 @@ export class Broadcaster {
       broadcast.end = channel.length;
       this.#compress(broadcast, queue);
     }
-    const { frame, compressed } = broadcast;
-    const results = this.#results;
-    broadcast.next = this.#sockets.broadcast(
-      hub.membersOf(channel),
-      broadcast.next,
-      broadcast.end,
-      frame,
-      budgetMicros,
-      results,
-      compressed,
-      RowFlag.deflate,
-    );
-    let delivered = results[1] ?? 0;
-    const exceptions = results[0] ?? 0;
-    for (let index = 0; index < exceptions; index++) {
-      if (this.#except(results[2 + 2 * index] ?? 0, results[3 + 2 * index] ?? 0, broadcast)) delivered++;
+    const walk = this.#walk;
+    walk.members = hub.membersOf(channel);
+    walk.from = broadcast.next;
+    walk.to = broadcast.end;
+    walk.forms[0] = broadcast.frame;
+    walk.forms[1] = broadcast.compressed;
+    broadcast.next = this.#sockets.broadcast(walk, budgetMicros);
+    let delivered = walk.wholeCount;
+    const { exceptionCount } = walk;
+    for (let index = 0; index < exceptionCount; index++) {
+      if (this.#except(walk.slotOf(index), walk.outcomeOf(index))) delivered++;
     }
     // Behind the loop: a close sends, too.
     this.#outbound.applyVerdicts();
@@ -210,10 +209,10 @@ export class Broadcaster {
   }
 
   /** A row that did not take the whole frame. True when its queue did. */
-  #except(slot: number, outcome: number, broadcast: Broadcast): boolean {
+  #except(slot: number, outcome: number): boolean {
     const table = this.#table;
     const outbound = this.#outbound;
-    const frame = table.hasFlag(slot, RowFlag.deflate) ? broadcast.compressed : broadcast.frame;
+    const frame = this.#walk.formFor(table.flags[slot] ?? 0);
     if (outcome >= 0) return outbound.enqueueBroadcast(slot, frame, outcome);
     // A failed send: the next wake-up reports the end of that connection.
     if (outcome !== BROADCAST_SKIPPED) return false;

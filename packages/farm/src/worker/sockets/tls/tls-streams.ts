@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import type { SecureContext } from 'node:tls';
-import { BROADCAST_SKIPPED, terminateDescriptor, type Poller } from '@roost/poller';
+import { BROADCAST_SKIPPED, terminateDescriptor, type BroadcastWalk, type Poller } from '@roost/poller';
 import type { Counters } from '../../../api/counters.ts';
 import type { Log } from '../../../api/log.ts';
 import type { TlsCredentials } from '../../../link/tls-credentials.ts';
@@ -115,39 +115,22 @@ export class TlsStreams implements Sockets, Streams, TlsSocketHandlers {
   }
 
   /** As the poller does; the one frame is shared by all streams. */
-  broadcast(
-    slots: Int32Array,
-    from: number,
-    to: number,
-    frame: Uint8Array,
-    budgetMicros: number,
-    results: Int32Array,
-    alternate: Uint8Array = frame,
-    alternateMask = 0,
-  ): number {
+  broadcast(walk: BroadcastWalk, budgetMicros: number): number {
     const { flags } = this.#table;
     const endsAt = performance.now() + budgetMicros / 1000;
-    let at = 2;
-    let whole = 0;
+    const { members, to } = walk;
     let writes = 0;
-    let index = from;
-    while (index < to && at + 1 < results.length) {
-      const slot = slots[index++] ?? -1;
+    let index = walk.from;
+    walk.begin();
+    while (index < to && walk.hasRoom) {
+      const slot = members[index++] ?? -1;
       if (slot < 0) continue;
       const bits = flags[slot] ?? 0;
+      const form = walk.formFor(bits);
       const isSendable = (bits & RowFlag.sendable) !== 0;
-      const chosen = (bits & alternateMask) === 0 ? frame : alternate;
-      const outcome = isSendable ? this.#writeFrame(slot, chosen) : BROADCAST_SKIPPED;
-      if (outcome === chosen.length) {
-        whole++;
-      } else {
-        results[at++] = slot;
-        results[at++] = outcome;
-      }
+      walk.record(slot, isSendable ? this.#writeFrame(slot, form) : BROADCAST_SKIPPED, form.length);
       if (isSendable && ++writes % WRITES_PER_CLOCK_READ === 0 && performance.now() >= endsAt) break;
     }
-    results[0] = (at - 2) / 2;
-    results[1] = whole;
     return index;
   }
 
