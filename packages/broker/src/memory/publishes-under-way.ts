@@ -13,7 +13,7 @@ export interface PublishesUnderWayOptions {
   readonly timeoutMs: number;
 }
 
-/** A publish that the hub has not acknowledged. */
+/** A publish that the exchange has not acknowledged. */
 interface Pending {
   readonly channel: string;
   readonly bytes: number;
@@ -29,10 +29,10 @@ interface Pending {
 const PUBLISH_OVERHEAD_BYTES = 896;
 
 /**
- * The publishes of one worker that its hub has not ordered yet, oldest first. The link keeps their order, so the hub
- * acknowledges them with one number: how many it has ordered since the worker is attached.
+ * The publishes of one worker that its exchange has not ordered yet, oldest first. The link keeps their order, so the
+ * exchange acknowledges them with one number: how many it has ordered since the worker is attached.
  *
- * Bounded in bytes and in time: a hub that acknowledges nothing for `timeoutMs` has everything under way rejected with
+ * Bounded in bytes and in time: an exchange that acknowledges nothing for `timeoutMs` has everything under way rejected with
  * `BROKER_OUTCOME_UNKNOWN`; if it does acknowledge them later, that is too late and changes nothing.
  */
 export class PublishesUnderWay {
@@ -80,7 +80,7 @@ export class PublishesUnderWay {
     });
   }
 
-  /** The hub has ordered so many since the worker is attached. */
+  /** The exchange has ordered so many since the worker is attached. */
   acknowledged(orderedCount: number): void {
     this.#progressAt = performance.now();
     while (this.#settledCount < orderedCount) {

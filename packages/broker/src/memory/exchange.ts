@@ -2,8 +2,8 @@ import { LinkShares, type LinkLevel } from './link-shares.ts';
 import {
   MAX_NAMES_PER_MESSAGE,
   type BrokerLinkMessage,
-  type HubPort,
-  type HubToWorkerMessage,
+  type ExchangePort,
+  type ExchangeToWorkerMessage,
 } from './link.ts';
 
 /** How often a worker that took nothing is tried again, in ms. */
@@ -15,11 +15,11 @@ const GAP_MS = 250;
 const NO_LEVEL: LinkLevel = { bufferedBytes: 0, maxBufferedBytes: Number.POSITIVE_INFINITY };
 
 /**
- * A worker as the hub sees it. `isBehind`: it did not take a message, and gets nothing before what waits for it, a gap first
- * if there is one. With a gap alone, because channels were over their share, only these channels wait for it.
+ * A worker as the exchange sees it. `isBehind`: it did not take a message, and gets nothing before what waits for it, a gap
+ * first if there is one. With a gap alone, because channels were over their share, only these channels wait for it.
  */
 interface Port {
-  readonly send: (message: HubToWorkerMessage) => boolean;
+  readonly send: (message: ExchangeToWorkerMessage) => boolean;
   /** This port and no other: what all channels of one worker share. */
   readonly alone: readonly Port[];
   /** Confirmations that the worker could not take yet. Bounded by what a worker asks for at once. */
@@ -34,8 +34,8 @@ interface Port {
   isAttached: boolean;
 }
 
-/** What the hub has done so far. Totals, for metrics. */
-export interface MemoryBrokerHubCounters {
+/** What the exchange has done so far. Totals, for metrics. */
+export interface MemoryBrokerExchangeCounters {
   /** Publications received from workers and from `publish`. */
   publicationCount: number;
   /** Publications handed to a worker, one for each. */
@@ -57,8 +57,8 @@ export interface MemoryBrokerHubCounters {
  *
  * Bounded by what the workers subscribe; holds no payload.
  */
-export class MemoryBrokerHub {
-  readonly counters: MemoryBrokerHubCounters = {
+export class MemoryBrokerExchange {
+  readonly counters: MemoryBrokerExchangeCounters = {
     publicationCount: 0,
     deliveryCount: 0,
     droppedCount: 0,
@@ -95,9 +95,9 @@ export class MemoryBrokerHub {
    */
   attach(
     workerId: number,
-    send: (message: HubToWorkerMessage) => boolean,
+    send: (message: ExchangeToWorkerMessage) => boolean,
     level: LinkLevel = NO_LEVEL,
-  ): HubPort {
+  ): ExchangePort {
     const former = this.#ports.get(workerId);
     if (former !== undefined) this.#detach(workerId, former);
     const alone: Port[] = [];
@@ -125,7 +125,7 @@ export class MemoryBrokerHub {
     this.counters.publicationCount += 1;
     const ports = this.#subscribers.get(channel);
     if (ports === undefined) return;
-    const message: HubToWorkerMessage = { type: 'publication', channel, payload };
+    const message: ExchangeToWorkerMessage = { type: 'publication', channel, payload };
     for (const port of ports) {
       if (!port.isAttached) continue;
       if (
@@ -140,7 +140,7 @@ export class MemoryBrokerHub {
 
   /** Gives a control message to every worker. The payload is only lent. */
   control(payload: Buffer): void {
-    const message: HubToWorkerMessage = { type: 'control', payload };
+    const message: ExchangeToWorkerMessage = { type: 'control', payload };
     // As it is now: a send may detach its port, and attach another.
     const ports = [...this.#ports.values()];
     for (const port of ports) {
@@ -186,7 +186,7 @@ export class MemoryBrokerHub {
   }
 
   /** A send that throws has not taken the message: it must not cost the other workers theirs, nor the caller its turn. */
-  #send(port: Port, message: HubToWorkerMessage): boolean {
+  #send(port: Port, message: ExchangeToWorkerMessage): boolean {
     try {
       return port.isAttached && port.send(message);
     } catch {
@@ -222,7 +222,7 @@ export class MemoryBrokerHub {
   }
 
   /** After what waits for the worker if it is behind, or the message `mustWait`. False: it is behind now. */
-  #deliver(port: Port, message: HubToWorkerMessage, mustWait = false): boolean {
+  #deliver(port: Port, message: ExchangeToWorkerMessage, mustWait = false): boolean {
     if (((!port.isBehind && !mustWait) || this.#caughtUp(port)) && this.#send(port, message)) return true;
     this.#fellBehind(port);
     return false;
@@ -305,7 +305,7 @@ export class MemoryBrokerHub {
   }
 }
 
-function gapOf({ channels, droppedCount, since }: NonNullable<Port['dropped']>): HubToWorkerMessage {
+function gapOf({ channels, droppedCount, since }: NonNullable<Port['dropped']>): ExchangeToWorkerMessage {
   return {
     type: 'gap',
     channelCount: channels.size,
