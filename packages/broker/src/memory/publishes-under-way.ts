@@ -1,8 +1,7 @@
 import type { PublishResult } from '../broker.ts';
+import { Drain } from '../drain.ts';
 import { BrokerError } from '../errors.ts';
-
-/** How long `drain` waits for publishes under way, in ms. */
-const DRAIN_MS = 1_000;
+import { Fifo } from '../fifo.ts';
 
 const PUBLISHED: PublishResult = Object.freeze({});
 
@@ -37,10 +36,8 @@ const PUBLISH_OVERHEAD_BYTES = 896;
  */
 export class PublishesUnderWay {
   readonly #options: PublishesUnderWayOptions;
-  readonly #drained = new Set<() => void>();
-  #pending: Pending[] = [];
-  /** The first in `#pending` that is under way; those before it are settled. */
-  #first = 0;
+  readonly #drain = new Drain();
+  readonly #pending = new Fifo<Pending>();
   /** Settled since the worker is attached, acknowledged or given up. */
   #settledCount = 0;
   #bytes = 0;
@@ -53,7 +50,7 @@ export class PublishesUnderWay {
   }
 
   get count(): number {
-    return this.#pending.length - this.#first;
+    return this.#pending.length;
   }
 
   /** Payloads and overhead of what is under way. */
@@ -92,14 +89,7 @@ export class PublishesUnderWay {
 
   /** Resolves when nothing is under way any more, at the latest after a second. */
   async drain(): Promise<void> {
-    if (this.count === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, DRAIN_MS);
-      this.#drained.add(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    if (this.count > 0) await this.#drain.wait();
   }
 
   /** Gives up what is under way. */
@@ -110,21 +100,11 @@ export class PublishesUnderWay {
   }
 
   #take(): Pending | undefined {
-    const pending = this.#pending[this.#first];
+    const pending = this.#pending.shift();
     if (pending === undefined) return undefined;
-    this.#first += 1;
     this.#settledCount += 1;
     this.#bytes -= pending.bytes;
-    if (this.#first === this.#pending.length) {
-      this.#pending = [];
-      this.#first = 0;
-      for (const drained of this.#drained) drained();
-      this.#drained.clear();
-    } else if (this.#first >= 1024 && 2 * this.#first >= this.#pending.length) {
-      // What is settled goes when it is the larger part: a shift for each would move a long line every time.
-      this.#pending = this.#pending.slice(this.#first);
-      this.#first = 0;
-    }
+    if (this.count === 0) this.#drain.finish();
     return pending;
   }
 

@@ -2,8 +2,8 @@
 const MAX_EMPTY = 1024;
 
 /**
- * A line of items, first in, first out. `Array.shift` moves all that stay, once they are some ten thousand, for each that
- * goes; here they move when half of the places are empty.
+ * A line of items, first in, first out. `Array.shift` of some ten thousand items moves all that stay for each one that goes;
+ * here they move when half of the places are empty. No item may be `undefined`.
  */
 export class Fifo<Item> {
   #items: (Item | undefined)[] = [];

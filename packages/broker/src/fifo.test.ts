@@ -1,10 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { Fifo } from './fifo.ts';
-import { seededRandom } from '../fixtures/random.ts';
+
+/** Integers from 0 up to, not including, `below`, the same in each run. */
+function repeatableRandom(): (below: number) => number {
+  let state = 5;
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 8) % below;
+  };
+}
 
 describe('Fifo', () => {
   it('gives items in the order in which they came, from both ends, through any number', () => {
-    const random = seededRandom(5);
+    const random = repeatableRandom();
     const line = new Fifo<number>();
     const plain: number[] = [];
     let next = 0;
