@@ -1,7 +1,7 @@
 import type { PublishResult } from '../broker.ts';
 import { Drain } from '../drain.ts';
 import { BrokerError } from '../errors.ts';
-import type { RedisConnection } from './connection.ts';
+import type { RedisConnection } from './connection/connection.ts';
 import { explainFailure, isNeverSent, isReplyError } from './failure.ts';
 import type { RedisBrokerConfig } from './options.ts';
 

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { Attempt } from './attempt.ts';
 import type { Shortcoming } from './handshake.ts';
-import type { RedisBrokerConfig } from './options.ts';
+import type { RedisBrokerConfig } from '../options.ts';
 import { Sentinels } from './sentinels.ts';
 
 /** The pause before the second attempt, in ms; it doubles up to `maxRetryDelayMs`. */

@@ -1,11 +1,11 @@
 import type { Redis } from 'ioredis';
 import { RedisClient } from './client.ts';
-import { explainFailure, isReplyError } from './failure.ts';
+import { explainFailure, isReplyError } from '../failure.ts';
 import { HandshakeError, shakeHands } from './handshake.ts';
 import type { Shortcoming } from './handshake.ts';
-import type { RedisBrokerConfig } from './options.ts';
-import { shownAddress } from './redis-url.ts';
-import type { ServerAddress } from './redis-url.ts';
+import type { RedisBrokerConfig } from '../options.ts';
+import { shownAddress } from '../redis-url.ts';
+import type { ServerAddress } from '../redis-url.ts';
 import { SentinelError } from './sentinels.ts';
 import type { Sentinels } from './sentinels.ts';
 

@@ -1,8 +1,8 @@
 import { authenticate } from './authenticate.ts';
 import { RedisClient } from './client.ts';
-import { explain } from './failure.ts';
-import { shownAddress } from './redis-url.ts';
-import type { HostAndPort, SentinelLocation } from './redis-url.ts';
+import { explain } from '../failure.ts';
+import { shownAddress } from '../redis-url.ts';
+import type { HostAndPort, SentinelLocation } from '../redis-url.ts';
 
 /**
  * Asks sentinels, one after the other, where the master is, on a connection for each question. It begins with the one that

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { isDenied } from './failure.ts';
+import { isDenied } from '../failure.ts';
 
 /** `unknown`: the server does not say. */
 export type RedisRole = 'master' | 'replica' | 'sentinel' | 'unknown';

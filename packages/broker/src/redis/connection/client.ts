@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { connect as connectSecurely } from 'node:tls';
 import { AbstractConnector, Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
-import type { ServerAddress } from './redis-url.ts';
+import type { ServerAddress } from '../redis-url.ts';
 
 /** How long a connection that is closed may take to say goodbye, in ms. A silent Redis never would. */
 const FAREWELL_MS = 100;

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import { isReplyError } from './failure.ts';
-import type { Credentials } from './redis-url.ts';
+import { isReplyError } from '../failure.ts';
+import type { Credentials } from '../redis-url.ts';
 
 /** The server does not want a password, in the words of Redis 6 and of those before. */
 const WANTS_NO_PASSWORD = /without any password configured|no password is set/;

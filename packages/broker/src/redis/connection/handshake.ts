@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { authenticate } from './authenticate.ts';
-import { answerOf, isDenied, isReplyError } from './failure.ts';
-import type { RedisLocation } from './redis-url.ts';
+import { answerOf, isDenied, isReplyError } from '../failure.ts';
+import type { RedisLocation } from '../redis-url.ts';
 import { askRole, roleProblem } from './role.ts';
 
 /** Something that Redis refused and the broker can do without. */
