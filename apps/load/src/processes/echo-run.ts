@@ -1,9 +1,9 @@
-import { clientFrame, Opcode } from './client-frames.ts';
-import { ClientState } from './client-table.ts';
-import type { Clients } from './clients.ts';
-import { hexDigits, readHex, writeHex } from './hex-digits.ts';
-import { Latencies } from './latencies.ts';
-import type { MessageTemplate } from './message-template.ts';
+import { clientFrame, Opcode } from '../clients/client-frames.ts';
+import { ClientState } from '../clients/client-table.ts';
+import type { Clients } from '../clients/clients.ts';
+import { hexDigits, readHex, writeHex } from '../clients/hex-digits.ts';
+import type { MessageTemplate } from '../message-template.ts';
+import { Latencies } from '../report/latencies.ts';
 
 /** Connection number, sequence number and the time it was due, eight hexadecimal digits each and sixteen for the time. */
 export const MIN_ECHO_BYTES = 32;

@@ -1,5 +1,5 @@
-import type { ClientTable } from './client-table.ts';
-import { Latencies } from './latencies.ts';
+import type { ClientTable } from '../clients/client-table.ts';
+import { Latencies } from '../report/latencies.ts';
 import { readPublication, type Publication } from './publication.ts';
 
 /** What the clients of one process, or of all, have seen of the publications. Plain data. */

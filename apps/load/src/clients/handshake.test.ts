@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import type { Target } from '../target.ts';
 import { Handshake } from './handshake.ts';
-import type { Target } from './target.ts';
 
 const TARGET: Target = {
   address: '127.0.0.1',

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { connect, type ConnectOptions } from '@roost/poller';
-import { readPortRange } from './limits.ts';
+import { readPortRange } from '../limits.ts';
 import { sourceOf } from './transport.ts';
 
 const { EADDRINUSE, EADDRNOTAVAIL } = constants.errno;

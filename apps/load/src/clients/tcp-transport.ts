@@ -9,9 +9,9 @@ import {
   Poller,
   socketError,
 } from '@roost/poller';
+import type { Target } from '../target.ts';
 import type { ClientTable } from './client-table.ts';
 import { SourcePorts } from './source-ports.ts';
-import type { Target } from './target.ts';
 import type { Transport, TransportEvents } from './transport.ts';
 
 const SERVER_ENDED = 'closed before the answer';

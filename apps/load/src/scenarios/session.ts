@@ -1,30 +1,12 @@
-import { runBroadcast, type BroadcastResult } from './broadcast.ts';
-import type { Coordinator, EchoResult } from './coordinator.ts';
+import type { LoadOptions } from '../options.ts';
+import type { Coordinator } from '../processes/coordinator.ts';
+import { Latencies } from '../report/latencies.ts';
+import type { BroadcastResult, EchoResult, Result } from '../report/result.ts';
+import { runBroadcast } from './broadcast.ts';
 import { findFailures } from './expectations.ts';
-import { Latencies, type LatencySummary } from './latencies.ts';
-import type { LoadOptions, Scenario } from './options.ts';
-import type { Report } from './tally.ts';
 
 /** When all have what they expect, a second copy would come right behind the first. */
 const SETTLE_MS = 250;
-
-/** What a run found; `--json` prints it. */
-export interface Result extends Report {
-  readonly url: string;
-  readonly scenario: Scenario;
-  readonly connections: number;
-  readonly processes: number;
-  /** Until the last connection had opened or failed. */
-  readonly openSeconds: number;
-  readonly seconds: number;
-  /** From the beginning of connect(2) until it was open: to the whole 101, or to what is awaited behind it. */
-  readonly handshakeMs: LatencySummary;
-  readonly echo: EchoResult | null;
-  readonly broadcast: BroadcastResult | null;
-  /** What did not go as expected, one sentence each. */
-  readonly failures: readonly string[];
-  readonly ok: boolean;
-}
 
 /**
  * One run from the command line: opens, does what the scenario says, and reports. An abort of `signal` ends it early;

@@ -1,10 +1,10 @@
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { LoadError } from '../errors.ts';
+import { PLAIN_TEMPLATE } from '../message-template.ts';
+import type { LoadOptions } from '../options.ts';
 import type { Coordinator } from './coordinator.ts';
 import { MIN_ECHO_BYTES } from './echo-run.ts';
-import { LoadError } from './errors.ts';
-import { PLAIN_TEMPLATE } from './message-template.ts';
-import type { LoadOptions } from './options.ts';
 
 /** Defaults of commands that leave something out. */
 export type ControlDefaults = Pick<

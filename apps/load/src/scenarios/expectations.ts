@@ -1,8 +1,7 @@
-import type { BroadcastResult } from './broadcast.ts';
-import type { EchoResult } from './coordinator.ts';
-import type { LatencySummary } from './latencies.ts';
-import type { LoadOptions } from './options.ts';
-import type { Report } from './tally.ts';
+import type { LoadOptions } from '../options.ts';
+import type { LatencySummary } from '../report/latencies.ts';
+import type { Report } from '../report/report.ts';
+import type { BroadcastResult, EchoResult } from '../report/result.ts';
 
 export interface Findings {
   readonly report: Report;

@@ -1,11 +1,11 @@
-import { createServer as createHttpServer } from 'node:http';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { redisIsInstalled, startRedis } from '@roost/testing';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
-import { atEnd, cleanUp, run, serve, serveTls, start } from './fixtures/harness.ts';
-import { portOf, type WsServer } from './fixtures/ws-server.ts';
+import { atEnd, cleanUp, run, serve, serveTls, start } from '../fixtures/harness.ts';
+import { portOf, type WsServer } from '../fixtures/ws-server.ts';
 
 afterEach(cleanUp);
 

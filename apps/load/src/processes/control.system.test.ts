@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { cleanUp, serve, start } from './fixtures/harness.ts';
+import { cleanUp, serve, start } from '../fixtures/harness.ts';
 
 afterEach(cleanUp);
 

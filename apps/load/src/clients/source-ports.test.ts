@@ -7,7 +7,7 @@ import {
   terminateDescriptor,
 } from '@roost/poller';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readPortRange } from './limits.ts';
+import { readPortRange } from '../limits.ts';
 import { SourcePorts } from './source-ports.ts';
 
 const SOURCES = ['127.0.7.1', '127.0.7.2'];

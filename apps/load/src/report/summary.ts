@@ -1,6 +1,6 @@
 import type { LatencySummary } from './latencies.ts';
-import type { Progress } from './process-messages.ts';
-import type { Result } from './session.ts';
+import type { Progress } from './report.ts';
+import type { Result } from './result.ts';
 
 /** The line that is shown while a run goes on; `interval` are the latencies of the last second. */
 export function formatProgress(

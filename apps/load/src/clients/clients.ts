@@ -1,8 +1,8 @@
+import type { Target } from '../target.ts';
 import { clientFrame, type FrameHeader, Opcode, readFrameHeader } from './client-frames.ts';
 import { ClientState, ClientTable } from './client-table.ts';
 import { Handshake } from './handshake.ts';
 import { startsWith } from './starts-with.ts';
-import type { Target } from './target.ts';
 import { TcpTransport } from './tcp-transport.ts';
 import { TlsTransport } from './tls-transport.ts';
 import type { Transport, TransportEvents } from './transport.ts';

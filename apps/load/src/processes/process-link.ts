@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { LoadError } from '../errors.ts';
+import type { Progress, Report } from '../report/report.ts';
 import type { EchoFindings } from './echo-run.ts';
-import { LoadError } from './errors.ts';
-import type { Command, ProcessMessage, Progress } from './process-messages.ts';
+import type { Command, ProcessMessage } from './process-messages.ts';
 import type { WatchFindings } from './publication-watch.ts';
-import type { Report } from './tally.ts';
 
 /** First argument that makes the program a load process. */
 export const LOAD_PROCESS_ARGUMENT = 'load-process';

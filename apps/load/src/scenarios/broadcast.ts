@@ -1,22 +1,13 @@
-import type { Coordinator, WatchResult } from './coordinator.ts';
-import { LoadError } from './errors.ts';
-import type { LoadOptions } from './options.ts';
-import { encodePublication } from './publication.ts';
+import { LoadError } from '../errors.ts';
+import type { LoadOptions } from '../options.ts';
+import type { Coordinator } from '../processes/coordinator.ts';
+import { encodePublication } from '../processes/publication.ts';
+import type { BroadcastResult } from '../report/result.ts';
 import { createPublisher, type Publisher } from './publisher.ts';
 
 /** How long the last publications are awaited. */
 const TAIL_MS = 10_000;
 const DEFAULT_PER_SECOND = 1;
-
-export interface BroadcastResult extends WatchResult {
-  readonly publications: number;
-  readonly publishErrors: readonly string[];
-  /** Connections that read. */
-  readonly subscribers: number;
-  readonly slow: number;
-  /** Publications times subscribers. */
-  readonly expected: number;
-}
 
 /**
  * Publishes at a rate for a time, and waits until everybody who reads has everything. A publication carries the time at

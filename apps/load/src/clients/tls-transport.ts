@@ -1,7 +1,7 @@
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
+import type { Target, TlsTarget } from '../target.ts';
 import type { ClientTable } from './client-table.ts';
-import type { Target, TlsTarget } from './target.ts';
 import { sourceOf, type Transport, type TransportEvents } from './transport.ts';
 
 /** A server that does not read must not make this process keep all that it is sent. */

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { LoadError } from './errors.ts';
+import { LoadError } from '../errors.ts';
 
 /** Sends publications to whatever passes them on to the connections. */
 export interface Publisher {

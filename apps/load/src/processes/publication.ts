@@ -1,4 +1,4 @@
-import { readHex } from './hex-digits.ts';
+import { readHex } from '../clients/hex-digits.ts';
 
 /**
  * What is published: `roost-load:` and the microseconds since 1970 at which it was due, in sixteen hexadecimal digits, `:` and

@@ -1,12 +1,13 @@
-import type { Greeting } from './clients.ts';
+import type { Greeting } from '../clients/clients.ts';
+import { LoadError } from '../errors.ts';
+import { capacityPerProcess, findObstacles, type MachineLimits, readLimits } from '../limits.ts';
+import { Latencies, type LatencySummary } from '../report/latencies.ts';
+import { mergeCounts, mergeReports, type Progress, type Report } from '../report/report.ts';
+import type { EchoResult, WatchResult } from '../report/result.ts';
+import type { Target } from '../target.ts';
 import type { EchoPlan } from './echo-run.ts';
-import { LoadError } from './errors.ts';
-import { Latencies, type LatencySummary } from './latencies.ts';
-import { capacityPerProcess, findObstacles, type MachineLimits, readLimits } from './limits.ts';
 import { type CommandResult, ProcessLink } from './process-link.ts';
-import type { Command, Progress } from './process-messages.ts';
-import { mergeCounts, mergeReports, type Report } from './tally.ts';
-import type { Target } from './target.ts';
+import type { Command } from './process-messages.ts';
 
 export interface CoordinatorOptions {
   /** The program's main module; see ProcessLink. */
@@ -32,25 +33,6 @@ export interface OpenRequest {
   readonly isChurn: boolean;
   /** Which process opens them all, from 0 on; undefined: each opens as even a share as it goes. */
   readonly process: number | undefined;
-}
-
-export interface EchoResult {
-  readonly connections: number;
-  readonly seconds: number;
-  readonly echoes: number;
-  readonly echoesPerSecond: number;
-  readonly wrong: number;
-  readonly unanswered: number;
-  readonly latencyMs: LatencySummary;
-  /** Of the latencies in microseconds; see Latencies.encode. */
-  readonly histogram: string;
-}
-
-export interface WatchResult {
-  readonly deliveries: number;
-  readonly outOfOrder: number;
-  readonly latencyMs: LatencySummary;
-  readonly histogram: string;
 }
 
 /** Spreads the work over load processes, and adds up what they report. */

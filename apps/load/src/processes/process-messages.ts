@@ -1,9 +1,9 @@
-import type { Greeting } from './clients.ts';
+import type { Greeting } from '../clients/clients.ts';
+import type { OpenPlan } from '../clients/opener.ts';
+import type { Progress, Report } from '../report/report.ts';
+import type { Target } from '../target.ts';
 import type { EchoFindings, EchoPlan } from './echo-run.ts';
-import type { OpenPlan } from './opener.ts';
 import type { WatchFindings } from './publication-watch.ts';
-import type { Report } from './tally.ts';
-import type { Target } from './target.ts';
 
 /** What a load process is started with. */
 export interface ProcessOptions {
@@ -51,22 +51,6 @@ export type ProcessMessage =
     }
   | { readonly type: 'failure'; readonly id: number; readonly message: string }
   | { readonly type: 'progress'; readonly progress: Progress };
-
-/** Figures for the progress line; the cheap ones of a {@link Report}. */
-export interface Progress {
-  readonly pending: number;
-  readonly open: number;
-  readonly connected: number;
-  /** By reason. */
-  readonly failed: Readonly<Record<string, number>>;
-  readonly messages: number;
-  /** Publications that were delivered since the watch began. */
-  readonly deliveries: number;
-  /** Every open connection has what is expected, and there is one. */
-  readonly isSatisfied: boolean;
-  /** Latencies of echoes or deliveries since the last time that there were some to tell, at most one a second. */
-  readonly interval?: string;
-}
 
 /** Makes a switch over a union complete at compile time. */
 export function assertNever(value: never): never {

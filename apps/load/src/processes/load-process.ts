@@ -1,20 +1,20 @@
-import { ClientState } from './client-table.ts';
-import { type ClientEvents, Clients } from './clients.ts';
+import { ClientState } from '../clients/client-table.ts';
+import { type ClientEvents, Clients } from '../clients/clients.ts';
+import { Opener } from '../clients/opener.ts';
+import { LoadError } from '../errors.ts';
+import { MessageTemplate } from '../message-template.ts';
+import { Latencies } from '../report/latencies.ts';
+import type { Progress, Report } from '../report/report.ts';
 import { type EchoFindings, type EchoPlan, EchoRun } from './echo-run.ts';
-import { LoadError } from './errors.ts';
-import { Latencies } from './latencies.ts';
-import { MessageTemplate } from './message-template.ts';
-import { Opener } from './opener.ts';
 import {
   assertNever,
   type Command,
   type ProcessMessage,
   type ProcessOptions,
-  type Progress,
   type Question,
 } from './process-messages.ts';
 import { PublicationWatch, type WatchFindings } from './publication-watch.ts';
-import { type Report, Tally } from './tally.ts';
+import { Tally } from './tally.ts';
 
 const PROGRESS_INTERVAL_MS = 200;
 /** Progress reports between two that tell latencies. */
