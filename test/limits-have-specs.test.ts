@@ -1,7 +1,9 @@
-import type { LimitName } from '@roost/farm';
+import { readFileSync } from 'node:fs';
+import { LIMITS, type LimitName } from '@roost/farm';
+import { describe, expect, it } from 'vitest';
 
 /** Where a spec reaches a limit, and what it claims. */
-export interface ReachedBy {
+interface ReachedBy {
   /** From the root of the repository. */
   readonly file: string;
   readonly title: string;
@@ -9,11 +11,8 @@ export interface ReachedBy {
 
 const FARM = 'packages/farm/src';
 
-/**
- * For each limit a spec that reaches it and looks at the outcome: a limit without one is no limit. For the reference;
- * the test beside this file looks that each of them is there.
- */
-export const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
+/** For each limit a spec that reaches it and looks at the outcome: a limit without one is not a limit. */
+const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
   maxConnections: spec(
     'test/limits.test.ts',
     'refuses the next upgrade with 503 and Retry-After, and lets one in when another has left',
@@ -179,3 +178,27 @@ export const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
 function spec(file: string, title: string): ReachedBy {
   return { file, title };
 }
+
+/** What the specs of a file are called, as it is written. */
+function titlesIn(file: string): string[] {
+  const source = readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');
+  return Array.from(
+    source.matchAll(
+      /\b(?:it|describe)[^\n]*\(\s*(['"`])(.*?)\1,|^\s+\]\)\((['"`])(.*?)\3,|^\s+(['"`])(.*?)\5,\s*$/gm,
+    ),
+    (match) => match[2] ?? match[4] ?? match[6] ?? '',
+  );
+}
+
+describe('each limit', () => {
+  it('is in the table above', () => {
+    expect(Object.keys(REACHED_BY).toSorted()).toEqual(Object.keys(LIMITS).toSorted());
+  });
+
+  it.each(Object.entries(REACHED_BY))(
+    '%s is reached by the spec that the table names',
+    (_, { file, title }) => {
+      expect(titlesIn(file)).toContain(title);
+    },
+  );
+});
