@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
 import { eventually, patient, type FarmProcess } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { connectMany, counter, endAfterTest, expectEcho, info, startFarm } from './system.ts';
+import { connectMany, counter, endAfterTest, expectEcho, info, startFarm } from './harness/system.ts';
 
 /** The living must have the time to answer. */
 const TIMEOUT_MS = patient(1000);

@@ -6,7 +6,7 @@ import { afterEach } from 'vitest';
 export const API_KEY = 'sesame';
 
 /** See the module itself for its paths. */
-const PROBE_APP = fileURLToPath(new URL('./apps/probe.js', import.meta.url));
+const PROBE_APP = fileURLToPath(new URL('../apps/probe.js', import.meta.url));
 
 /** What the running test has opened, to be ended after it in reverse order. */
 const opened: (() => Promise<unknown>)[] = [];

@@ -8,8 +8,8 @@ import { eventually, freePort, livingMembers, spawnGroup, TestClient, within } f
 import type { CapturedProcess, ExitStatus, LogLine } from '@roost/testing';
 import { API_KEY, endAfterTest, expectEcho } from './system.ts';
 
-const SERVER = fileURLToPath(new URL('../apps/roost/bin/roost.js', import.meta.url));
-const APP = fileURLToPath(new URL('./apps/printing.js', import.meta.url));
+const SERVER = fileURLToPath(new URL('../../apps/roost/bin/roost.js', import.meta.url));
+const APP = fileURLToPath(new URL('../apps/printing.js', import.meta.url));
 /** Nothing tells us that it is ready but its port. */
 const START_MS = 30_000;
 const READ_BYTES = 64 * 1024;
