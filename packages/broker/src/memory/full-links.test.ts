@@ -1,5 +1,5 @@
 import { eventually } from '@roost/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MemoryBrokerExchange } from './exchange.ts';
 import type { BrokerLinkMessage, ExchangePort, ExchangeToWorkerMessage } from './link.ts';
 
@@ -9,7 +9,10 @@ beforeEach(() => {
   exchange = new MemoryBrokerExchange();
 });
 
-afterEach(() => exchange.stop());
+afterEach(() => {
+  exchange.stop();
+  vi.useRealTimers();
+});
 
 /** A worker's link that says no as long as it is full. It opens by itself after so many tries in one turn of the event loop. */
 class FullLink {
@@ -276,6 +279,7 @@ describe('a link that says no for longer than the time to the next try', () => {
   });
 
   it.each([1, 2, 3])('loses nothing untold in any order of events (seed %i)', async (seed) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     let state = seed;
     const random = (below: number): number => {
       state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
@@ -295,7 +299,7 @@ describe('a link that says no for longer than the time to the next try', () => {
     ];
     for (let step = 0; step < 2_000; step += 1) {
       await events[random(events.length)]?.(random(workers.length));
-      if (step % 200 === 0) await new Promise((resolve) => setTimeout(resolve, 30));
+      if (step % 200 === 0) vi.advanceTimersByTime(30);
     }
     for (const { link } of workers) link.isFull = false;
     const last = [attach(0), attach(1), attach(2)];
