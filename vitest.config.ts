@@ -21,8 +21,8 @@ const shared = {
 };
 
 const sharedTest = {
-  globalSetup: ['test/run-directory.ts'],
-  setupFiles: ['test/leak-checks.ts'],
+  globalSetup: ['test/harness/run-directory.ts'],
+  setupFiles: ['test/harness/leak-checks.ts'],
   testTimeout: NET_MS,
   hookTimeout: NET_MS,
   expect: { poll: { timeout: LONGEST_WAIT_MS, interval: 10 } },

@@ -12,7 +12,7 @@ import {
   startFarm,
   SWITCHING,
   upgradeRequest,
-} from './system.ts';
+} from './harness/system.ts';
 
 /** A TCP connection from a given address. */
 async function connectFrom(farm: FarmProcess, localAddress: string, host = '127.0.0.1'): Promise<RawClient> {

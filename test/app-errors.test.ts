@@ -5,7 +5,16 @@ import { fileURLToPath } from 'node:url';
 import { startServer } from '@roost/testing';
 import type { FarmProcess, TestClient } from '@roost/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { API_KEY, connect, connectMany, counter, endAfterTest, expectEcho, get, info } from './system.ts';
+import {
+  API_KEY,
+  connect,
+  connectMany,
+  counter,
+  endAfterTest,
+  expectEcho,
+  get,
+  info,
+} from './harness/system.ts';
 
 const FAILING_APP = fileURLToPath(new URL('./apps/failing.js', import.meta.url));
 /** Throws in a timer when a message says so. */

@@ -21,7 +21,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
 const MAX_LINES = 400;
 
 /** Files that no build ships: specs, their fixtures and their helpers. */
-const OF_SPECS = /\.(?:test|contract)\.ts$|\/fixtures\/|\/system-test\.ts$/;
+const OF_SPECS = /\.(?:test|contract)\.ts$|\/fixtures\//;
 
 interface Manifest {
   readonly name: string;

@@ -12,7 +12,7 @@ import {
   startSharedFarm,
   SWITCHING,
   upgradeRequest,
-} from './system.ts';
+} from './harness/system.ts';
 
 /** The head of a TLS 1.3 ClientHello, as somebody sends it who takes ws:// for wss://. */
 const CLIENT_HELLO =

@@ -4,7 +4,7 @@ import { text as textOf } from 'node:stream/consumers';
 import { eventually, startRedis } from '@roost/testing';
 import type { FarmProcess, RedisFixture, TestClient } from '@roost/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PlainRedisClient } from './redis-client.ts';
+import { PlainRedisClient } from './harness/redis-client.ts';
 import {
   API_KEY,
   call,
@@ -17,7 +17,7 @@ import {
   startFarm,
   startSharedFarm,
   upgradeRequest,
-} from './system.ts';
+} from './harness/system.ts';
 
 /** All that has arrived at a client, the answer to a ping included, so that nothing is still on its way to it. */
 async function received(client: TestClient): Promise<string[]> {

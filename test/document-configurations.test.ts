@@ -10,7 +10,7 @@ import { runInShell } from './documents/shell.ts';
 import { ofLanguage, ROOT, snippet } from './documents/snippets.ts';
 import type { Snippet } from './documents/snippets.ts';
 import { SECRET, stageForAll, startFarm, token } from './documents/stage.ts';
-import { endAfterTest } from './system.ts';
+import { endAfterTest } from './harness/system.ts';
 
 const execute = promisify(execFile);
 const NGINX = '/usr/sbin/nginx';

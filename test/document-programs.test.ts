@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import type { Program } from './documents/programs.ts';
 import { ofLanguage, snippet } from './documents/snippets.ts';
 import { SECRET, stageForAll, startFarm, token } from './documents/stage.ts';
-import { API_KEY, connect } from './system.ts';
+import { API_KEY, connect } from './harness/system.ts';
 
 const execute = promisify(execFile);
 const stage = stageForAll();

@@ -6,7 +6,7 @@ import { runInShell, runServerInShell } from './documents/shell.ts';
 import { allSnippets, ofLanguage, snippet } from './documents/snippets.ts';
 import type { Snippet } from './documents/snippets.ts';
 import { SECRET, stageForAll, startFarm } from './documents/stage.ts';
-import { API_KEY, connect, endAfterTest } from './system.ts';
+import { API_KEY, connect, endAfterTest } from './harness/system.ts';
 
 /** What a fence may say. `text` is for diagrams, where nothing can be tried; programs, configurations and answers have specs of their own (document-programs.test.ts, document-configurations.test.ts). */
 const LANGUAGES = ['text', 'sh', 'js', 'ts', 'yaml', 'http', 'nginx', 'haproxy', 'dockerfile'];

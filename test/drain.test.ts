@@ -10,7 +10,7 @@ import {
   info,
   startFarm,
   upgradeRequest,
-} from './system.ts';
+} from './harness/system.ts';
 
 const GONE = { code: 1001, reason: 'the server is shutting down' };
 

@@ -11,7 +11,7 @@ import {
   startFarm,
   SWITCHING,
   upgradeRequest,
-} from './system.ts';
+} from './harness/system.ts';
 
 /** What a client that does not read lets the kernel take is less than 200 KB: these are 480 KB. */
 const PUBLICATIONS = 60;

@@ -1,7 +1,7 @@
 import { eventually, TestClient, type FarmProcess } from '@roost/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FaultFile, type Fault } from './faults/faults.ts';
-import { call, connect, endAfterTest, expectEcho, get, info, startSharedFarm } from './system.ts';
+import { call, connect, endAfterTest, expectEcho, get, info, startSharedFarm } from './harness/system.ts';
 
 /** Many processes start in these specs, and each starts others. */
 const PATIENCE = { deadlineMs: 60_000 };

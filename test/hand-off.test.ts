@@ -1,7 +1,7 @@
 import { eventually, patient, RawClient, textFrame } from '@roost/testing';
 import type { FarmProcess, TestClient } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { acceptedSockets, cpusOf, socketsOf, threadsOf } from './processes.ts';
+import { acceptedSockets, cpusOf, socketsOf, threadsOf } from './harness/processes.ts';
 import {
   connect,
   connectMany,
@@ -14,7 +14,7 @@ import {
   startFarm,
   SWITCHING,
   upgradeRequest,
-} from './system.ts';
+} from './harness/system.ts';
 
 /** The next message of the server, a text in one frame. */
 async function readText(client: RawClient): Promise<string> {

@@ -1,7 +1,7 @@
 import { eventually, RawClient } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { ownMemoryOf } from './processes.ts';
-import { connectRaw, counter, info, startFarm, SWITCHING, upgradeRequest } from './system.ts';
+import { ownMemoryOf } from './harness/processes.ts';
+import { connectRaw, counter, info, startFarm, SWITCHING, upgradeRequest } from './harness/system.ts';
 
 const CONNECTIONS = 2000;
 const IN_FLIGHT = 100;

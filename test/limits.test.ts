@@ -1,6 +1,6 @@
 import { eventually, UpgradeRefusedError } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { acceptedSockets, cpuMsOf, exhaustDescriptors, socketsOf } from './processes.ts';
+import { acceptedSockets, cpuMsOf, exhaustDescriptors, socketsOf } from './harness/processes.ts';
 import {
   call,
   connect,
@@ -13,7 +13,7 @@ import {
   startFarm,
   SWITCHING,
   upgradeRequest,
-} from './system.ts';
+} from './harness/system.ts';
 
 describe('maxConnections', () => {
   it('refuses the next upgrade with 503 and Retry-After, and lets one in when another has left', async () => {

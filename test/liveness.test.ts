@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
 import { eventually, patient, type FarmProcess } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { connectMany, counter, endAfterTest, expectEcho, info, startFarm } from './system.ts';
+import { connectMany, counter, endAfterTest, expectEcho, info, startFarm } from './harness/system.ts';
 
 /** The living must have the time to answer. */
 const TIMEOUT_MS = patient(1000);
@@ -84,6 +84,7 @@ describe('heartbeats', () => {
     await roundsOfPings(farm, 1);
     const pids = [farm.pid, ...farm.workers.map(({ pid }) => pid)];
     for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    // Processes that are stopped tell nothing: only time can pass, for longer than both times and a round.
     await new Promise((resolve) => setTimeout(resolve, 1000 + TIMEOUT_MS + 1500));
     for (const pid of pids) process.kill(pid, 'SIGCONT');
     await eventually(async () => expect(await counter(farm, 'stalls')).toBeGreaterThanOrEqual(2));

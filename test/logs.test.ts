@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { flagsOf, LoggedFarm, Pipe, splitLog, temporaryFolder } from './logged-farm.ts';
-import { ownMemoryOf } from './processes.ts';
-import { endAfterTest, expectEcho } from './system.ts';
+import { flagsOf, LoggedFarm, Pipe, splitLog, temporaryFolder } from './harness/logged-farm.ts';
+import { ownMemoryOf } from './harness/processes.ts';
+import { endAfterTest, expectEcho } from './harness/system.ts';
 
 const SERVER = fileURLToPath(new URL('../apps/roost/bin/roost.js', import.meta.url));
 const LOST = 'log lines lost: they could not be written in time';

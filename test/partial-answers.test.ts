@@ -1,6 +1,13 @@
 import { eventually, type FarmProcess } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { API_KEY, connectMany, connectRaw, endAfterTest, startFarm, type ApiAnswer } from './system.ts';
+import {
+  API_KEY,
+  connectMany,
+  connectRaw,
+  endAfterTest,
+  startFarm,
+  type ApiAnswer,
+} from './harness/system.ts';
 
 /** A worker that does not run is to be noticed, not to be killed. */
 const PATIENT = ['--hand-off-timeout-ms', '600000', '--worker-timeout-ms', '600000'];

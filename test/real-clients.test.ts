@@ -8,7 +8,7 @@ import type { FarmProcess } from '@roost/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket as WsWebSocket } from 'ws';
 import { session } from './clients/session.mjs';
-import { connect, startSharedFarm } from './system.ts';
+import { connect, startSharedFarm } from './harness/system.ts';
 
 const run = promisify(execFile);
 const CHROMIUM = '/usr/bin/chromium';

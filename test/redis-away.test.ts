@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { eventually, freePort, listenLocally, patient, RedisFixture, startRedis } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { PlainRedisClient } from './redis-client.ts';
+import { PlainRedisClient } from './harness/redis-client.ts';
 import {
   call,
   connect,
@@ -12,8 +12,8 @@ import {
   get,
   info,
   startFarm,
-} from './system.ts';
-import type { Readiness } from './system.ts';
+} from './harness/system.ts';
+import type { Readiness } from './harness/system.ts';
 
 describe('a farm that starts while Redis is away', () => {
   it('serves and says that it is not ready, and is ready when Redis comes', async () => {

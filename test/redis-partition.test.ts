@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, makeCertificate, startRedis, TcpProxy } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { call, connect, endAfterTest, get, startFarm } from './system.ts';
+import { call, connect, endAfterTest, get, startFarm } from './harness/system.ts';
 
 /** More together than the other side takes while nobody reads there (128 KB), and less than our kernel keeps (4 MB). */
 const COUNT = 40;

@@ -8,7 +8,7 @@ import { eventually, freePort, listenLocally, livingMembers, spawnGroup, startSe
 import type { CapturedProcess, StartServerOptions } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { FaultFile, type Fault } from './faults/faults.ts';
-import { connect, connectRaw, endAfterTest, expectEcho, info, startFarm } from './system.ts';
+import { connect, connectRaw, endAfterTest, expectEcho, info, startFarm } from './harness/system.ts';
 
 const ROOST = fileURLToPath(new URL('../apps/roost/bin/roost.js', import.meta.url));
 

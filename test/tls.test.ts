@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { makeCertificate, startServer, TestClient } from '@roost/testing';
 import type { FarmProcess, TestCertificate } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { API_KEY, endAfterTest, expectEcho, startFarm } from './system.ts';
+import { API_KEY, endAfterTest, expectEcho, startFarm } from './harness/system.ts';
 
 const HEALTH_CHECK = fileURLToPath(new URL('../infra/healthcheck.mjs', import.meta.url));
 const run = promisify(execFile);

@@ -16,7 +16,7 @@ import {
   startSharedFarm,
   SWITCHING,
   upgradeRequest,
-} from './system.ts';
+} from './harness/system.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
 const SECRET = 'only-the-farm-and-its-issuer-know-this';

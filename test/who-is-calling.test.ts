@@ -9,7 +9,7 @@ import {
   startSharedFarm,
   SWITCHING,
   upgradeRequest,
-} from './system.ts';
+} from './harness/system.ts';
 
 const PROXY = '127.0.0.2';
 const STRANGER = '127.0.0.3';

@@ -5,7 +5,7 @@ import { processTree } from './processes.mjs';
 
 const LOAD = fileURLToPath(new URL('../../apps/load/bin/roost-load.js', import.meta.url));
 
-/** roost-load under our control; see apps/load/src/control.ts for the commands. */
+/** roost-load under our control; see apps/load/src/processes/control.ts for the commands. */
 export async function startLoad(
   url,
   {

@@ -2,7 +2,7 @@ import { redisIsInstalled, startRedis, startServer } from '@roost/testing';
 import type { FarmProcess, RedisFixture } from '@roost/testing';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll } from 'vitest';
-import { API_KEY, endAfterTest } from '../system.ts';
+import { API_KEY, endAfterTest } from '../harness/system.ts';
 import { Programs } from './programs.ts';
 
 /** Of the farms that verify tokens. */

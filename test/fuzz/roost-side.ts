@@ -1,4 +1,4 @@
-import { MemoryBrokerHub } from '@roost/broker';
+import { MemoryBrokerExchange } from '@roost/broker';
 import { eventually } from '@roost/testing';
 import { accept, type App } from '../../packages/farm/src/api/app.ts';
 import { memoryLinkPair } from '../../packages/farm/src/link/memory-link.ts';
@@ -32,7 +32,7 @@ export class RoostSide implements Side {
   readonly port: number;
   /** What the worker said in warnings and errors: nothing, if all is well. */
   readonly complaints: string[] = [];
-  readonly #hub = new MemoryBrokerHub();
+  readonly #exchange = new MemoryBrokerExchange();
   readonly #worker: Worker;
   readonly #link: Link<WorkerMessage, MasterMessage>;
   readonly #listener: HandingListener;
@@ -72,7 +72,7 @@ export class RoostSide implements Side {
       {},
     );
     theirs.open(this.#worker);
-    const port = this.#hub.attach(0, (message) => ours.send({ type: 'broker', message }) === 'sent');
+    const port = this.#exchange.attach(0, (message) => ours.send({ type: 'broker', message }) === 'sent');
     ours.open({
       linkOnMessage: (message) => {
         if (message.type === 'broker') port.receive(message.message);
@@ -95,7 +95,7 @@ export class RoostSide implements Side {
   }
 
   async stop(): Promise<void> {
-    this.#hub.stop();
+    this.#exchange.stop();
     this.#link.close();
     await eventually(() => this.#hasStopped, { what: 'the worker has stopped' });
     this.#listener.close();

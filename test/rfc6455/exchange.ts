@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { FarmProcess, RawClient } from '@roost/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { connectRaw, startSharedFarm, SWITCHING, upgradeRequest } from '../system.ts';
+import { connectRaw, startSharedFarm, SWITCHING, upgradeRequest } from '../harness/system.ts';
 
 /**
  * What a client sends, and every byte that the server answers, both in hexadecimal with spaces where they help. The

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { connectRaw, SWITCHING, upgradeRequest } from '../system.ts';
+import { connectRaw, SWITCHING, upgradeRequest } from '../harness/system.ts';
 import { sharedFarm } from './exchange.ts';
 
 const farm = sharedFarm();

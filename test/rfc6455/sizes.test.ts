@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { clientFrame, serverFrame, type RawClient } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { connectRaw } from '../system.ts';
+import { connectRaw } from '../harness/system.ts';
 import { hex, MESSAGE_TOO_BIG, sharedFarm, upgrade } from './exchange.ts';
 
 const farm = sharedFarm();

@@ -1,13 +1,13 @@
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
-import { obeyCommands } from './control.ts';
-import { Coordinator } from './coordinator.ts';
 import { LoadError, type LoadErrorCode } from './errors.ts';
-import { serveCoordinator } from './load-process.ts';
 import { createProgram, type LoadOptions } from './options.ts';
-import { LOAD_PROCESS_ARGUMENT } from './process-link.ts';
-import { runSession } from './session.ts';
-import { formatProgress, formatResult } from './summary.ts';
+import { obeyCommands } from './processes/control.ts';
+import { Coordinator } from './processes/coordinator.ts';
+import { serveCoordinator } from './processes/load-process.ts';
+import { LOAD_PROCESS_ARGUMENT } from './processes/process-link.ts';
+import { formatProgress, formatResult } from './report/summary.ts';
+import { runSession } from './scenarios/session.ts';
 import { resolveTarget } from './target.ts';
 
 const EXIT_UNEXPECTED = 1;

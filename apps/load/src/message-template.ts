@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { startsWith } from './starts-with.ts';
+import { startsWith } from './clients/starts-with.ts';
 
 const PLACEHOLDER = '{data}';
 /** Messages that are wrapped into nothing. */

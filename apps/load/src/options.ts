@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
-import type { Greeting } from './clients.ts';
-import { MIN_ECHO_BYTES } from './echo-run.ts';
+import type { Greeting } from './clients/clients.ts';
 import { parseMessageTemplate, PLAIN_TEMPLATE } from './message-template.ts';
+import { MIN_ECHO_BYTES } from './processes/echo-run.ts';
 import { integerBetween, parseAddresses, parseDurationMs, parsePerSecond, parseShare } from './units.ts';
 
 const SCENARIOS = {

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { lookup } from 'node:dns/promises';
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { LoadError } from './errors.ts';
 

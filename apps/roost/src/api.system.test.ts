@@ -10,7 +10,7 @@ import {
   serverForAll,
   start,
   startOwnRedis,
-} from './system-test.ts';
+} from './fixtures/system-test.ts';
 
 closeAfterEach();
 const server = serverForAll();

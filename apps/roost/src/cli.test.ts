@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { run } from './command-line.contract.ts';
+import { run } from './fixtures/command-line.ts';
 
 describe('roost', () => {
   it('prints its help', async () => {

@@ -4,12 +4,11 @@ import { flagOf, variableOf } from './config/names.ts';
 import { nearest } from './config/nearest.ts';
 import type { Option, OptionValue } from './config/option.ts';
 import { isLimit, OPTION_KEYS, OPTIONS } from './config/options.ts';
-import type { OptionKey, Settings } from './config/options.ts';
+import type { OptionKey } from './config/options.ts';
 import { printConfig } from './config/print.ts';
 import { refuseRenamed } from './config/renamed.ts';
 import { resolveConfig } from './config/resolve.ts';
 import type { Flags, ResolvedConfig } from './config/resolve.ts';
-import type { Notice } from './config/variables.ts';
 import { OutputError } from './output/print.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
@@ -28,7 +27,7 @@ export interface CommandLine {
   print(text: string): void;
   printError(text: string): void;
   /** Runs the server until it has stopped. The notices belong into its log. */
-  start(settings: Settings, notices: readonly Notice[]): Promise<ExitCode>;
+  start(config: ResolvedConfig): Promise<ExitCode>;
 }
 
 /** Runs one command line, without the program's name, to its exit code. */
@@ -57,8 +56,7 @@ export async function runCommandLine(words: readonly string[], io: CommandLine):
   configurable(program.command('start'))
     .description('Run a farm until SIGTERM or SIGINT drains it; a second signal forces it.')
     .action(async (app: string | undefined, options: RawOptions) => {
-      const { settings, notices } = resolved(app, options, io);
-      exitCode = await io.start(settings, notices);
+      exitCode = await io.start(resolved(app, options, io));
     });
   configurable(program.command('check-config'))
     .description('Print the configuration that "start" would use, with the source of each value.')

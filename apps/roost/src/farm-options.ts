@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto';
 import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { FarmOptions, LimitName, Log } from '@roost/farm';
+import type { FarmOptions, LimitName, Log, TlsOptions } from '@roost/farm';
 import { LIMIT_NAMES } from './config/options.ts';
 import type { Settings } from './config/options.ts';
-import { readTls } from './config/tls.ts';
 import { tokenOptions } from './config/tokens.ts';
 import type { WorkerOptions } from './worker/options.ts';
 
-/** What a start decides beyond its settings. */
+/** What a start knows beyond its settings. */
 export interface StartFacts {
   readonly apiKey: string;
+  readonly tls: TlsOptions | undefined;
   readonly farmId: string;
   readonly version: string;
   readonly log: Log;
@@ -19,7 +19,7 @@ export interface StartFacts {
 /** The settings in the words of the engine. */
 export function farmOptions(settings: Settings, facts: StartFacts): FarmOptions {
   const { app, workers, redisUrl } = settings;
-  const tls = readTls(settings);
+  const { tls } = facts;
   const limits: Partial<Record<LimitName, number>> = {};
   for (const name of LIMIT_NAMES) limits[name] = settings[name];
   const appOptions: WorkerOptions = {

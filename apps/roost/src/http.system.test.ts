@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { redisIsInstalled, TestClient } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { closeAfterEach, connect, request, serverForAll, start, startOwnRedis } from './system-test.ts';
+import {
+  closeAfterEach,
+  connect,
+  request,
+  serverForAll,
+  start,
+  startOwnRedis,
+} from './fixtures/system-test.ts';
 
 const PAGE = fileURLToPath(new URL('../page/', import.meta.url));
 const PAGE_APP = fileURLToPath(new URL('./fixtures/page-app.mjs', import.meta.url));

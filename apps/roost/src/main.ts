@@ -17,7 +17,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   columns: isatty(1) ? process.stdout.columns : undefined,
   print: printAll,
   printError,
-  start: (settings, notices) => startServer(settings, manifest.version, notices),
+  start: (config) => startServer(config, manifest.version),
 });
 // Said outright: a handle that something left open must not keep a stopped server alive.
 process.exit(exitCode);

@@ -5,7 +5,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { freePort, TestClient } from '@roost/testing';
 import type { FarmProcess } from '@roost/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { API_KEY, call, closeAfterEach, serverForAll, start } from './system-test.ts';
+import { API_KEY, call, closeAfterEach, serverForAll, start } from './fixtures/system-test.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
 const APP = fileURLToPath(new URL('./fixtures/page-app.mjs', import.meta.url));

@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { closeAfterEach, connect, run, start } from './system-test.ts';
+import { closeAfterEach, connect, run, start } from './fixtures/system-test.ts';
 
 closeAfterEach();
 

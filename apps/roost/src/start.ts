@@ -3,8 +3,8 @@ import { statSync } from 'node:fs';
 import { FarmError, startFarm } from '@roost/farm';
 import type { Farm, Log } from '@roost/farm';
 import type { Settings } from './config/options.ts';
+import type { ResolvedConfig } from './config/resolve.ts';
 import { readTls } from './config/tls.ts';
-import type { Notice } from './config/variables.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { farmOptions } from './farm-options.ts';
@@ -22,9 +22,8 @@ const GENERATED_KEY_BYTES = 24;
  * lines of the log.
  */
 export async function startServer(
-  settings: Settings,
+  { settings, tls, notices }: ResolvedConfig,
   version: string,
-  notices: readonly Notice[],
 ): Promise<ExitCode> {
   const log = createLog(settings.logLevel, settings.maxLogBufferBytes);
   logLastWords(log, settings.logFlushMs);
@@ -39,7 +38,7 @@ export async function startServer(
   const unwatch = isRunByNpm(process.env) ? watchParent(() => signals.parentGone()) : undefined;
   const apiKey = settings['api.key'] ?? randomBytes(GENERATED_KEY_BYTES).toString('base64url');
   try {
-    const options = farmOptions(settings, { apiKey, farmId: randomUUID(), version, log });
+    const options = farmOptions(settings, { apiKey, tls, farmId: randomUUID(), version, log });
     const farm = await Promise.race([startFarm(options), signals.first]);
     if (farm === undefined) {
       // There is no connection to drain yet, and workers end with the master.

@@ -12,8 +12,9 @@ export type {
 export { MAX_CHANNEL_BYTES } from './channel-name.ts';
 export { BrokerError } from './errors.ts';
 export type { BrokerErrorCode } from './errors.ts';
-export { MemoryBrokerHub } from './memory/hub.ts';
-export type { MemoryBrokerHubCounters } from './memory/hub.ts';
+export { Fifo } from './fifo.ts';
+export { MemoryBrokerExchange } from './memory/exchange.ts';
+export type { MemoryBrokerExchangeCounters } from './memory/exchange.ts';
 export { InProcessLink } from './memory/in-process-link.ts';
 export type { InProcessLinkOptions } from './memory/in-process-link.ts';
 export type { LinkLevel } from './memory/link-shares.ts';
@@ -21,9 +22,9 @@ export { MAX_NAMES_PER_MESSAGE } from './memory/link.ts';
 export type {
   BrokerLink,
   BrokerLinkMessage,
-  HubPort,
-  HubToWorkerMessage,
-  WorkerToHubMessage,
+  ExchangePort,
+  ExchangeToWorkerMessage,
+  WorkerToExchangeMessage,
 } from './memory/link.ts';
 export { MemoryBroker } from './memory/memory-broker.ts';
 export type { MemoryBrokerOptions } from './memory/memory-broker.ts';

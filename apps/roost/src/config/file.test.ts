@@ -4,8 +4,8 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { run } from '../command-line.contract.ts';
-import type { Run } from '../command-line.contract.ts';
+import { run } from '../fixtures/command-line.ts';
+import type { Run } from '../fixtures/command-line.ts';
 import { printable } from '../readable-line.ts';
 import { ConfigError } from './errors.ts';
 import { printConfig } from './print.ts';

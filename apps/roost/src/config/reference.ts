@@ -3,7 +3,6 @@ import { EXIT_CODES } from '../exit-codes.ts';
 import { flagOf, variableOf } from './names.ts';
 import { isLimit, OPTION_KEYS, OPTIONS } from './options.ts';
 import type { OptionKey } from './options.ts';
-import { REACHED_BY } from './reached-by.ts';
 
 /** The text of docs/reference/config.md. */
 export function configReference(): string {
@@ -20,7 +19,7 @@ export function configReference(): string {
     '## Settings',
     ...settings.flatMap(section),
     '## Limits',
-    'Nothing is unbounded: each limit says what happens when it is reached, and has a spec that reaches it.',
+    'Nothing is unbounded: each limit says what happens when it is reached, and [a spec reaches it](../../test/limits-have-specs.test.ts).',
     limitTable(limits),
     ...limits.flatMap(section),
     '## Exit codes',
@@ -42,14 +41,13 @@ function section(key: OptionKey): string[] {
   ];
 }
 
-/** Every limit with its default, and the spec that reaches it. */
+/** Every limit with its default. */
 function limitTable(limits: readonly LimitName[]): string {
-  const rows = limits.map((name) => {
-    const { file, title } = REACHED_BY[name];
-    return [`[${name}](#${name.toLowerCase()})`, grouped(OPTIONS[name].default), `[${title}](../../${file})`];
-  });
-  const lines = [['limit', 'default', 'reached by'], ...rows];
-  const widths = [0, 1, 2].map((column) => Math.max(...lines.map((cells) => cells[column]?.length ?? 0)));
+  const lines = [
+    ['limit', 'default'],
+    ...limits.map((name) => [`[${name}](#${name.toLowerCase()})`, grouped(OPTIONS[name].default)]),
+  ];
+  const widths = [0, 1].map((column) => Math.max(...lines.map((cells) => cells[column]?.length ?? 0)));
   lines.splice(
     1,
     0,

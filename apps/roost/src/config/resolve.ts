@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path';
+import type { TlsOptions } from '@roost/farm';
 import { ConfigError } from './errors.ts';
 import { readConfigFile } from './file.ts';
 import type { FileEntry } from './file.ts';
@@ -23,10 +24,13 @@ export interface ConfigSources {
   readonly folder: string;
 }
 
-/** The settings, and where each came from in the user's words: `--port`, `ROOST_PORT`, `line 3 of roost.yaml`, `default`. */
+/** What a server starts with. */
 export interface ResolvedConfig {
   readonly settings: Settings;
+  /** Where each came from in the user's words: `--port`, `ROOST_PORT`, `line 3 of roost.yaml`, `default`. */
   readonly origins: ReadonlyMap<OptionKey, string>;
+  /** Certificate and private key, as read with the settings; undefined without TLS. */
+  readonly tls: TlsOptions | undefined;
   /** What was ignored, and whoever runs the server should know of. */
   readonly notices: readonly Notice[];
 }
@@ -60,15 +64,14 @@ export function resolveConfig(sources: ConfigSources): ResolvedConfig {
     origins.set(key, strongest === undefined ? 'default' : strongest.origin);
   }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each value has passed its row's schema or is its default
-  const resolved = { settings: Object.freeze(settings) as Settings, origins, notices };
-  const nameOf = (key: OptionKey): string => nameIn(resolved, key);
-  checkTokens(resolved.settings, nameOf);
-  readTls(resolved.settings, nameOf);
-  return resolved;
+  const resolved = Object.freeze(settings) as Settings;
+  const nameOf = (key: OptionKey): string => nameIn(origins, key);
+  checkTokens(resolved, nameOf);
+  return { settings: resolved, origins, tls: readTls(resolved, nameOf), notices };
 }
 
 /** An option as the user has written it. */
-function nameIn({ origins }: ResolvedConfig, key: OptionKey): string {
+function nameIn(origins: ReadonlyMap<OptionKey, string>, key: OptionKey): string {
   const origin = origins.get(key) ?? 'default';
   return origin.startsWith('line ') ? `${key} (${origin})` : origin;
 }

@@ -1,15 +1,18 @@
 import { eventually } from '@roost/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { MemoryBrokerHub } from './hub.ts';
-import type { BrokerLinkMessage, HubPort, HubToWorkerMessage } from './link.ts';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { MemoryBrokerExchange } from './exchange.ts';
+import type { BrokerLinkMessage, ExchangePort, ExchangeToWorkerMessage } from './link.ts';
 
-let hub: MemoryBrokerHub;
+let exchange: MemoryBrokerExchange;
 
 beforeEach(() => {
-  hub = new MemoryBrokerHub();
+  exchange = new MemoryBrokerExchange();
 });
 
-afterEach(() => hub.stop());
+afterEach(() => {
+  exchange.stop();
+  vi.useRealTimers();
+});
 
 /** A worker's link that says no as long as it is full. It opens by itself after so many tries in one turn of the event loop. */
 class FullLink {
@@ -29,7 +32,7 @@ class FullLink {
     this.#triesInATurn += 1;
     this.mostTriesInATurn = Math.max(this.mostTriesInATurn, this.#triesInATurn);
     this.onTry();
-    // So that a hub which does not let the event loop turn fails instead of hanging.
+    // So that an exchange which does not let the event loop turn fails instead of hanging.
     if (this.isFull && this.#triesInATurn < 1_000) {
       if (this.throws) throw new Error('the link is broken');
       return false;
@@ -39,22 +42,22 @@ class FullLink {
   };
 }
 
-function attach(workerId = 0): { link: FullLink; port: HubPort } {
+function attach(workerId = 0): { link: FullLink; port: ExchangePort } {
   const link = new FullLink();
-  const port = hub.attach(workerId, link.send);
+  const port = exchange.attach(workerId, link.send);
   port.receive({ type: 'subscribe', channels: ['news'] });
   return { link, port };
 }
 
 function publish(text: string): void {
-  hub.publish('news', Buffer.from(text));
+  exchange.publish('news', Buffer.from(text));
 }
 
 /** A link that keeps what it takes, in order, until the worker reads. */
 class BoundedLink {
   readonly maxBufferedBytes: number;
-  readonly seen: HubToWorkerMessage[] = [];
-  #waiting: HubToWorkerMessage[] = [];
+  readonly seen: ExchangeToWorkerMessage[] = [];
+  #waiting: ExchangeToWorkerMessage[] = [];
 
   constructor(maxBufferedBytes: number) {
     this.maxBufferedBytes = maxBufferedBytes;
@@ -67,7 +70,7 @@ class BoundedLink {
     );
   }
 
-  readonly send = (message: HubToWorkerMessage): boolean => {
+  readonly send = (message: ExchangeToWorkerMessage): boolean => {
     if (this.bufferedBytes >= this.maxBufferedBytes) return false;
     this.#waiting.push(
       'payload' in message ? { ...message, payload: Buffer.from(message.payload) } : message,
@@ -86,23 +89,23 @@ class BoundedLink {
     );
   }
 
-  get gaps(): Extract<HubToWorkerMessage, { type: 'gap' }>[] {
+  get gaps(): Extract<ExchangeToWorkerMessage, { type: 'gap' }>[] {
     return this.seen.flatMap((message) => (message.type === 'gap' ? [message] : []));
   }
 }
 
 function attachBounded(channels: readonly string[], maxBufferedBytes = 100_000): BoundedLink {
   const link = new BoundedLink(maxBufferedBytes);
-  hub.attach(0, link.send, link).receive({ type: 'subscribe', channels });
+  exchange.attach(0, link.send, link).receive({ type: 'subscribe', channels });
   link.read();
   return link;
 }
 
 /** How many of 500 kilobytes, overhead included, get into a channel's links. */
 function taken(channel: string): number {
-  const before = hub.counters.deliveryCount;
-  for (let index = 0; index < 500; index += 1) hub.publish(channel, Buffer.alloc(360));
-  return hub.counters.deliveryCount - before;
+  const before = exchange.counters.deliveryCount;
+  for (let index = 0; index < 500; index += 1) exchange.publish(channel, Buffer.alloc(360));
+  return exchange.counters.deliveryCount - before;
 }
 
 describe('the room in the link to a worker', () => {
@@ -111,24 +114,26 @@ describe('the room in the link to a worker', () => {
     const expected: string[] = [];
     let flooded = 0;
     for (let round = 0; round < 100; round += 1) {
-      for (let index = 0; index < 100; index += 1) hub.publish('flooded', Buffer.from(`${(flooded += 1)}`));
+      for (let index = 0; index < 100; index += 1)
+        exchange.publish('flooded', Buffer.from(`${(flooded += 1)}`));
       const text = `${round} ${'.'.repeat(100)}`;
       expected.push(text);
-      hub.publish('quiet', Buffer.from(text));
+      exchange.publish('quiet', Buffer.from(text));
       link.read(10);
     }
     await eventually(
       () => {
         link.read();
         return (
-          link.gaps.reduce((sum, { droppedCount }) => sum + droppedCount, 0) === hub.counters.droppedCount
+          link.gaps.reduce((sum, { droppedCount }) => sum + droppedCount, 0) ===
+          exchange.counters.droppedCount
         );
       },
       { what: 'every drop is told' },
     );
     expect(link.texts('quiet')).toEqual(expected);
-    expect(link.texts('flooded').length + hub.counters.droppedCount).toBe(10_000);
-    expect(hub.counters.droppedCount).toBeGreaterThan(1_000);
+    expect(link.texts('flooded').length + exchange.counters.droppedCount).toBe(10_000);
+    expect(exchange.counters.droppedCount).toBeGreaterThan(1_000);
     for (const gap of link.gaps) expect(gap).toMatchObject({ channelCount: 1, channels: ['flooded'] });
     const numbers = link.texts('flooded').map(Number);
     expect(numbers).toEqual(numbers.toSorted((one, other) => one - other));
@@ -148,7 +153,7 @@ describe('the room in the link to a worker', () => {
     const channels = Array.from({ length: 129 }, (_, index) => `${index}`);
     const link = attachBounded(channels, 10_000);
     for (let round = 0; round < 3; round += 1)
-      for (const name of channels) hub.publish(name, Buffer.alloc(300));
+      for (const name of channels) exchange.publish(name, Buffer.alloc(300));
     link.read();
     await eventually(() => {
       link.read();
@@ -161,12 +166,12 @@ describe('the room in the link to a worker', () => {
   it('is not counted for a channel beyond what the worker has not taken', () => {
     const link = attachBounded(['busy', 'other']);
     for (let index = 0; index < 20_000; index += 1) {
-      hub.publish('busy', Buffer.from(`${index}`));
-      if (index % 7 === 0) hub.publish('other', Buffer.from(`${index}`));
+      exchange.publish('busy', Buffer.from(`${index}`));
+      if (index % 7 === 0) exchange.publish('other', Buffer.from(`${index}`));
       if (index % 10 === 0) link.read(12);
     }
     link.read();
-    expect(hub.counters.droppedCount).toBe(0);
+    expect(exchange.counters.droppedCount).toBe(0);
     expect(link.texts('busy')).toHaveLength(20_000);
   });
 });
@@ -177,7 +182,7 @@ describe('a link that says no for longer than the time to the next try', () => {
   /** It has been tried again so many times, and the event loop turned between any two. */
   const triedInVain = async (link: FullLink): Promise<void> => {
     const { tries } = link;
-    await eventually(() => link.tries >= tries + RETRIES, { what: 'the hub tries again' });
+    await eventually(() => link.tries >= tries + RETRIES, { what: 'the exchange tries again' });
     expect(link.mostTriesInATurn).toBeLessThan(10);
   };
 
@@ -187,7 +192,7 @@ describe('a link that says no for longer than the time to the next try', () => {
       const [{ link }, other] = [attach(0), attach(1)];
       Object.assign(link, { isFull: true, throws });
       publish('lost');
-      hub.control(Buffer.from('control'));
+      exchange.control(Buffer.from('control'));
       await triedInVain(link);
       publish('lost, too');
       await triedInVain(link);
@@ -197,7 +202,7 @@ describe('a link that says no for longer than the time to the next try', () => {
       await eventually(() => link.taken.includes('gap'), { what: 'the worker is told without new traffic' });
       publish('new');
       expect(link.taken).toEqual(['subscribed', 'gap', 'new']);
-      expect(hub.counters).toMatchObject({ droppedCount: 3, gapCount: 1 });
+      expect(exchange.counters).toMatchObject({ droppedCount: 3, gapCount: 1 });
     },
   );
 
@@ -229,9 +234,9 @@ describe('a link that says no for longer than the time to the next try', () => {
   });
 
   it.each([
-    ['its worker is detached', ({ port }: { port: HubPort }) => port.detach()],
-    ['another is attached in its place', () => hub.attach(0, () => true)],
-    ['the hub stops', () => hub.stop()],
+    ['its worker is detached', ({ port }: { port: ExchangePort }) => port.detach()],
+    ['another is attached in its place', () => exchange.attach(0, () => true)],
+    ['the exchange stops', () => exchange.stop()],
   ])('is tried no more when %s, from outside or inside of a try', async (_what, end) => {
     for (const isInside of [false, true]) {
       const { link, port } = attach();
@@ -270,10 +275,11 @@ describe('a link that says no for longer than the time to the next try', () => {
     first.link.onTry = () => first.port.detach();
     publish('news');
     expect(second.link.taken).toEqual(['subscribed', 'news']);
-    expect(hub.channelCount).toBe(1);
+    expect(exchange.channelCount).toBe(1);
   });
 
   it.each([1, 2, 3])('loses nothing untold in any order of events (seed %i)', async (seed) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     let state = seed;
     const random = (below: number): number => {
       state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
@@ -283,7 +289,7 @@ describe('a link that says no for longer than the time to the next try', () => {
     let published = 0;
     const events: ((index: number) => unknown)[] = [
       () => publish(`${(published += 1)}`),
-      () => hub.control(Buffer.from('control')),
+      () => exchange.control(Buffer.from('control')),
       (index) => Object.assign(workers[index]?.link ?? {}, { isFull: true, throws: random(2) === 0 }),
       (index) => Object.assign(workers[index]?.link ?? {}, { isFull: false }),
       (index) => workers[index]?.port.receive({ type: 'subscribe', channels: ['more'] }),
@@ -293,7 +299,7 @@ describe('a link that says no for longer than the time to the next try', () => {
     ];
     for (let step = 0; step < 2_000; step += 1) {
       await events[random(events.length)]?.(random(workers.length));
-      if (step % 200 === 0) await new Promise((resolve) => setTimeout(resolve, 30));
+      if (step % 200 === 0) vi.advanceTimersByTime(30);
     }
     for (const { link } of workers) link.isFull = false;
     const last = [attach(0), attach(1), attach(2)];
@@ -312,6 +318,6 @@ describe('a link that says no for longer than the time to the next try', () => {
       }
     }
     for (const { link } of last) expect(link.taken).toEqual(['subscribed', 'last']);
-    expect(hub.counters.gapCount).toBeGreaterThan(0);
+    expect(exchange.counters.gapCount).toBeGreaterThan(0);
   });
 });

@@ -1,17 +1,17 @@
 import { ownedCopy } from '../owned-copy.ts';
-import type { MemoryBrokerHub } from './hub.ts';
+import type { MemoryBrokerExchange } from './exchange.ts';
 import type {
   BrokerLink,
   BrokerLinkMessage,
-  HubPort,
-  HubToWorkerMessage,
-  WorkerToHubMessage,
+  ExchangePort,
+  ExchangeToWorkerMessage,
+  WorkerToExchangeMessage,
 } from './link.ts';
 
 export interface InProcessLinkOptions {
   readonly workerId: number;
   /** The `onMessage` of the MemoryBroker that uses the link. */
-  readonly onMessage: (message: HubToWorkerMessage) => void;
+  readonly onMessage: (message: ExchangeToWorkerMessage) => void;
   /** Most bytes under way in one direction: payloads, and 512 for each message. Default 16 MiB. */
   readonly maxBytes?: number;
 }
@@ -20,26 +20,26 @@ export interface InProcessLinkOptions {
 const MESSAGE_BYTES = 512;
 
 /**
- * A link between a hub and a MemoryBroker in the same process, with the manners of the real one: ordered,
+ * A link between an exchange and a MemoryBroker in the same process, with the manners of the real one: ordered,
  * asynchronous, bounded in bytes, payloads copied on the way. For a farm without worker processes, for a
  * broker in the master itself, and for tests.
  */
 export class InProcessLink implements BrokerLink {
-  readonly #toHub: Lane<WorkerToHubMessage>;
-  readonly #toWorker: Lane<HubToWorkerMessage>;
-  readonly #port: HubPort;
+  readonly #toExchange: Lane<WorkerToExchangeMessage>;
+  readonly #toWorker: Lane<ExchangeToWorkerMessage>;
+  readonly #port: ExchangePort;
 
-  constructor(hub: MemoryBrokerHub, options: InProcessLinkOptions) {
+  constructor(exchange: MemoryBrokerExchange, options: InProcessLinkOptions) {
     const maxBytes = options.maxBytes ?? 16 * 1024 * 1024;
-    const toWorker = new Lane<HubToWorkerMessage>(options.onMessage, maxBytes);
-    const port = hub.attach(options.workerId, (message) => toWorker.push(message), toWorker);
+    const toWorker = new Lane<ExchangeToWorkerMessage>(options.onMessage, maxBytes);
+    const port = exchange.attach(options.workerId, (message) => toWorker.push(message), toWorker);
     this.#toWorker = toWorker;
-    this.#toHub = new Lane<WorkerToHubMessage>((message) => port.receive(message), maxBytes);
+    this.#toExchange = new Lane<WorkerToExchangeMessage>((message) => port.receive(message), maxBytes);
     this.#port = port;
   }
 
-  send(message: WorkerToHubMessage): boolean {
-    return this.#toHub.push(message);
+  send(message: WorkerToExchangeMessage): boolean {
+    return this.#toExchange.push(message);
   }
 
   /** Stops and resumes the worker's reading, as a stopped process would. */
@@ -47,10 +47,10 @@ export class InProcessLink implements BrokerLink {
     this.#toWorker.setReading(isReading);
   }
 
-  /** Detaches from the hub and drops what is under way. */
+  /** Detaches from the exchange and drops what is under way. */
   close(): void {
     this.#port.detach();
-    this.#toHub.close();
+    this.#toExchange.close();
     this.#toWorker.close();
   }
 }

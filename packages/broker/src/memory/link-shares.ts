@@ -1,3 +1,5 @@
+import { Fifo } from '../fifo.ts';
+
 /** How much waits in a link to a worker, and how much may. */
 export interface LinkLevel {
   /** Memory of the messages that the other side has not taken, in bytes. */
@@ -7,8 +9,6 @@ export interface LinkLevel {
 
 /** A publication in a link takes this much beside its payload: its envelope, objects and place in the line (measured: 567). */
 const MESSAGE_BYTES = 640;
-/** How many places at the front of the line may be empty before the others move up. */
-const MAX_EMPTY = 1024;
 
 /**
  * Shares the room in the link to one worker among channels. What stands in a link cannot be taken out of it again, so room
@@ -21,10 +21,9 @@ const MAX_EMPTY = 1024;
  */
 export class LinkShares {
   readonly #level: LinkLevel;
-  /** Channels and costs of what may still be in the link, oldest first, from `#first` on. */
-  #channels: string[] = [];
-  #costs: number[] = [];
-  #first = 0;
+  /** Channels and costs of what may still be in the link, oldest first. Two lines, so that a publication costs no object. */
+  readonly #channels = new Fifo<string>();
+  readonly #costs = new Fifo<number>();
   #bytes = 0;
   readonly #byChannel = new Map<string, number>();
   readonly #refused = new Set<string>();
@@ -67,25 +66,21 @@ export class LinkShares {
   /** Forgets what the worker must have taken, since no more than so much is left. */
   #follow(bufferedBytes: number): void {
     for (;;) {
-      const cost = this.#costs[this.#first];
-      const channel = this.#channels[this.#first];
-      if (cost === undefined || channel === undefined || this.#bytes - cost < bufferedBytes) break;
-      this.#first++;
+      const cost = this.#costs.first;
+      const channel = this.#channels.first;
+      if (cost === undefined || channel === undefined || this.#bytes - cost < bufferedBytes) return;
+      this.#costs.shift();
+      this.#channels.shift();
       this.#bytes -= cost;
       const left = (this.#byChannel.get(channel) ?? 0) - cost;
       if (left > 0) this.#byChannel.set(channel, left);
       else this.#byChannel.delete(channel);
     }
-    if (this.#first < MAX_EMPTY || 2 * this.#first < this.#costs.length) return;
-    this.#channels = this.#channels.slice(this.#first);
-    this.#costs = this.#costs.slice(this.#first);
-    this.#first = 0;
   }
 
   #clear(): void {
-    this.#channels = [];
-    this.#costs = [];
-    this.#first = 0;
+    this.#channels.clear();
+    this.#costs.clear();
     this.#bytes = 0;
     this.#byChannel.clear();
     this.#refused.clear();

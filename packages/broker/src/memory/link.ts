@@ -1,21 +1,21 @@
 /**
- * What a worker's MemoryBroker and the master's MemoryBrokerHub say to each other. Plain data; whoever
+ * What a worker's MemoryBroker and the master's MemoryBrokerExchange say to each other. Plain data; whoever
  * carries the messages chooses the bytes. `payload` is only lent: it may be a view of a shared chunk that is
  * valid during the call, so a carrier that keeps it copies it, and so does the MemoryBroker.
  */
-export type BrokerLinkMessage = WorkerToHubMessage | HubToWorkerMessage;
+export type BrokerLinkMessage = WorkerToExchangeMessage | ExchangeToWorkerMessage;
 
 /**
  * Messages of a worker. `subscribe` is answered by one `subscribed` with the same channels, any number of `publish` by one
  * `published`.
  */
-export type WorkerToHubMessage =
+export type WorkerToExchangeMessage =
   | { readonly type: 'publish'; readonly channel: string; readonly payload: Buffer }
   | { readonly type: 'subscribe'; readonly channels: readonly string[] }
   | { readonly type: 'unsubscribe'; readonly channels: readonly string[] };
 
-/** Messages of the hub. */
-export type HubToWorkerMessage =
+/** Messages of the exchange. */
+export type ExchangeToWorkerMessage =
   | { readonly type: 'publication'; readonly channel: string; readonly payload: Buffer }
   | { readonly type: 'subscribed'; readonly channels: readonly string[] }
   /** So many publications of this worker have their place in the order, since it was attached. */
@@ -43,13 +43,13 @@ export interface BrokerLink {
    * Sends one message. False: the byte bound of the channel is reached and the message was not taken.
    * Serialises or copies the payload before it returns.
    */
-  send(message: WorkerToHubMessage): boolean;
-  /** Stops and resumes the reading of what comes from the hub. */
+  send(message: WorkerToExchangeMessage): boolean;
+  /** Stops and resumes the reading of what comes from the exchange. */
   setReading(isReading: boolean): void;
 }
 
-/** The hub's end of the channel to one worker, as `MemoryBrokerHub.attach` returns it. */
-export interface HubPort {
+/** The exchange's end of the channel to one worker, as `MemoryBrokerExchange.attach` returns it. */
+export interface ExchangePort {
   /** A message of the worker. Anything a worker does not say is ignored. */
   receive(message: BrokerLinkMessage): void;
   /** The worker is gone: its subscriptions end. Calling it twice is safe. */

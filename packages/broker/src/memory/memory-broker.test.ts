@@ -1,20 +1,20 @@
 import { eventually, liveBytes } from '@roost/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { describeBrokerContract, Recorder, TestBroker } from '../broker.contract.ts';
-import { MemoryBrokerHub } from './hub.ts';
+import { MemoryBrokerExchange } from './exchange.ts';
 import { InProcessLink } from './in-process-link.ts';
 import { MemoryBroker } from './memory-broker.ts';
 
-let hub: MemoryBrokerHub;
+let exchange: MemoryBrokerExchange;
 let links: InProcessLink[];
 
 beforeEach(() => {
-  hub = new MemoryBrokerHub();
+  exchange = new MemoryBrokerExchange();
   links = [];
 });
 
 afterEach(() => {
-  hub.stop();
+  exchange.stop();
   for (const link of links) link.close();
 });
 
@@ -31,7 +31,7 @@ interface AttachOptions {
 async function start(options: AttachOptions = {}): Promise<Worker> {
   const { maxBytes = 16 * 1024 * 1024, ...brokerOptions } = options;
   const seen = new Recorder();
-  const link: InProcessLink = new InProcessLink(hub, {
+  const link: InProcessLink = new InProcessLink(exchange, {
     workerId: links.length,
     maxBytes,
     onMessage: (message) => broker.onMessage(message),
@@ -45,7 +45,7 @@ async function start(options: AttachOptions = {}): Promise<Worker> {
 describe('the embedded broker', () => {
   describeBrokerContract({
     create: (seen, options) => {
-      const link: InProcessLink = new InProcessLink(hub, {
+      const link: InProcessLink = new InProcessLink(exchange, {
         workerId: links.length,
         onMessage: (message) => broker.onMessage(message),
       });
@@ -54,7 +54,7 @@ describe('the embedded broker', () => {
       return broker;
     },
     control: (message) => {
-      hub.control(message);
+      exchange.control(message);
       return Promise.resolve();
     },
   });
@@ -79,7 +79,7 @@ describe('the embedded broker', () => {
     await published;
   });
 
-  it('rejects a subscribe that the hub does not answer in time, and leaves nothing behind', async () => {
+  it('rejects a subscribe that the exchange does not answer in time, and leaves nothing behind', async () => {
     const worker = await start({ subscribeTimeoutMs: 40, unsubscribeLingerMs: 10 });
     const { broker, link } = worker;
     link.setReading(false);
@@ -87,11 +87,11 @@ describe('the embedded broker', () => {
     link.setReading(true);
     expect(await worker.subscribe('other')).toBe('confirmed');
     expect(broker.isConfirmed('news')).toBe(false);
-    await eventually(() => hub.channelCount === 1, { what: 'the hub forgets the channel, too' });
+    await eventually(() => exchange.channelCount === 1, { what: 'the exchange forgets the channel, too' });
   });
 });
 
-describe('MemoryBrokerHub', () => {
+describe('MemoryBrokerExchange', () => {
   it('gives all workers the publications of all workers in one order', async () => {
     const workers = await Promise.all([start(), start(), start()]);
     for (const worker of workers) await worker.subscribe('a');
@@ -111,7 +111,7 @@ describe('MemoryBrokerHub', () => {
     await other.broker.publish('mine', Buffer.from('x'));
     await other.broker.publish('nobody', Buffer.from('x'));
     await eventually(() => one.seen.publications.length === 1);
-    expect(hub.counters).toMatchObject({ publicationCount: 2, deliveryCount: 1, droppedCount: 0 });
+    expect(exchange.counters).toMatchObject({ publicationCount: 2, deliveryCount: 1, droppedCount: 0 });
   });
 
   it('drops publications for a worker that does not read, and tells it of the gap before anything new', async () => {
@@ -125,7 +125,7 @@ describe('MemoryBrokerHub', () => {
       await quick.broker.publish(index % 2 === 0 ? 'one' : 'two', Buffer.alloc(100, index));
     }
     await eventually(() => quick.seen.publications.length === 20);
-    const dropped = hub.counters.droppedCount;
+    const dropped = exchange.counters.droppedCount;
     expect(dropped).toBeGreaterThan(10);
     expect(slow.seen.publications).toEqual([]);
 
@@ -143,7 +143,7 @@ describe('MemoryBrokerHub', () => {
     );
     await quick.broker.publish('one', Buffer.from('new'));
     await eventually(() => slow.seen.texts('one').includes('new'));
-    expect(hub.counters).toMatchObject({ droppedCount: dropped, gapCount: slow.seen.gaps.length });
+    expect(exchange.counters).toMatchObject({ droppedCount: dropped, gapCount: slow.seen.gaps.length });
     expect(quick.seen.gaps).toEqual([]);
   });
 
@@ -156,7 +156,7 @@ describe('MemoryBrokerHub', () => {
     await other.broker.publish('filled', Buffer.alloc(130));
     await eventually(() => other.seen.publications.length === 1);
     const subscribed = slow.subscribe('late');
-    await eventually(() => hub.channelCount === 2, { what: 'the hub knows the subscription' });
+    await eventually(() => exchange.channelCount === 2, { what: 'the exchange knows the subscription' });
     slow.link.setReading(true);
     expect(await subscribed).toBe('confirmed');
   });
@@ -166,9 +166,9 @@ describe('MemoryBrokerHub', () => {
     const { broker } = worker;
     for (let index = 0; index < 300; index += 1) await worker.subscribe(String(index));
     for (let index = 0; index < 300; index += 1) worker.unsubscribe(String(index));
-    expect(hub.channelCount).toBe(300);
+    expect(exchange.channelCount).toBe(300);
     await worker.subscribe('7');
-    await eventually(() => hub.channelCount === 1);
+    await eventually(() => exchange.channelCount === 1);
     expect(broker.isConfirmed('7')).toBe(true);
   });
 
@@ -177,21 +177,21 @@ describe('MemoryBrokerHub', () => {
     await one.subscribe('both');
     await other.subscribe('both');
     await one.subscribe('mine');
-    expect(hub.channelCount).toBe(2);
+    expect(exchange.channelCount).toBe(2);
     one.link.close();
-    expect(hub.channelCount).toBe(1);
+    expect(exchange.channelCount).toBe(1);
     one.link.close();
     await other.broker.publish('both', Buffer.from('x'));
     await eventually(() => other.seen.publications.length === 1);
-    expect(hub.counters.deliveryCount).toBe(1);
+    expect(exchange.counters.deliveryCount).toBe(1);
     other.link.close();
-    expect(hub.channelCount).toBe(0);
+    expect(exchange.channelCount).toBe(0);
   });
 
   it('gives a channel to the workers that want it, whoever comes and goes on others', () => {
     const got: string[] = [];
     const ports = ['a', 'b', 'c'].map((worker, index) =>
-      hub.attach(index, (message) => {
+      exchange.attach(index, (message) => {
         if (message.type === 'publication') got.push(`${worker} ${message.channel}`);
         return true;
       }),
@@ -199,7 +199,7 @@ describe('MemoryBrokerHub', () => {
     const [a, b, c] = ports;
     const receivers = (): string[] => {
       got.length = 0;
-      for (const channel of ['1', '2', '3']) hub.publish(channel, Buffer.from('x'));
+      for (const channel of ['1', '2', '3']) exchange.publish(channel, Buffer.from('x'));
       return got.toSorted();
     };
     a?.receive({ type: 'subscribe', channels: ['1', '2', '3', '3'] });
@@ -214,22 +214,22 @@ describe('MemoryBrokerHub', () => {
     expect(receivers()).toEqual(['a 1', 'a 3', 'b 2']);
     b?.receive({ type: 'unsubscribe', channels: ['1', '2'] });
     expect(receivers()).toEqual(['a 1', 'a 3']);
-    expect(hub.channelCount).toBe(2);
+    expect(exchange.channelCount).toBe(2);
   });
 
   it('keeps less than 80 bytes of a channel that one worker wants, its name not included', () => {
-    const port = hub.attach(0, () => true);
+    const port = exchange.attach(0, () => true);
     const channels = Array.from({ length: 50_000 }, (_, index) => `user:${index}`);
     const before = liveBytes();
     port.receive({ type: 'subscribe', channels });
     expect((liveBytes() - before) / channels.length).toBeLessThan(80);
-    expect(hub.channelCount).toBe(channels.length);
+    expect(exchange.channelCount).toBe(channels.length);
   });
 
   it('detaches the former worker when its id is attached again', async () => {
     const former = await start();
     await former.subscribe('news');
-    hub.attach(0, () => true);
-    expect(hub.channelCount).toBe(0);
+    exchange.attach(0, () => true);
+    expect(exchange.channelCount).toBe(0);
   });
 });

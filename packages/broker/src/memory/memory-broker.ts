@@ -17,20 +17,20 @@ import { PublishesUnderWay } from './publishes-under-way.ts';
 export interface MemoryBrokerOptions {
   readonly handlers: BrokerHandlers;
   readonly wanted: WantedChannels;
-  /** The way to the hub. */
+  /** The way to the exchange. */
   readonly link: BrokerLink;
-  /** How long `subscribe` waits for the hub's answer, in ms. Default 5,000. */
+  /** How long `subscribe` waits for the exchange's answer, in ms. Default 5,000. */
   readonly subscribeTimeoutMs?: number;
   /** How long a subscription outlives its last local subscriber, in ms. Default 2,000. */
   readonly unsubscribeLingerMs?: number;
   /**
-   * Most bytes of publishes that the hub has not acknowledged yet; one counts its payload plus
+   * Most bytes of publishes that the exchange has not acknowledged yet; one counts its payload plus
    * 896 bytes. Beyond, `publish` rejects with `BROKER_OVERLOADED`; one larger payload may go alone.
    * Default 16 MiB.
    */
   readonly maxInFlightBytes?: number;
   /**
-   * When the hub acknowledges no publish for this many ms while some are under way, they are given up with
+   * When the exchange acknowledges no publish for this many ms while some are under way, they are given up with
    * `BROKER_OUTCOME_UNKNOWN`. Default 5,000.
    */
   readonly publishTimeoutMs?: number;
@@ -42,12 +42,12 @@ const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
 const PUBLISH_TIMEOUT_MS = 5_000;
 
 /**
- * The embedded broker of one worker. Everything it publishes goes to the hub in the master and comes back
+ * The embedded broker of one worker. Everything it publishes goes to the exchange in the master and comes back
  * from there, so that all workers of the farm see one order.
  *
- * `publish` resolves when the hub has given the publication its place in that order, so who publishes the next one
- * through another worker is not overtaken. `BROKER_OUTCOME_UNKNOWN`: the hub did not say so within `publishTimeoutMs`, or
- * until the broker was stopped. `ready` from `start` to `stop`.
+ * `publish` resolves when the exchange has given the publication its place in that order, so who publishes the next one
+ * through another worker is not overtaken. `BROKER_OUTCOME_UNKNOWN`: the exchange did not say so within
+ * `publishTimeoutMs`, or until the broker was stopped. `ready` from `start` to `stop`.
  */
 export class MemoryBroker implements Broker {
   readonly #handlers: BrokerHandlers;
@@ -139,7 +139,7 @@ export class MemoryBroker implements Broker {
     if (this.#state !== 'stopped') this.#link.setReading(isReading);
   }
 
-  /** A message of the hub has arrived over the link. The payload is copied when it is kept. */
+  /** A message of the exchange has arrived over the link. The payload is copied when it is kept. */
   onMessage(message: BrokerLinkMessage): void {
     if (message.type === 'published') this.#underWay.acknowledged(message.count);
     if (this.#state === 'stopped') return;

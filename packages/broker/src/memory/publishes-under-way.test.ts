@@ -2,36 +2,36 @@ import { eventually } from '@roost/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Recorder } from '../broker.contract.ts';
 import { BrokerError } from '../errors.ts';
-import { MemoryBrokerHub } from './hub.ts';
-import type { HubPort, WorkerToHubMessage } from './link.ts';
+import { MemoryBrokerExchange } from './exchange.ts';
+import type { ExchangePort, WorkerToExchangeMessage } from './link.ts';
 import { MemoryBroker } from './memory-broker.ts';
 
-let hub: MemoryBrokerHub;
+let exchange: MemoryBrokerExchange;
 
 beforeEach(() => {
-  hub = new MemoryBrokerHub();
+  exchange = new MemoryBrokerExchange();
 });
 
-afterEach(() => hub.stop());
+afterEach(() => exchange.stop());
 
-/** A broker of the hub whose publications stay on the way until they are let through, and so do acknowledgements. */
+/** A broker of the exchange whose publications stay on the way until they are let through, and so do acknowledgements. */
 class SlowWorker {
   readonly broker: MemoryBroker;
   readonly acknowledgements: number[] = [];
   isAcknowledging = true;
-  readonly #port: HubPort;
-  readonly #onTheWay: WorkerToHubMessage[] = [];
+  readonly #port: ExchangePort;
+  readonly #onTheWay: WorkerToExchangeMessage[] = [];
 
   constructor(workerId: number, options: { maxInFlightBytes?: number; publishTimeoutMs?: number } = {}) {
     const seen = new Recorder();
-    this.#port = hub.attach(workerId, (message) => {
+    this.#port = exchange.attach(workerId, (message) => {
       if (message.type === 'published' && !this.isAcknowledging) return false;
       if (message.type === 'published') this.acknowledgements.push(message.count);
       this.broker.onMessage(message);
       return true;
     });
     const link = {
-      send: (message: WorkerToHubMessage) => this.#onTheWay.push(message) > 0,
+      send: (message: WorkerToExchangeMessage) => this.#onTheWay.push(message) > 0,
       setReading: () => undefined,
     };
     this.broker = new MemoryBroker({ handlers: seen, wanted: seen.wanted, link, ...options });
@@ -59,13 +59,13 @@ function turn(): Promise<void> {
 }
 
 describe('a publish of the embedded broker', () => {
-  it('resolves when the hub has ordered it, and not before', async () => {
+  it('resolves when the exchange has ordered it, and not before', async () => {
     const worker = new SlowWorker(0);
     const published = worker.publish('x');
     for (let turns = 0; turns < 10; turns += 1) await turn();
     expect(published.outcome).toBe('');
     worker.letThrough();
-    expect(hub.counters.publicationCount).toBe(1);
+    expect(exchange.counters.publicationCount).toBe(1);
     await eventually(() => published.outcome === 'ordered');
   });
 

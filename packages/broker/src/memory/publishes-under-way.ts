@@ -1,8 +1,7 @@
 import type { PublishResult } from '../broker.ts';
+import { Drain } from '../drain.ts';
 import { BrokerError } from '../errors.ts';
-
-/** How long `drain` waits for publishes under way, in ms. */
-const DRAIN_MS = 1_000;
+import { Fifo } from '../fifo.ts';
 
 const PUBLISHED: PublishResult = Object.freeze({});
 
@@ -13,7 +12,7 @@ export interface PublishesUnderWayOptions {
   readonly timeoutMs: number;
 }
 
-/** A publish that the hub has not acknowledged. */
+/** A publish that the exchange has not acknowledged. */
 interface Pending {
   readonly channel: string;
   readonly bytes: number;
@@ -29,18 +28,16 @@ interface Pending {
 const PUBLISH_OVERHEAD_BYTES = 896;
 
 /**
- * The publishes of one worker that its hub has not ordered yet, oldest first. The link keeps their order, so the hub
- * acknowledges them with one number: how many it has ordered since the worker is attached.
+ * The publishes of one worker that its exchange has not ordered yet, oldest first. The link keeps their order, so the
+ * exchange acknowledges them with one number: how many it has ordered since the worker is attached.
  *
- * Bounded in bytes and in time: a hub that acknowledges nothing for `timeoutMs` has everything under way rejected with
+ * Bounded in bytes and in time: an exchange that acknowledges nothing for `timeoutMs` has everything under way rejected with
  * `BROKER_OUTCOME_UNKNOWN`; if it does acknowledge them later, that is too late and changes nothing.
  */
 export class PublishesUnderWay {
   readonly #options: PublishesUnderWayOptions;
-  readonly #drained = new Set<() => void>();
-  #pending: Pending[] = [];
-  /** The first in `#pending` that is under way; those before it are settled. */
-  #first = 0;
+  readonly #drain = new Drain();
+  readonly #pending = new Fifo<Pending>();
   /** Settled since the worker is attached, acknowledged or given up. */
   #settledCount = 0;
   #bytes = 0;
@@ -53,7 +50,7 @@ export class PublishesUnderWay {
   }
 
   get count(): number {
-    return this.#pending.length - this.#first;
+    return this.#pending.length;
   }
 
   /** Payloads and overhead of what is under way. */
@@ -80,7 +77,7 @@ export class PublishesUnderWay {
     });
   }
 
-  /** The hub has ordered so many since the worker is attached. */
+  /** The exchange has ordered so many since the worker is attached. */
   acknowledged(orderedCount: number): void {
     this.#progressAt = performance.now();
     while (this.#settledCount < orderedCount) {
@@ -92,14 +89,7 @@ export class PublishesUnderWay {
 
   /** Resolves when nothing is under way any more, at the latest after a second. */
   async drain(): Promise<void> {
-    if (this.count === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, DRAIN_MS);
-      this.#drained.add(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    if (this.count > 0) await this.#drain.wait();
   }
 
   /** Gives up what is under way. */
@@ -110,21 +100,11 @@ export class PublishesUnderWay {
   }
 
   #take(): Pending | undefined {
-    const pending = this.#pending[this.#first];
+    const pending = this.#pending.shift();
     if (pending === undefined) return undefined;
-    this.#first += 1;
     this.#settledCount += 1;
     this.#bytes -= pending.bytes;
-    if (this.#first === this.#pending.length) {
-      this.#pending = [];
-      this.#first = 0;
-      for (const drained of this.#drained) drained();
-      this.#drained.clear();
-    } else if (this.#first >= 1024 && 2 * this.#first >= this.#pending.length) {
-      // What is settled goes when it is the larger part: a shift for each would move a long line every time.
-      this.#pending = this.#pending.slice(this.#first);
-      this.#first = 0;
-    }
+    if (this.count === 0) this.#drain.finish();
     return pending;
   }
 

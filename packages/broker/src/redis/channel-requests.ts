@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
-import type { RedisConnection } from './connection.ts';
+import type { RedisConnection } from './connection/connection.ts';
 import { answerOf, explainFailure, isReplyError } from './failure.ts';
-import type { Shortcoming } from './handshake.ts';
+import type { Shortcoming } from './connection/handshake.ts';
 
 export interface ChannelRequestsOptions {
   /** What the keys of channels begin with. */

@@ -1,7 +1,7 @@
 import { eventually, redisIsInstalled, startRedis, startSentinel, TcpProxy } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { settle } from '../broker.contract.ts';
-import { create, isAway, isReady, start } from './broker-harness.contract.ts';
+import { create, isAway, isReady, start } from './fixtures/broker-harness.ts';
 
 const ends: (() => Promise<void>)[] = [];
 

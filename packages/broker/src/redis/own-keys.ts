@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { answerOf, isDenied, isReplyError } from './failure.ts';
-import type { Shortcoming } from './handshake.ts';
+import type { Shortcoming } from './connection/handshake.ts';
 
 const EMPTY = Buffer.alloc(0);
 

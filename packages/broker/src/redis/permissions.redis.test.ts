@@ -4,7 +4,7 @@ import type { RedisFixture } from '@roost/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { settle } from '../broker.contract.ts';
 import type { TestBroker } from '../broker.contract.ts';
-import { callCount, create, isReady, start } from './broker-harness.contract.ts';
+import { callCount, create, isReady, start } from './fixtures/broker-harness.ts';
 import type { RedisBroker } from './redis-broker.ts';
 
 const GUIDE = new URL('../../../../docs/guide/broadcasting.md', import.meta.url);

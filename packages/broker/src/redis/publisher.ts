@@ -1,14 +1,12 @@
 import type { PublishResult } from '../broker.ts';
+import { Drain } from '../drain.ts';
 import { BrokerError } from '../errors.ts';
-import type { RedisConnection } from './connection.ts';
+import type { RedisConnection } from './connection/connection.ts';
 import { explainFailure, isNeverSent, isReplyError } from './failure.ts';
 import type { RedisBrokerConfig } from './options.ts';
 
 /** What a publish under way costs beside its payload, in bytes: ioredis keeps a Command and a promise. */
 const PUBLISH_OVERHEAD_BYTES = 512;
-
-/** How long `drain` waits for publishes under way, in ms. */
-const DRAIN_MS = 1_000;
 
 const PUBLISHED: PublishResult = Object.freeze({});
 
@@ -20,7 +18,7 @@ const PUBLISHED: PublishResult = Object.freeze({});
 export class Publisher {
   readonly #connection: RedisConnection;
   readonly #config: RedisBrokerConfig;
-  readonly #drained = new Set<() => void>();
+  readonly #drain = new Drain();
   #inFlightBytes = 0;
   #inFlightCount = 0;
   #progressAt = 0;
@@ -62,13 +60,7 @@ export class Publisher {
   /** Resolves when nothing is under way any more, at the latest after a second: then with false. */
   async drain(): Promise<boolean> {
     if (this.#inFlightCount === 0 || this.#connection.client === undefined) return this.#inFlightCount === 0;
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), DRAIN_MS);
-      this.#drained.add(() => {
-        clearTimeout(timer);
-        resolve(true);
-      });
-    });
+    return this.#drain.wait();
   }
 
   /** Ends the watch over publishes under way. */
@@ -89,9 +81,7 @@ export class Publisher {
     this.#inFlightBytes -= bytes;
     this.#inFlightCount -= 1;
     this.#progressAt = performance.now();
-    if (this.#inFlightCount > 0) return;
-    for (const drained of this.#drained) drained();
-    this.#drained.clear();
+    if (this.#inFlightCount === 0) this.#drain.finish();
   }
 
   #lookIn(delayMs: number): void {

@@ -7,7 +7,7 @@ import type { RedisFixture } from '@roost/testing';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { describeBrokerContract, Recorder, settle } from '../broker.contract.ts';
-import { callCount, create, isAway, isReady, start } from './broker-harness.contract.ts';
+import { callCount, create, isAway, isReady, start } from './fixtures/broker-harness.ts';
 import { RedisBroker } from './redis-broker.ts';
 
 /** The ids of the brokers' connections of one kind. */

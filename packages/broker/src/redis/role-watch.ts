@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { isDenied, isReplyError } from './failure.ts';
-import { askRole } from './role.ts';
-import type { RedisRole } from './role.ts';
+import { askRole } from './connection/role.ts';
+import type { RedisRole } from './connection/role.ts';
 
 export interface RoleWatchOptions {
   readonly intervalMs: number;

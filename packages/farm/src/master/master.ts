@@ -1,4 +1,4 @@
-import { MemoryBrokerHub, type HubPort, type HubToWorkerMessage } from '@roost/broker';
+import { MemoryBrokerExchange, type ExchangePort, type ExchangeToWorkerMessage } from '@roost/broker';
 import { closeDescriptor, EVENT_FIELDS, Interest, localAddress, Poller } from '@roost/poller';
 import { assertNever } from '../link/assert-never.ts';
 import type { TlsCredentials } from '../link/tls-credentials.ts';
@@ -47,10 +47,10 @@ export class Master implements Farm, SupervisionHooks {
   readonly #acceptor: Acceptor;
   readonly #workers: readonly SupervisedWorker[];
   readonly #leases: CpuLeases;
-  readonly #hub = new MemoryBrokerHub((milliseconds, callback) =>
+  readonly #exchange = new MemoryBrokerExchange((milliseconds, callback) =>
     this.#guard.after(milliseconds, 'catching up with a worker', callback),
   );
-  readonly #ports = new Map<number, HubPort>();
+  readonly #ports = new Map<number, ExchangePort>();
   /** Workers whose descriptors are in no epoll set: they are looked at from time to time. */
   readonly #unwatched = new Set<SupervisedWorker>();
   readonly #guard: Guard;
@@ -311,7 +311,7 @@ export class Master implements Farm, SupervisionHooks {
     if (descriptors === undefined) return;
     this.#unwatched.add(worker);
     this.#watch(worker, descriptors);
-    const offer = (message: HubToWorkerMessage): boolean => {
+    const offer = (message: ExchangeToWorkerMessage): boolean => {
       try {
         return worker.offer({ type: 'broker', message });
       } catch (error) {
@@ -319,7 +319,7 @@ export class Master implements Farm, SupervisionHooks {
         return false;
       }
     };
-    this.#ports.set(worker.index, this.#hub.attach(worker.index, offer, worker));
+    this.#ports.set(worker.index, this.#exchange.attach(worker.index, offer, worker));
   }
 
   #handle(count: number): void {
@@ -387,7 +387,7 @@ export class Master implements Farm, SupervisionHooks {
     clearTimeout(this.#forceTimer);
     this.#entrance.stop();
     this.#leases.stop();
-    this.#hub.stop();
+    this.#exchange.stop();
     this.#poller.destroy();
     this.#onStopped();
   }

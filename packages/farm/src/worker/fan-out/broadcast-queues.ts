@@ -1,5 +1,5 @@
+import { Fifo } from '@roost/broker';
 import type { DataOpcode } from '@roost/websocket';
-import { Fifo } from './fifo.ts';
 import type { HubChannel } from './hub.ts';
 
 /** One publication on its way to the subscribers of a channel. */

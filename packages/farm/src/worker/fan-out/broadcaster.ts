@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import type { Broker } from '@roost/broker';
+import { Fifo, type Broker } from '@roost/broker';
 import { BROADCAST_SKIPPED, BroadcastWalk } from '@roost/poller';
 import { encodeFrame, frameHeaderBytes, Opcode, type MessageDeflater } from '@roost/websocket';
 import type { Counters } from '../../api/counters.ts';
@@ -12,7 +12,6 @@ import type { Sockets } from '../sockets/sockets.ts';
 import { BroadcastQueues, type Broadcast, type ChannelQueue } from './broadcast-queues.ts';
 import type { CpuLease } from './cpu-lease.ts';
 import { DroppedPublications } from './dropped-publications.ts';
-import { Fifo } from './fifo.ts';
 import type { Hub } from './hub.ts';
 import { ReadingPause } from './reading-pause.ts';
 import type { Subscriptions } from './subscriptions.ts';

@@ -54,7 +54,7 @@ describe('the channels of an acceptance', () => {
 
   it('that are on their way for another connection are waited for as well', async () => {
     await start();
-    harness.silenceHub();
+    harness.silenceExchange();
     const waiting = [await harness.connect(), await harness.connect()];
     for (const client of waiting) {
       client.writeText(upgradeHead('/?channel=news'));
@@ -63,7 +63,7 @@ describe('the channels of an acceptance', () => {
     // Whatever those clients were to get at once they would have by now.
     await Promise.all((await Promise.all([harness.open(), harness.open()])).map((client) => client.close()));
     expect(waiting.map(({ received }) => received.length)).toEqual([0, 0]);
-    harness.resumeHub();
+    harness.resumeExchange();
     for (const client of waiting) await client.readHead();
     harness.publish('news', 'all');
     for (const client of waiting) {
@@ -96,7 +96,7 @@ describe('the channels of an acceptance', () => {
 
   it('that the broker does not confirm within subscribeTimeoutMs refuse with 503', async () => {
     await start({ subscribeTimeoutMs: 100 });
-    harness.hub.stop();
+    harness.exchange.stop();
     const client = await harness.connect();
     client.writeText(upgradeHead('/?channel=news'));
     const head = await client.readHead();
@@ -112,12 +112,12 @@ describe('subscribe()', () => {
   it('waits for a channel that is on its way for another connection', async () => {
     await start();
     const clients = [await harness.client(), await harness.client()];
-    harness.silenceHub();
+    harness.silenceExchange();
     const outcomes: boolean[] = [];
     const subscribed = opened.map(async (connection) => outcomes.push(await connection.subscribe('news')));
     for (const client of clients) await client.roundTrip();
     expect(outcomes).toEqual([]);
-    harness.resumeHub();
+    harness.resumeExchange();
     await Promise.all(subscribed);
     expect(outcomes).toEqual([true, true]);
     for (const client of clients) await client.close();
@@ -126,10 +126,10 @@ describe('subscribe()', () => {
   it('resolves to false when the connection has unsubscribed meanwhile', async () => {
     await start();
     const client = await harness.client();
-    harness.silenceHub();
+    harness.silenceExchange();
     const subscribed = opened[0]?.subscribe('news');
     expect(opened[0]?.unsubscribe('news')).toBe(true);
-    harness.resumeHub();
+    harness.resumeExchange();
     expect(await subscribed).toBe(false);
     await client.close();
   });
@@ -137,7 +137,7 @@ describe('subscribe()', () => {
   it('rejects when the broker does not confirm in time; the connection stays, without the channel', async () => {
     await start({ subscribeTimeoutMs: 100 });
     const client = await harness.client();
-    harness.hub.stop();
+    harness.exchange.stop();
     await expect(opened[0]?.subscribe('late')).rejects.toMatchObject({ code: 'BROKER_SUBSCRIBE_TIMEOUT' });
     expect(opened[0]?.channels).toEqual([]);
     await client.roundTrip();

@@ -147,5 +147,6 @@ describe('messageRate', () => {
     client.write(Buffer.concat(Array.from({ length: 5000 }, () => textFrame('x'))));
     await client.read(15_000);
     await client.close();
+    expect(await harness.count('closed_message_rate')).toBe(0);
   });
 });
