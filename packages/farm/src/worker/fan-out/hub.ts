@@ -1,5 +1,6 @@
 import { NameIndex } from './name-index.ts';
 import { ownString } from './own-string.ts';
+import { SubscriptionNodes } from './subscription-nodes.ts';
 
 /** A channel that has several subscribers in this worker, is reserved, or has publications under way. */
 export interface HubChannel {
@@ -31,14 +32,10 @@ const INITIAL_MEMBERS = 4;
 const INITIAL_CHANNELS = 64;
 /** Columns of a channel: slot and node of its first member, while that is its only one. */
 const CHANNEL_FIELDS = 2;
-const INITIAL_NODES = 64;
-/** Fields of a subscription node: channel id, index among the members, next node of the connection + 1. */
-const NODE_FIELDS = 3;
 
 /**
- * Which connection is subscribed to which channel, in this worker. A subscription is a node of three integers in a pool, linked to the
- * connection's other ones. No object exists per subscription, and none for a channel with one subscriber, of which there
- * may be as many as connections.
+ * Which connection is subscribed to which channel, in this worker. A subscription is a node in a pool, see
+ * {@link SubscriptionNodes}. No object exists for a channel with one subscriber, of which there may be as many as connections.
  *
  * A channel is, by its id:
  * - single: its name in `#channels`, one member in `#singles`. No reservations, no walk.
@@ -56,10 +53,7 @@ export class Hub {
   #singles = new Int32Array(INITIAL_CHANNELS * CHANNEL_FIELDS);
   /** The only member of a channel, lent by {@link membersOf}. */
   readonly #onlyMember = new Int32Array(1);
-  #nodes = new Int32Array(INITIAL_NODES * NODE_FIELDS);
-  #nodeCount = 0;
-  /** First free node + 1, linked through the `next` field. */
-  #freeNode = 0;
+  readonly #nodes = new SubscriptionNodes();
   #subscriptionCount = 0;
   #onEmpty: (channel: string) => void = () => undefined;
 
@@ -156,14 +150,10 @@ export class Hub {
   subscribe(slot: number, name: string): boolean {
     const known = this.#ids.get(name);
     if (known !== -1 && this.#isMember(slot, known)) return false;
-    const node = this.#allocateNode();
     const id = known === -1 ? this.#addSingle(ownString(name)) : known;
     const index = known === -1 ? 0 : this.#append(known);
+    const node = this.#nodes.allocate(id, index, this.#firstSubscriptions[slot] ?? 0);
     this.#setMember(id, index, slot, node);
-    const at = node * NODE_FIELDS;
-    this.#nodes[at] = id;
-    this.#nodes[at + 1] = index;
-    this.#nodes[at + 2] = this.#firstSubscriptions[slot] ?? 0;
     this.#firstSubscriptions[slot] = node + 1;
     this.#subscriptionCount++;
     return true;
@@ -174,11 +164,11 @@ export class Hub {
     const id = this.#ids.get(name);
     if (id === -1) return false;
     let previous = -1;
-    for (let node = this.#first(slot); node !== -1; node = this.#nextOf(node)) {
-      if (this.#nodes[node * NODE_FIELDS] === id) {
-        const next = this.#nodes[node * NODE_FIELDS + 2] ?? 0;
-        if (previous === -1) this.#firstSubscriptions[slot] = next;
-        else this.#nodes[previous * NODE_FIELDS + 2] = next;
+    for (let node = this.#first(slot); node !== -1; node = this.#nodes.nextOf(node)) {
+      if (this.#nodes.channelOf(node) === id) {
+        const next = this.#nodes.nextOf(node);
+        if (previous === -1) this.#firstSubscriptions[slot] = next + 1;
+        else this.#nodes.setNext(previous, next);
         this.#remove(node);
         return true;
       }
@@ -191,7 +181,7 @@ export class Hub {
     let node = this.#first(slot);
     this.#firstSubscriptions[slot] = 0;
     while (node !== -1) {
-      const next = this.#nextOf(node);
+      const next = this.#nodes.nextOf(node);
       this.#remove(node);
       node = next;
     }
@@ -204,8 +194,8 @@ export class Hub {
 
   subscriptionsOf(slot: number): string[] {
     const names: string[] = [];
-    for (let node = this.#first(slot); node !== -1; node = this.#nextOf(node)) {
-      names.push(this.#nameOf(this.#nodes[node * NODE_FIELDS] ?? -1));
+    for (let node = this.#first(slot); node !== -1; node = this.#nodes.nextOf(node)) {
+      names.push(this.#nameOf(this.#nodes.channelOf(node)));
     }
     return names.toReversed();
   }
@@ -213,7 +203,7 @@ export class Hub {
   /** How many channels the connection has, counted up to `limit`. */
   countOf(slot: number, limit: number): number {
     let count = 0;
-    for (let node = this.#first(slot); node !== -1 && count < limit; node = this.#nextOf(node)) count++;
+    for (let node = this.#first(slot); node !== -1 && count < limit; node = this.#nodes.nextOf(node)) count++;
     return count;
   }
 
@@ -245,13 +235,9 @@ export class Hub {
     return (this.#firstSubscriptions[slot] ?? 0) - 1;
   }
 
-  #nextOf(node: number): number {
-    return (this.#nodes[node * NODE_FIELDS + 2] ?? 0) - 1;
-  }
-
   #isMember(slot: number, id: number): boolean {
-    for (let node = this.#first(slot); node !== -1; node = this.#nextOf(node)) {
-      if (this.#nodes[node * NODE_FIELDS] === id) return true;
+    for (let node = this.#first(slot); node !== -1; node = this.#nodes.nextOf(node)) {
+      if (this.#nodes.channelOf(node) === id) return true;
     }
     return false;
   }
@@ -329,30 +315,11 @@ export class Hub {
     }
   }
 
-  #allocateNode(): number {
-    this.#freeNodeGuard();
-    const node = this.#freeNode - 1;
-    this.#freeNode = this.#nodes[node * NODE_FIELDS + 2] ?? 0;
-    return node;
-  }
-
-  /** Makes sure that there is a free node. */
-  #freeNodeGuard(): void {
-    if (this.#freeNode !== 0) return;
-    if (this.#nodeCount * NODE_FIELDS === this.#nodes.length) {
-      this.#nodes = enlarged(this.#nodes, this.#nodes.length * 2);
-    }
-    this.#freeNode = ++this.#nodeCount;
-    this.#nodes[(this.#freeNode - 1) * NODE_FIELDS + 2] = 0;
-  }
-
   /** Takes a node, already unlinked from its connection, out of its channel. */
   #remove(node: number): void {
-    const at = node * NODE_FIELDS;
-    const id = this.#nodes[at] ?? -1;
-    const index = this.#nodes[at + 1] ?? 0;
-    this.#nodes[at + 2] = this.#freeNode;
-    this.#freeNode = node + 1;
+    const id = this.#nodes.channelOf(node);
+    const index = this.#nodes.indexOf(node);
+    this.#nodes.release(node);
     this.#subscriptionCount--;
     const channel = this.#channels[id];
     if (channel === undefined) return;
@@ -374,7 +341,7 @@ export class Hub {
     const node = nodes[from] ?? 0;
     slots[to] = slots[from] ?? -1;
     nodes[to] = node;
-    this.#nodes[node * NODE_FIELDS + 1] = to;
+    this.#nodes.setIndex(node, to);
   }
 
   #compact(channel: HubChannel): void {
