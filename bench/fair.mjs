@@ -6,14 +6,17 @@ import { execFileSync } from 'node:child_process';
 import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { nowMicros } from './clients/crowd.mjs';
+import { eventually } from '@roost/testing';
+import { nowMicros } from './clients/latencies.mjs';
 import { API_KEY, askApi } from './lib/api.mjs';
-import { ChildProgram, killProgramsAtExit } from './lib/child-program.mjs';
+import { parseCount, parseNames } from './lib/arguments.mjs';
+import { killProgramsAtExit } from './lib/child-program.mjs';
+import { askAll, startCrowd } from './lib/crowd-clients.mjs';
 import { introduceMachine, waitForConntrack } from './lib/machine.mjs';
 import { memoryOf } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 import { summarise } from './lib/statistics.mjs';
-import { formatVerdicts } from './lib/verdicts.mjs';
+import { atMost, formatVerdicts } from './lib/verdicts.mjs';
 
 const WORKERS = 2;
 const SUBSCRIBER_PROCESSES = 2;
@@ -34,19 +37,19 @@ const SEGMENT_BYTES = 64 * 1024;
 const BUSY_CLIENTS = 200;
 const PROBES = 4;
 const BUSY_SECONDS = 5;
+const PARTS = ['close', 'drop', 'busy'];
+const QUEUES_TIMEOUT_MS = 30_000;
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'close,drop,busy' },
+    only: { type: 'string', default: PARTS.join(',') },
     runs: { type: 'string', default: '9' },
     connections: { type: 'string', default: '10000' },
   },
 });
-const runs = parseCount('runs');
-const connections = parseCount('connections');
-const only = new Set(values.only.split(','));
-const unknown = [...only].find((name) => !['close', 'drop', 'busy'].includes(name));
-if (unknown !== undefined) throw new RangeError(`--only knows close, drop, busy; got "${unknown}"`);
+const runs = parseCount('runs', values.runs);
+const connections = parseCount('connections', values.connections);
+const only = new Set(parseNames('only', values.only, PARTS));
 
 killProgramsAtExit();
 
@@ -77,10 +80,12 @@ async function slowReaders(policy) {
     const path = '/fair?channel=news';
     const perProcess = Math.ceil((connections - slowCount) / SUBSCRIBER_PROCESSES);
     for (let index = 0; index < SUBSCRIBER_PROCESSES; index++) {
-      clients.push(startClient('subscribers', server, path, perProcess, PAYLOAD_BYTES));
+      clients.push(
+        startCrowd('subscribers', { port: server.port, path, count: perProcess, args: [PAYLOAD_BYTES] }),
+      );
     }
     const subscribers = clients.slice();
-    const slow = startClient('slow-readers', server, path, slowCount);
+    const slow = startCrowd('slow-readers', { port: server.port, path, count: slowCount });
     clients.push(slow);
     await askAll(subscribers, { do: 'open' });
     // The tables and the heap grow once.
@@ -94,11 +99,11 @@ async function slowReaders(policy) {
       const without = await publishSome(server, subscribers, perProcess);
       await slow.ask({ do: 'open' });
       await slow.ask({ do: 'hoard', buffers: BUFFERS_TO_BE_SLOW });
-      await eventually(async () => (await gauges(server)).outboundBytes > slowCount * 16 * 1024);
+      await untilQueued(server, 'the slow readers have queues', (bytes) => bytes > slowCount * 16 * 1024);
       const beside = await publishSome(server, subscribers, perProcess);
       kernel.push(kernelBytes(server.port));
       await slow.ask({ do: 'end' });
-      await eventually(async () => (await gauges(server)).outboundBytes === 0);
+      await untilQueued(server, 'all queues are empty', (bytes) => bytes === 0);
       baselines.push(without.p99);
       withSlow.push(beside.p99);
       missed += without.missed + beside.missed;
@@ -153,7 +158,7 @@ async function slowReaders(policy) {
       },
     ];
   } finally {
-    for (const client of clients) await client.program.stop();
+    for (const client of clients) await client.stop();
     await server.stop();
   }
 }
@@ -174,7 +179,7 @@ async function hoard(server, slow) {
   await hoarding;
   const { counters } = await gauges(server);
   await slow.ask({ do: 'end' });
-  await eventually(async () => (await gauges(server)).outboundBytes === 0);
+  await untilQueued(server, 'all queues are empty', (bytes) => bytes === 0);
   return { held, growth: most - before, counters };
 }
 
@@ -198,8 +203,9 @@ async function busySenders() {
   const server = await startFarm([]);
   const clients = [];
   try {
-    const busy = startClient('busy-senders', server, '/fair/echo', BUSY_CLIENTS);
-    const probes = startClient('probes', server, '/fair/echo', PROBES);
+    const target = { port: server.port, path: '/fair/echo' };
+    const busy = startCrowd('busy-senders', { ...target, count: BUSY_CLIENTS });
+    const probes = startCrowd('probes', { ...target, count: PROBES });
     clients.push(busy, probes);
     await askAll(clients, { do: 'open' });
     const [alone, beside, frames] = [[], [], []];
@@ -241,7 +247,7 @@ async function busySenders() {
       { what: 'busy senders: their own messages', unit: '1,000/s', summary: summarise(frames), digits: 0 },
     ];
   } finally {
-    for (const client of clients) await client.program.stop();
+    for (const client of clients) await client.stop();
     await server.stop();
   }
 }
@@ -255,25 +261,6 @@ async function startFarm(args) {
     args: [`--api-key=${API_KEY}`, '--heartbeat-ms=3600000', '--tcp-user-timeout-ms=0', ...args],
   });
   return { ...server, port: Number(new URL(server.url).port) };
-}
-
-function startClient(name, server, ...args) {
-  const program = new ChildProgram(name, [
-    new URL(`./clients/${name}.mjs`, import.meta.url).pathname,
-    String(server.port),
-    ...args.map(String),
-  ]);
-  return {
-    program,
-    ask(command) {
-      program.write(JSON.stringify(command));
-      return program.nextLine();
-    },
-  };
-}
-
-function askAll(clients, command) {
-  return Promise.all(clients.map((client) => client.ask(command)));
 }
 
 async function gauges(server) {
@@ -291,25 +278,10 @@ function kernelBytes(port) {
   }
 }
 
-async function eventually(holds) {
-  const deadline = performance.now() + 30_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`in 30 s it did not come about: ${holds}`);
-    await delay(50);
-  }
-}
-
-function atMost(verdict, max) {
-  const value = verdict.summary?.median ?? verdict.value;
-  return {
-    ...verdict,
-    target: `≤ ${Number(max.toFixed(1))} ${verdict.unit}`.trim(),
-    passes: value !== undefined && value <= max,
-  };
-}
-
-function parseCount(name) {
-  const count = Number(values[name]);
-  if (!Number.isInteger(count) || count < 1) throw new RangeError(`--${name} must be a positive integer`);
-  return count;
+/** Waits until it is so of the bytes in all queues of the farm. */
+function untilQueued(server, what, isSo) {
+  return eventually(async () => isSo((await gauges(server)).outboundBytes), {
+    deadlineMs: QUEUES_TIMEOUT_MS,
+    what,
+  });
 }

@@ -1,4 +1,3 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -9,6 +8,7 @@ import {
   HEARTBEAT_MS,
   MIN_AVAILABLE_BYTES,
 } from './lib/big-farm.mjs';
+import { parseCount } from './lib/arguments.mjs';
 import { killRunningPrograms } from './lib/child-program.mjs';
 import {
   describeMachine,
@@ -22,6 +22,7 @@ import {
   watchMachine,
 } from './lib/machine.mjs';
 import { memoryOf, SETTLE_MS, waitUntilSettled } from './lib/processes.mjs';
+import { writeResults } from './lib/results.mjs';
 import { formatVerdicts } from './lib/verdicts.mjs';
 
 const MILLION = 1_000_000;
@@ -213,11 +214,7 @@ function report() {
       '\nThe echoes were measured by a process without priority (that takes root): it waited for a CPU, too.',
     );
   if (findings.stoppedBy !== undefined) console.log(`\nStopped early by ${findings.stoppedBy}.`);
-  const folder = new URL('./results/', import.meta.url);
-  mkdirSync(folder, { recursive: true });
-  const file = new URL(`million-${machine.date.replaceAll(':', '-').slice(0, 19)}.json`, folder);
-  writeFileSync(file, `${JSON.stringify({ machine, findings, verdicts }, null, 2)}\n`);
-  console.log(`\nEverything: ${file.pathname}`);
+  console.log(`\nEverything: ${writeResults('million-', { machine, findings, verdicts })}`);
   const hasMissed = verdicts.some(({ passes }) => passes === false);
   process.exitCode = findings.error !== undefined || hasMissed ? 1 : 0;
 }
@@ -328,11 +325,4 @@ function giveUp(why) {
   console.error(`\ngiving up while ${phase}: ${why}`);
   killRunningPrograms();
   process.exit(1);
-}
-
-function parseCount(name, text) {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1)
-    throw new RangeError(`--${name} must be a positive integer, got "${text}"`);
-  return count;
 }

@@ -1,9 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { parseCount, parseNames } from './lib/arguments.mjs';
 import { killProgramsAtExit } from './lib/child-program.mjs';
 import { introduceMachine, printFacts, waitForConntrack } from './lib/machine.mjs';
 import { fetchPeer, isFetched, peerVersions } from './lib/peers.mjs';
+import { writeResults } from './lib/results.mjs';
 import { SERVER_NAMES } from './lib/servers.mjs';
 import { judge, summarise } from './lib/statistics.mjs';
 import { formatTable } from './lib/table.mjs';
@@ -30,19 +31,22 @@ const ROWS = [
   hundredThousand,
 ];
 
+const ROW_NAMES = ROWS.map((row) => row.name);
+
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: ROWS.map((row) => row.name).join(',') },
+    only: { type: 'string', default: ROW_NAMES.join(',') },
     servers: { type: 'string' },
     runs: { type: 'string', default: '5' },
     connections: { type: 'string', default: '30000' },
   },
 });
-const settings = { runs: parseCount('runs'), connections: parseCount('connections') };
-const rows = parseNames(
-  'only',
-  ROWS.map((row) => row.name),
-).map((name) => ROWS.find((row) => row.name === name));
+const settings = {
+  runs: parseCount('runs', values.runs),
+  connections: parseCount('connections', values.connections),
+};
+const only = parseNames('only', values.only, ROW_NAMES);
+const rows = only.flatMap((name) => ROWS.find((row) => row.name === name) ?? []);
 const servers = chooseServers();
 
 const { machine } = await introduceMachine(settings.connections);
@@ -60,7 +64,7 @@ for (const next of rows) {
     row.figures.flatMap((figure) => judge(figure, summaries[figure.key])),
   );
   // After each row: who interrupts an hour of measuring has what was measured.
-  file = writeResults();
+  file = writeAll();
 }
 console.log(`\nMedians of ${settings.runs} (least–most); load average now ${loadavg()[0].toFixed(2)}.\n`);
 console.log(formatTable(lines));
@@ -104,10 +108,7 @@ function describeRun(row, measured) {
   return [...figures, measured.details === undefined ? '' : JSON.stringify(measured.details)].join(', ');
 }
 
-function writeResults() {
-  const folder = new URL('./results/', import.meta.url);
-  mkdirSync(folder, { recursive: true });
-  const url = new URL(`${machine.date.replaceAll(':', '-').slice(0, 19)}.json`, folder);
+function writeAll() {
   const measured = results.map(({ row, runs, errors, summaries }) => ({
     row: row.name,
     runs,
@@ -115,37 +116,22 @@ function writeResults() {
     summaries,
   }));
   const verdicts = lines.map(({ figure, ...line }) => ({ figure: figure.title, unit: figure.unit, ...line }));
-  writeFileSync(url, `${JSON.stringify({ machine, versions, settings, verdicts, measured }, null, 2)}\n`);
-  return url.pathname;
-}
-
-function parseCount(name) {
-  const count = Number(values[name]);
-  if (!Number.isInteger(count) || count < 1) throw new RangeError(`--${name} must be a positive integer`);
-  return count;
+  return writeResults('', { machine, versions, settings, verdicts, measured });
 }
 
 /** Without `--servers` all that can be had: the rest of the bench means something without a peer that must be fetched. */
 function chooseServers() {
-  const isAsked = values.servers !== undefined;
-  const names = isAsked ? parseNames('servers', SERVER_NAMES) : SERVER_NAMES;
+  const asked = values.servers;
+  const names = asked === undefined ? SERVER_NAMES : parseNames('servers', asked, SERVER_NAMES);
   return names.filter((name) => {
     if (!isFetched(name) || !rows.some((row) => row.servers.includes(name))) return true;
     try {
       fetchPeer(name);
       return true;
     } catch (error) {
-      if (isAsked) throw error;
+      if (asked !== undefined) throw error;
       console.log(`warning: measured without it: ${error.message}`);
       return false;
     }
   });
-}
-
-function parseNames(option, allowed) {
-  const names = values[option].split(',').map((name) => name.trim());
-  const unknown = names.find((name) => !allowed.includes(name));
-  if (unknown !== undefined)
-    throw new RangeError(`--${option} knows ${allowed.join(', ')}; got "${unknown}"`);
-  return names;
 }

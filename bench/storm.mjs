@@ -1,9 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { eventually } from '@roost/testing';
+import { parseCount } from './lib/arguments.mjs';
 import { killProgramsAtExit } from './lib/child-program.mjs';
 import { startLoad } from './lib/load.mjs';
 import { introduceMachine, waitForConntrack } from './lib/machine.mjs';
@@ -24,9 +25,8 @@ const { values } = parseArgs({
     'cpu-prof-dir': { type: 'string' },
   },
 });
-const connections = Number(values.connections);
-if (!Number.isInteger(connections) || connections < 100 || connections > 32_000)
-  throw new RangeError('--connections must be an integer from 100 to 32000: two workers hold them');
+// Two workers hold them.
+const connections = parseCount('connections', values.connections, { min: 100, max: 32_000 });
 
 const { warnings } = await introduceMachine(connections);
 const isQuiet = warnings.length === 0;
@@ -163,19 +163,10 @@ async function readDelays(server) {
     rmSync(path, { force: true });
     process.kill(pid, 'SIGUSR2');
     const name = pid === server.masterPid ? 'master' : `worker ${server.workerPids.indexOf(pid)}`;
-    found.push([name, await readWhenThere(path)]);
+    const report = await eventually(() => JSON.parse(readFileSync(path, 'utf8')), {
+      what: `${name} says how late it was`,
+    });
+    found.push([name, report]);
   }
   return found;
-}
-
-async function readWhenThere(path) {
-  const deadline = performance.now() + 10_000;
-  for (;;) {
-    try {
-      return JSON.parse(readFileSync(path, 'utf8'));
-    } catch (error) {
-      if (performance.now() > deadline) throw error;
-      await delay(5);
-    }
-  }
 }

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectSecurely } from 'node:tls';
 import { makeCertificate } from '@roost/testing';
+import { maskedFrame, upgradeRequest } from './clients/frames.mjs';
 import { cpuMs, memoryOf, waitUntilQuiet } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 
@@ -114,16 +115,12 @@ function serveClients() {
     if (isSecure) socket.on('session', (ticket) => (session = ticket));
     await once(socket, isSecure ? 'secureConnect' : 'connect');
     if (resumed !== undefined && !socket.isSessionReused()) throw new Error('the session was not resumed');
-    socket.write(
-      'GET / HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
-    );
+    socket.write(upgradeRequest({ path: '/' }));
     const [head] = await once(socket, 'data');
     if (!head.toString('latin1').startsWith('HTTP/1.1 101')) throw new Error(head.toString());
     return socket;
   };
-  // Masked with zeros: 64 bytes of text.
-  const frame = Buffer.concat([Buffer.from('81c000000000', 'hex'), Buffer.alloc(64, 'e')]);
+  const frame = maskedFrame(0x81, 'e'.repeat(64));
   const echoes = async (count) => {
     const each = Math.floor(count / ECHO_CONNECTIONS);
     await Promise.all(

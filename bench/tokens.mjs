@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { SignJWT } from 'jose';
+import { upgradeRequest } from './clients/frames.mjs';
+import { parseCount } from './lib/arguments.mjs';
 import { cpuMs, memoryOf, waitUntilQuiet } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 import { summarise } from './lib/statistics.mjs';
@@ -18,7 +20,9 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '3' },
   },
 });
-const [rate, seconds, runs] = [values.rate, values.seconds, values.runs].map(Number);
+const rate = parseCount('rate', values.rate);
+const seconds = parseCount('seconds', values.seconds);
+const runs = parseCount('runs', values.runs);
 /** Connections are begun this often, a portion of a second's each time. */
 const STEP_MS = 10;
 const WARM_UP_SECONDS = 2;
@@ -50,17 +54,11 @@ async function makeKind(name) {
 /** Opens connections at the rate and answers how long each took from its request to its 101, in ms. */
 async function open(url, token, forSeconds) {
   const { hostname, port } = new URL(url);
-  const head = [
-    'GET /plain?channel=news HTTP/1.1',
-    `Host: ${hostname}`,
-    'Upgrade: websocket',
-    'Connection: Upgrade',
-    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-    'Sec-WebSocket-Version: 13',
-    ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]),
-    '',
-    '',
-  ].join('\r\n');
+  const head = upgradeRequest({
+    path: '/plain?channel=news',
+    host: hostname,
+    headers: token === undefined ? [] : [`Authorization: Bearer ${token}`],
+  });
   const answers = [];
   const startedAt = performance.now();
   for (let begun = 0; begun < rate * forSeconds;) {

@@ -1,6 +1,8 @@
 import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { maskedFrame } from './clients/frames.mjs';
+import { parseCount } from './lib/arguments.mjs';
 import { killProgramsAtExit } from './lib/child-program.mjs';
 import { introduceMachine } from './lib/machine.mjs';
 import { memoryOf } from './lib/processes.mjs';
@@ -13,8 +15,8 @@ import { startServer } from './lib/servers.mjs';
 const REST_MS = 10_000;
 /** As for an idle connection: see the row `idle` of run.mjs. */
 const MAX_BYTES_LEFT = 150;
-const FIRST_FRAGMENT = '0183000000006f6e65';
-const LAST_FRAGMENT = '80830000000074776f';
+const FIRST_FRAGMENT = maskedFrame(0x01, 'one').toString('hex');
+const LAST_FRAGMENT = maskedFrame(0x80, 'two').toString('hex');
 const ECHO_BYTES = 8;
 
 const { values } = parseArgs({
@@ -23,8 +25,8 @@ const { values } = parseArgs({
     waves: { type: 'string', default: '3' },
   },
 });
-const connections = Number(values.connections);
-const waves = Number(values.waves);
+const connections = parseCount('connections', values.connections);
+const waves = parseCount('waves', values.waves);
 
 killProgramsAtExit();
 

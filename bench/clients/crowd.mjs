@@ -1,13 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { createInterface } from 'node:readline';
 import { connect, EVENT_FIELDS, Interest, PollFlag, Poller } from '@roost/poller';
+import { upgradeRequest } from './frames.mjs';
 
 const IN_FLIGHT = 128;
-
-/** Microseconds of the machine's monotonic clock, the same in every process. */
-export function nowMicros() {
-  return Number(process.hrtime.bigint() / 1000n);
-}
 
 /** Many WebSocket clients in one process, as cheap as can be: bytes after the 101 go to `onBytes(slot, slab, start, end)`. */
 export class Crowd {
@@ -105,16 +100,8 @@ export class Crowd {
   }
 
   #request(slot) {
-    const request = [
-      `GET ${this.#target.path} HTTP/1.1`,
-      'Host: localhost',
-      'Upgrade: websocket',
-      'Connection: Upgrade',
-      `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
-      'Sec-WebSocket-Version: 13',
-      '\r\n',
-    ].join('\r\n');
-    this.send(slot, Buffer.from(request));
+    const key = randomBytes(16).toString('base64');
+    this.send(slot, Buffer.from(upgradeRequest({ path: this.#target.path, key })));
     this.#poller.setInterest(slot, Interest.readable);
   }
 
@@ -137,47 +124,4 @@ export class Crowd {
     if (rest > 0) this.#onBytes(slot, slab, end - rest, end);
     this.#pump();
   }
-}
-
-/** Latencies in steps of 0.1 ms; of what is longer than 10 s only that it was. */
-export class Latencies {
-  #counts = new Uint32Array(100_000);
-  #total = 0;
-  #max = 0;
-
-  add(micros) {
-    this.#counts[Math.max(0, Math.min(this.#counts.length - 1, Math.floor(micros / 100)))]++;
-    this.#total++;
-    this.#max = Math.max(this.#max, micros);
-  }
-
-  reset() {
-    this.#counts.fill(0);
-    this.#total = this.#max = 0;
-  }
-
-  report() {
-    return { count: this.#total, p50: this.#at(0.5), p99: this.#at(0.99), max: this.#max / 1000 };
-  }
-
-  /** In ms. */
-  #at(quantile) {
-    let left = Math.ceil(this.#total * quantile);
-    for (let step = 0; step < this.#counts.length; step++) {
-      left -= this.#counts[step];
-      if (left <= 0) return (step + 1) / 10;
-    }
-    return Number.NaN;
-  }
-}
-
-/** Obeys JSON lines from stdin, one at a time, with one line each; ends with stdin. */
-export async function obey(commands) {
-  process.on('SIGTERM', () => process.exit());
-  for await (const line of createInterface({ input: process.stdin })) {
-    const { do: name, ...options } = JSON.parse(line);
-    const answer = (await commands[name](options)) ?? {};
-    process.stdout.write(`${JSON.stringify(answer)}\n`);
-  }
-  process.exit();
 }

@@ -1,20 +1,20 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { createInterface } from 'node:readline';
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { maskedFrame, upgradeRequest } from './frames.mjs';
+import { obey } from './obey.mjs';
 
 // Clients that have agreed on compression, for the rows that measure it: `node deflating.mjs <url>`, then commands as JSON
 // lines. They look at one answer whole and count the others by their headers, so that they stay cheap.
 
-const HEAD = (path) =>
-  `GET ${path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n' +
-  'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n';
+const OFFER = 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits';
+const MASK = [1, 2, 3, 4];
 const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
 const COMPRESSED_TEXT = 0xc1;
 const AT_A_TIME = 64;
 
 const url = new URL(process.argv[2]);
+const request = upgradeRequest({ path: url.pathname + url.search, headers: [OFFER] });
 const clients = [];
 /** Text that every message must be; told by the command. */
 let expected = '';
@@ -36,7 +36,7 @@ class Client {
       });
       this.socket.on('error', reject);
       this.socket.on('data', (bytes) => this.#read(bytes, resolve, reject));
-      this.socket.write(HEAD(url.pathname + url.search));
+      this.socket.write(request);
     });
   }
 
@@ -75,14 +75,12 @@ function inflate(payload) {
   return inflateRawSync(Buffer.concat([payload, TAIL]), options).toString();
 }
 
-/** A masked frame; the mask is zero, which the server does not know before it has looked. */
 function frameOf(text) {
-  const payload = deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -TAIL.length);
-  const header = Buffer.from([COMPRESSED_TEXT, 0xfe, payload.length >> 8, payload.length & 0xff, 1, 2, 3, 4]);
-  return Buffer.concat([header, payload.map((byte, index) => byte ^ (1 + (index & 3)))]);
+  const deflated = deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH });
+  return maskedFrame(COMPRESSED_TEXT, deflated.subarray(0, -TAIL.length), MASK);
 }
 
-const COMMANDS = {
+const commands = {
   async open({ count }) {
     while (clients.length < count) {
       const some = Array.from(
@@ -140,8 +138,4 @@ const COMMANDS = {
 };
 
 console.log('{"ready":true}');
-for await (const line of createInterface({ input: process.stdin })) {
-  const { do: name, ...parameters } = JSON.parse(line);
-  console.log(JSON.stringify(await COMMANDS[name](parameters)));
-}
-process.exit(0);
+await obey(commands);

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
+import { upgradeRequest } from './frames.mjs';
 
 // WebSocket clients that send the very bytes they are told, a line of JSON a command and an answer. Every answer has
 // `open`, the connections that are there, and `closes`, how many have heard which close code.
@@ -35,10 +36,7 @@ class Client {
 
   async open(path) {
     await once(this.socket, 'connect');
-    this.socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
-    );
+    this.socket.write(upgradeRequest({ path }));
     while (!this.#head.includes(HEAD_END)) {
       const [bytes] = await once(this.socket, 'data');
       this.#head += bytes.toString('latin1');

@@ -2,7 +2,9 @@
  * Subscribers that measure: `subscribers.mjs port path count payloadBytes`. Every publication is one text frame with as
  * many bytes (126 to 65,535), of which the first 16 are its time; its latency counts when its last byte is there.
  */
-import { Crowd, Latencies, nowMicros, obey } from './crowd.mjs';
+import { Crowd } from './crowd.mjs';
+import { Latencies, nowMicros } from './latencies.mjs';
+import { obey } from './obey.mjs';
 
 const STAMP_DIGITS = 16;
 const HEADER_BYTES = 4;

@@ -1,11 +1,10 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { freePort } from '@roost/testing';
 import { Redis } from 'ioredis';
 import { ChildProgram } from './child-program.mjs';
 
 /** A real redis-server of our own on loopback, without persistence. */
 export async function startRedis() {
-  const port = await findFreePort();
+  const port = await freePort();
   const program = new ChildProgram(
     'redis-server',
     ['--port', String(port), '--bind', '127.0.0.1', '--save', ''],
@@ -32,13 +31,4 @@ export async function startRedis() {
       await program.stop();
     },
   };
-}
-
-async function findFreePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -13,3 +13,13 @@ export function formatVerdicts(verdicts) {
   ]);
   return alignRows(['figure', 'unit', 'Roost', 'target', 'result'], rows);
 }
+
+/** A verdict with a target: at most `max` of its unit, by the median of a summary. */
+export function atMost(verdict, max) {
+  const value = verdict.summary?.median ?? verdict.value;
+  return {
+    ...verdict,
+    target: `≤ ${Number(max.toFixed(1))} ${verdict.unit}`.trim(),
+    passes: value !== undefined && value <= max,
+  };
+}
