@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { eventually } from '@roost/testing';
 import { nowMicros } from './clients/latencies.mjs';
-import { API_KEY, askApi } from './lib/api.mjs';
+import { API_KEY, askApi, readInfo } from './lib/api.mjs';
 import { parseCount, parseNames } from './lib/arguments.mjs';
 import { killProgramsAtExit } from './lib/child-program.mjs';
 import { askAll, startCrowd } from './lib/crowd-clients.mjs';
@@ -17,6 +17,13 @@ import { memoryOf } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 import { summarise } from './lib/statistics.mjs';
 import { atMost, formatVerdicts } from './lib/verdicts.mjs';
+
+/**
+ * @import { CrowdProcess } from './lib/crowd-clients.mjs'
+ * @import { Verdict } from './lib/verdicts.mjs'
+ *
+ * @typedef {Awaited<ReturnType<typeof startFarm>>} FairFarm
+ */
 
 const WORKERS = 2;
 const SUBSCRIBER_PROCESSES = 2;
@@ -55,6 +62,7 @@ killProgramsAtExit();
 
 await introduceMachine(connections);
 
+/** @type {Verdict[]} */
 const verdicts = [];
 for (const policy of ['close', 'drop']) {
   if (!only.has(policy)) continue;
@@ -66,7 +74,11 @@ console.log(`\nMedians of ${runs} (least–most); load average now ${loadavg()[0
 console.log(formatVerdicts(verdicts));
 if (verdicts.some(({ passes }) => passes === false)) process.exitCode = 1;
 
-/** By turns without and with slow readers, in one farm: what else happens on the machine meets both. */
+/**
+ * By turns without and with slow readers, in one farm: what else happens on the machine meets both.
+ * @param {string} policy
+ * @returns {Promise<Verdict[]>}
+ */
 async function slowReaders(policy) {
   const slowCount = Math.max(1, Math.round(connections * SLOW_SHARE));
   const maxPerWorker = Math.max(2 * 1024 * 1024, slowCount * ROOM_FOR_EACH);
@@ -91,6 +103,7 @@ async function slowReaders(policy) {
     // The tables and the heap grow once.
     await publishSome(server, subscribers, perProcess);
 
+    /** @type {number[]} */
     const baselines = [];
     const withSlow = [];
     const kernel = [];
@@ -114,7 +127,9 @@ async function slowReaders(policy) {
     const memory = await hoard(server, slow);
     const name = `slow readers, ${policy}: `;
     const ratio = summarise(withSlow.map((p99, run) => p99 / baselines[run]));
-    const kernelMax = kernel.every((bytes) => bytes !== undefined) ? Math.max(...kernel) : undefined;
+    const kernelMax = kernel.some((bytes) => bytes === undefined)
+      ? undefined
+      : Math.max(...kernel.map((bytes) => bytes ?? 0));
     const kernelBound = 2 * SEND_BUFFER_BYTES + SEGMENT_BYTES;
     const { counters } = memory;
     const paid = counters[policy === 'close' ? 'closed_outbound_bytes' : 'messages_dropped_outbound_bytes'];
@@ -163,7 +178,11 @@ async function slowReaders(policy) {
   }
 }
 
-/** Everybody who is slow wants more than there is room for, in buffers that nobody shares. */
+/**
+ * Everybody who is slow wants more than there is room for, in buffers that nobody shares.
+ * @param {FairFarm} server
+ * @param {CrowdProcess} slow
+ */
 async function hoard(server, slow) {
   const before = memoryOf(server.workerPids).own;
   await slow.ask({ do: 'open' });
@@ -183,9 +202,15 @@ async function hoard(server, slow) {
   return { held, growth: most - before, counters };
 }
 
-/** Publishes, each time when everybody has the one before. Answers the p99 of all deliveries. */
+/**
+ * Publishes, each time when everybody has the one before. Answers the p99 of all deliveries.
+ * @param {FairFarm} server
+ * @param {readonly CrowdProcess[]} subscribers
+ * @param {number} perProcess
+ */
 async function publishSome(server, subscribers, perProcess) {
   await askAll(subscribers, { do: 'reset' });
+  /** @type {Record<string, number>[]} */
   let reports = [];
   for (let sent = 1; sent <= PUBLICATIONS; sent++) {
     const arrived = askAll(subscribers, { do: 'await', messages: sent * perProcess });
@@ -199,6 +224,7 @@ async function publishSome(server, subscribers, perProcess) {
   return { p99: Math.max(...reports.map(({ p99 }) => p99)), missed };
 }
 
+/** @returns {Promise<Verdict[]>} */
 async function busySenders() {
   const server = await startFarm([]);
   const clients = [];
@@ -208,7 +234,9 @@ async function busySenders() {
     const probes = startCrowd('probes', { ...target, count: PROBES });
     clients.push(busy, probes);
     await askAll(clients, { do: 'open' });
-    const [alone, beside, frames] = [[], [], []];
+    const alone = [];
+    const beside = [];
+    const frames = [];
     for (let run = 1; run <= runs; run++) {
       await probes.ask({ do: 'start' });
       await delay(2000);
@@ -252,6 +280,7 @@ async function busySenders() {
   }
 }
 
+/** @param {readonly string[]} args */
 async function startFarm(args) {
   const server = await startServer('Roost', {
     app: 'fair',
@@ -263,12 +292,16 @@ async function startFarm(args) {
   return { ...server, port: Number(new URL(server.url).port) };
 }
 
+/** @param {FairFarm} server */
 async function gauges(server) {
-  const { workers, counters } = await askApi(server, 'info');
+  const { workers, counters } = await readInfo(server);
   return { outboundBytes: workers.reduce((sum, worker) => sum + worker.outboundBytes, 0), counters };
 }
 
-/** The largest send buffer of a connection of this port, as `ss` of iproute2 shows it; undefined without that. */
+/**
+ * The largest send buffer of a connection of this port, as `ss` of iproute2 shows it; undefined without that.
+ * @param {number} port
+ */
 function kernelBytes(port) {
   try {
     const text = execFileSync('ss', ['-Htmn', `sport = :${port}`], { encoding: 'utf8', maxBuffer: 1 << 28 });
@@ -278,7 +311,12 @@ function kernelBytes(port) {
   }
 }
 
-/** Waits until it is so of the bytes in all queues of the farm. */
+/**
+ * Waits until it is so of the bytes in all queues of the farm.
+ * @param {FairFarm} server
+ * @param {string} what
+ * @param {(bytes: number) => boolean} isSo
+ */
 function untilQueued(server, what, isSo) {
   return eventually(async () => isSo((await gauges(server)).outboundBytes), {
     deadlineMs: QUEUES_TIMEOUT_MS,

@@ -2,11 +2,13 @@ import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { parseCount, parseNames } from './lib/arguments.mjs';
 import { killProgramsAtExit } from './lib/child-program.mjs';
-import { introduceMachine, printFacts, waitForConntrack } from './lib/machine.mjs';
+import { introduceMachine, printFacts } from './lib/machine.mjs';
+import { messageOf } from './lib/message-of.mjs';
 import { fetchPeer, isFetched, peerVersions } from './lib/peers.mjs';
 import { writeResults } from './lib/results.mjs';
+import { runRow } from './lib/row.mjs';
 import { SERVER_NAMES } from './lib/servers.mjs';
-import { judge, summarise } from './lib/statistics.mjs';
+import { judge } from './lib/statistics.mjs';
 import { formatTable } from './lib/table.mjs';
 import { broadcast } from './rows/broadcast.mjs';
 import { compressedBroadcast } from './rows/compressed-broadcast.mjs';
@@ -17,6 +19,11 @@ import { emptyWorker } from './rows/empty-worker.mjs';
 import { handshake } from './rows/handshake.mjs';
 import { hundredThousand } from './rows/hundred-thousand.mjs';
 import { idle, idleTwoChannels } from './rows/idle.mjs';
+
+/**
+ * @import { RowResult } from './lib/row.mjs'
+ * @import { Line } from './lib/statistics.mjs'
+ */
 
 const ROWS = [
   idle,
@@ -55,11 +62,13 @@ printFacts(versions);
 
 killProgramsAtExit();
 
+/** @type {RowResult[]} */
 const results = [];
+/** @type {Line[]} */
 let lines = [];
 let file;
 for (const next of rows) {
-  results.push(await runRow(next));
+  results.push(await runRow(next, servers, settings));
   lines = results.flatMap(({ row, summaries }) =>
     row.figures.flatMap((figure) => judge(figure, summaries[figure.key])),
   );
@@ -71,42 +80,6 @@ console.log(formatTable(lines));
 console.log(`\nEvery run: ${file}`);
 const hasErrors = results.some(({ errors }) => errors.length > 0);
 if (hasErrors || lines.some((line) => line.passes === false)) process.exitCode = 1;
-
-/** Interleaves the servers, so that what else happens on the machine meets all of them. */
-async function runRow(row) {
-  const names = row.servers.filter((name) => servers.includes(name));
-  const runs = [];
-  const errors = [];
-  for (let run = 1; run <= settings.runs; run++) {
-    for (const server of names) {
-      await waitForConntrack(settings.connections);
-      try {
-        const measured = await row.measure(server, settings);
-        runs.push({ server, run, loadAverage: loadavg()[0], ...measured });
-        console.log(`${row.name} ${run}/${settings.runs} ${server}: ${describeRun(row, measured)}`);
-      } catch (error) {
-        errors.push({ server, run, error: String(error) });
-        console.log(`${row.name} ${run}/${settings.runs} ${server}: FAILED, ${String(error)}`);
-      }
-    }
-  }
-  const summaries = {};
-  for (const { key } of row.figures) {
-    summaries[key] = {};
-    for (const server of names) {
-      const summary = summarise(runs.filter((one) => one.server === server).map((one) => one[key]));
-      if (summary !== undefined) summaries[key][server] = summary;
-    }
-  }
-  return { row, runs, errors, summaries };
-}
-
-function describeRun(row, measured) {
-  const figures = row.figures.map(
-    ({ key, unit, digits }) => `${key} ${measured[key].toFixed(digits)} ${unit}`,
-  );
-  return [...figures, measured.details === undefined ? '' : JSON.stringify(measured.details)].join(', ');
-}
 
 function writeAll() {
   const measured = results.map(({ row, runs, errors, summaries }) => ({
@@ -130,7 +103,7 @@ function chooseServers() {
       return true;
     } catch (error) {
       if (asked !== undefined) throw error;
-      console.log(`warning: measured without it: ${error.message}`);
+      console.log(`warning: measured without it: ${messageOf(error)}`);
       return false;
     }
   });

@@ -12,6 +12,15 @@ import { parseCount } from './lib/arguments.mjs';
 import { cpuMs, memoryOf, waitUntilQuiet } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 import { summarise } from './lib/statistics.mjs';
+import { formatSummary } from './lib/table.mjs';
+
+/**
+ * @import { KeyObject } from 'node:crypto'
+ *
+ * @typedef {{ args: readonly string[], token: string | undefined }} Kind A farm with these arguments is shown the token.
+ *
+ * @typedef {Awaited<ReturnType<typeof measure>>} Figures
+ */
 
 const { values } = parseArgs({
   options: {
@@ -31,9 +40,13 @@ const SECRET = 'the-secret-of-a-benchmark-is-no-secret';
 const folder = mkdtempSync(join(tmpdir(), 'roost-bench-tokens-'));
 process.on('exit', () => rmSync(folder, { recursive: true }));
 
-/** What is shown to a farm with these arguments; undefined for no token. */
+/**
+ * @param {string} name Of the algorithm, or `no tokens`.
+ * @returns {Promise<Kind>}
+ */
 async function makeKind(name) {
   if (name === 'no tokens') return { args: [], token: undefined };
+  /** @param {Buffer | KeyObject} key */
   const token = (key) =>
     new SignJWT({ sub: 'u42', channels: ['news', 'user:42', 'room:*'], publish: ['room:*'] })
       .setProtectedHeader({ alg: name, kid: 'bench' })
@@ -51,7 +64,12 @@ async function makeKind(name) {
   return { args: ['--tokens-jwks', path], token: await token(privateKey) };
 }
 
-/** Opens connections at the rate and answers how long each took from its request to its 101, in ms. */
+/**
+ * Opens connections at the rate and answers how long each took from its request to its 101, in ms.
+ * @param {string} url
+ * @param {string | undefined} token
+ * @param {number} forSeconds
+ */
 async function open(url, token, forSeconds) {
   const { hostname, port } = new URL(url);
   const head = upgradeRequest({
@@ -69,6 +87,12 @@ async function open(url, token, forSeconds) {
   return Promise.all(answers);
 }
 
+/**
+ * @param {string} host
+ * @param {number} port
+ * @param {string} head
+ * @returns {Promise<number>}
+ */
 function handshake(host, port, head) {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, noDelay: true });
@@ -87,6 +111,7 @@ function handshake(host, port, head) {
   });
 }
 
+/** @param {Kind} kind */
 async function measure({ args, token }) {
   const server = await startServer('Roost', { workers: 1, args });
   try {
@@ -104,6 +129,7 @@ async function measure({ args, token }) {
 }
 
 const names = ['no tokens', 'HS256', 'RS256', 'ES256'];
+/** @type {Map<string, Kind & { results: Figures[] }>} */
 const kinds = new Map();
 for (const name of names) kinds.set(name, { ...(await makeKind(name)), results: [] });
 for (let run = 0; run < runs; run++) {
@@ -111,10 +137,8 @@ for (let run = 0; run < runs; run++) {
 }
 console.log(`${rate} handshakes a second for ${seconds} s, one worker, medians of ${runs} (least–most):`);
 for (const [name, { results }] of kinds) {
-  const column = (key) => {
-    const { median, min, max } = summarise(results.map((result) => result[key]));
-    return `${median.toFixed(1)} (${min.toFixed(1)}–${max.toFixed(1)})`;
-  };
+  /** @param {keyof Figures} key */
+  const column = (key) => formatSummary(summarise(results.map((result) => result[key])), 1);
   console.log(
     `${name.padEnd(9)}  CPU ${column('cpu')} µs  p50 ${column('p50')} ms  p99 ${column('p99')} ms  empty worker ${column('memory')} MB PSS`,
   );

@@ -12,6 +12,8 @@ import { startServer } from './lib/servers.mjs';
 // What a wake leaves behind: connections that have each sent a message in two fragments, with a pause between them in
 // which all are awake at once, against the same connections when they had only been opened.
 
+/** @import { Memory } from './lib/processes.mjs' */
+
 const REST_MS = 10_000;
 /** As for an idle connection: see the row `idle` of run.mjs. */
 const MAX_BYTES_LEFT = 150;
@@ -51,7 +53,7 @@ try {
     await delay(1000);
     report(`wave ${wave}, all awake`, memoryOf(server.workerPids), idle);
     await clients.ask({ do: 'send', hex: LAST_FRAGMENT });
-    const { missing, open, closes } = await clients.ask({ do: 'hear', bytes: ECHO_BYTES });
+    const { missing = 0, open, closes } = await clients.ask({ do: 'hear', bytes: ECHO_BYTES });
     if (missing > 0 || open !== connections) {
       throw new Error(`${missing} echoes are missing, ${open} are open, closes: ${JSON.stringify(closes)}`);
     }
@@ -69,6 +71,11 @@ try {
   await server.stop();
 }
 
+/**
+ * @param {string} what
+ * @param {Memory} memory
+ * @param {Memory} base
+ */
 function report(what, memory, base) {
   const growth = (memory.own - base.own) / connections;
   console.log(

@@ -6,6 +6,8 @@ import { Crowd } from './crowd.mjs';
 import { maskedFrame } from './frames.mjs';
 import { obey } from './obey.mjs';
 
+/** @import { OnBytes } from './crowd.mjs' */
+
 const [port, path, count] = [Number(process.argv[2]), process.argv[3], Number(process.argv[4])];
 const FRAME = maskedFrame(0x82, [0x2a]);
 const ECHO_BYTES = 3;
@@ -18,6 +20,7 @@ let bursts = 0;
 
 const crowd = new Crowd({ capacity: count, port, path, onBytes });
 
+/** @type {OnBytes} */
 function onBytes(slot, _slab, start, end) {
   awaited[slot] -= end - start;
   if (awaited[slot] === 0) {
@@ -26,6 +29,7 @@ function onBytes(slot, _slab, start, end) {
   }
 }
 
+/** @param {number} slot */
 function sendBurst(slot) {
   awaited[slot] = FRAMES * ECHO_BYTES;
   crowd.send(slot, BURST);

@@ -4,20 +4,34 @@ import { upgradeRequest } from './frames.mjs';
 
 const IN_FLIGHT = 128;
 
-/** Many WebSocket clients in one process, as cheap as can be: bytes after the 101 go to `onBytes(slot, slab, start, end)`. */
+/**
+ * @typedef {(slot: number, slab: Buffer, start: number, end: number) => void} OnBytes
+ *
+ * @typedef {object} CrowdOptions
+ * @property {number} capacity
+ * @property {string} [host]
+ * @property {number} port
+ * @property {string} path
+ * @property {OnBytes} [onBytes] Gets what comes after the 101.
+ */
+
+/** Many WebSocket clients in one process, as cheap as can be. */
 export class Crowd {
   #columns;
   #poller;
   #target;
   #onBytes;
   #isOpen;
+  /** @type {Map<number, string>} */
   #heads = new Map();
   #next = 0;
   #inFlight = 0;
-  #waiting;
+  /** @type {{ end: number, resolve: () => void, reject: (error: Error) => void }} */
+  #waiting = { end: 0, resolve() {}, reject() {} };
   open = 0;
   ended = 0;
 
+  /** @param {CrowdOptions} options */
   constructor({ capacity, host = '127.0.0.1', port, path, onBytes = () => {} }) {
     this.#columns = {
       fds: new Int32Array(capacity).fill(-1),
@@ -30,16 +44,25 @@ export class Crowd {
     this.#poller = new Poller({ columns: this.#columns, onEvents: (count) => this.#handle(count) });
   }
 
-  /** Opens `count` clients; resolves when all have their 101. */
+  /**
+   * Opens `count` clients; resolves when all have their 101.
+   * @param {number} count
+   */
   async openAll(count) {
     const end = this.#next + count;
-    await new Promise((resolve, reject) => {
+    /** @type {Promise<void>} */
+    const opened = new Promise((resolve, reject) => {
       this.#waiting = { end, resolve, reject };
       this.#pump();
     });
+    await opened;
   }
 
-  /** Sends a whole frame, which is small enough for the kernel to take it. */
+  /**
+   * Sends a whole frame, which is small enough for the kernel to take it.
+   * @param {number} slot
+   * @param {Buffer} frame
+   */
   send(slot, frame) {
     const sent = this.#poller.send(slot, frame, 0, frame.length);
     if (sent !== frame.length) throw new Error(`the kernel took ${sent} of ${frame.length} bytes`);
@@ -77,6 +100,7 @@ export class Crowd {
     if (this.open === end) resolve();
   }
 
+  /** @param {number} count */
   #handle(count) {
     const { events, slab } = this.#poller;
     for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
@@ -99,12 +123,14 @@ export class Crowd {
     }
   }
 
+  /** @param {number} slot */
   #request(slot) {
     const key = randomBytes(16).toString('base64');
     this.send(slot, Buffer.from(upgradeRequest({ path: this.#target.path, key })));
     this.#poller.setInterest(slot, Interest.readable);
   }
 
+  /** @type {OnBytes} */
   #answer(slot, slab, start, end) {
     const head = (this.#heads.get(slot) ?? '') + slab.latin1Slice(start, end);
     const length = head.indexOf('\r\n\r\n') + 4;

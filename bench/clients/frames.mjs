@@ -6,7 +6,10 @@ const MAX_SHORT = 125;
 const MASKED = 0x80;
 const TWO_BYTES_FOLLOW = 126;
 
-/** The request for an upgrade, as text; `headers` are further lines of it. */
+/**
+ * The request for an upgrade, as text; `headers` are further lines of it.
+ * @param {{ path: string, host?: string, key?: string, headers?: readonly string[] }} options
+ */
 export function upgradeRequest({ path, host = 'localhost', key = SAMPLE_KEY, headers = [] }) {
   return [
     `GET ${path} HTTP/1.1`,
@@ -23,6 +26,9 @@ export function upgradeRequest({ path, host = 'localhost', key = SAMPLE_KEY, hea
 /**
  * A frame of a client (RFC 6455, §5.2), of at most 65,535 bytes of payload. `first` is its first byte: FIN, RSV and the
  * opcode. `81 85 00000000 68656c6c6f` is a text that says `hello`.
+ * @param {number} first
+ * @param {string | Uint8Array | readonly number[]} payload
+ * @param {readonly number[]} [mask] Four bytes.
  */
 export function maskedFrame(first, payload, mask = NO_MASK) {
   const bytes = Buffer.from(payload);

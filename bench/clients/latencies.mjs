@@ -9,6 +9,7 @@ export class Latencies {
   #total = 0;
   #max = 0;
 
+  /** @param {number} micros */
   add(micros) {
     this.#counts[Math.max(0, Math.min(this.#counts.length - 1, Math.floor(micros / 100)))]++;
     this.#total++;
@@ -24,7 +25,10 @@ export class Latencies {
     return { count: this.#total, p50: this.#at(0.5), p99: this.#at(0.99), max: this.#max / 1000 };
   }
 
-  /** In ms. */
+  /**
+   * In ms.
+   * @param {number} quantile
+   */
   #at(quantile) {
     let left = Math.ceil(this.#total * quantile);
     for (let step = 0; step < this.#counts.length; step++) {

@@ -1,6 +1,9 @@
 import { createInterface } from 'node:readline';
 
-/** Obeys JSON lines from stdin, one at a time, with one line each; ends with stdin. */
+/**
+ * Obeys JSON lines from stdin, one at a time, with one line each; ends with stdin.
+ * @param {Record<string, (options: any) => unknown>} commands By what a line says under `do`; each gets the rest of it.
+ */
 export async function obey(commands) {
   process.on('SIGTERM', () => process.exit());
   for await (const line of createInterface({ input: process.stdin })) {

@@ -9,6 +9,7 @@ const [port, path, count] = [Number(process.argv[2]), process.argv[3], Number(pr
 const FRAME = maskedFrame(0x82, [0x2a]);
 const sentAt = new Float64Array(count);
 const latencies = new Latencies();
+/** @type {NodeJS.Timeout | undefined} */
 let timer;
 
 const crowd = new Crowd({

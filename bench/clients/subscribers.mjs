@@ -6,6 +6,8 @@ import { Crowd } from './crowd.mjs';
 import { Latencies, nowMicros } from './latencies.mjs';
 import { obey } from './obey.mjs';
 
+/** @import { OnBytes } from './crowd.mjs' */
+
 const STAMP_DIGITS = 16;
 const HEADER_BYTES = 4;
 const [port, path, count, payloadBytes] = [
@@ -24,6 +26,7 @@ let messages = 0;
 
 const crowd = new Crowd({ capacity: count, port, path, onBytes });
 
+/** @type {OnBytes} */
 function onBytes(slot, slab, start, end) {
   const now = nowMicros();
   let at = start;

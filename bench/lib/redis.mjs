@@ -2,6 +2,8 @@ import { freePort } from '@roost/testing';
 import { Redis } from 'ioredis';
 import { ChildProgram } from './child-program.mjs';
 
+/** @typedef {Awaited<ReturnType<typeof startRedis>>} RedisServer */
+
 /** A real redis-server of our own on loopback, without persistence. */
 export async function startRedis() {
   const port = await freePort();
@@ -25,6 +27,7 @@ export async function startRedis() {
   return {
     url: `redis://127.0.0.1:${port}`,
     pid: program.pid,
+    /** @type {(channel: string, payload: string) => Promise<number>} */
     publish: (channel, payload) => client.publish(channel, payload),
     async stop() {
       client.disconnect();
