@@ -28,5 +28,5 @@ for (const { file, svg } of charts) writeFileSync(new URL(`../docs/charts/${file
 /** Files of `npm run bench` are named by their date; those of the other benches begin with a word. */
 function findNewest() {
   const names = readdirSync(RESULTS).filter((name) => /^\d{4}-.*\.json$/.test(name));
-  return names.length === 0 ? [] : [fileURLToPath(new URL(names.toSorted().at(-1), RESULTS))];
+  return names.length === 0 ? [] : [fileURLToPath(new URL(names.toSorted()[names.length - 1], RESULTS))];
 }

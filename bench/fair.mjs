@@ -6,14 +6,24 @@ import { execFileSync } from 'node:child_process';
 import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { nowMicros } from './clients/crowd.mjs';
-import { API_KEY, askApi } from './lib/api.mjs';
-import { ChildProgram, killProgramsAtExit } from './lib/child-program.mjs';
+import { eventually } from '@roost/testing';
+import { nowMicros } from './clients/latencies.mjs';
+import { API_KEY, askApi, readInfo } from './lib/api.mjs';
+import { parseCount, parseNames } from './lib/arguments.mjs';
+import { killProgramsAtExit } from './lib/child-program.mjs';
+import { askAll, startCrowd } from './lib/crowd-clients.mjs';
 import { introduceMachine, waitForConntrack } from './lib/machine.mjs';
 import { memoryOf } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 import { summarise } from './lib/statistics.mjs';
-import { formatVerdicts } from './lib/verdicts.mjs';
+import { atMost, formatVerdicts } from './lib/verdicts.mjs';
+
+/**
+ * @import { CrowdProcess } from './lib/crowd-clients.mjs'
+ * @import { Verdict } from './lib/verdicts.mjs'
+ *
+ * @typedef {Awaited<ReturnType<typeof startFarm>>} FairFarm
+ */
 
 const WORKERS = 2;
 const SUBSCRIBER_PROCESSES = 2;
@@ -34,24 +44,25 @@ const SEGMENT_BYTES = 64 * 1024;
 const BUSY_CLIENTS = 200;
 const PROBES = 4;
 const BUSY_SECONDS = 5;
+const PARTS = ['close', 'drop', 'busy'];
+const QUEUES_TIMEOUT_MS = 30_000;
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'close,drop,busy' },
+    only: { type: 'string', default: PARTS.join(',') },
     runs: { type: 'string', default: '9' },
     connections: { type: 'string', default: '10000' },
   },
 });
-const runs = parseCount('runs');
-const connections = parseCount('connections');
-const only = new Set(values.only.split(','));
-const unknown = [...only].find((name) => !['close', 'drop', 'busy'].includes(name));
-if (unknown !== undefined) throw new RangeError(`--only knows close, drop, busy; got "${unknown}"`);
+const runs = parseCount('runs', values.runs);
+const connections = parseCount('connections', values.connections);
+const only = new Set(parseNames('only', values.only, PARTS));
 
 killProgramsAtExit();
 
 await introduceMachine(connections);
 
+/** @type {Verdict[]} */
 const verdicts = [];
 for (const policy of ['close', 'drop']) {
   if (!only.has(policy)) continue;
@@ -63,7 +74,11 @@ console.log(`\nMedians of ${runs} (least–most); load average now ${loadavg()[0
 console.log(formatVerdicts(verdicts));
 if (verdicts.some(({ passes }) => passes === false)) process.exitCode = 1;
 
-/** By turns without and with slow readers, in one farm: what else happens on the machine meets both. */
+/**
+ * By turns without and with slow readers, in one farm: what else happens on the machine meets both.
+ * @param {string} policy
+ * @returns {Promise<Verdict[]>}
+ */
 async function slowReaders(policy) {
   const slowCount = Math.max(1, Math.round(connections * SLOW_SHARE));
   const maxPerWorker = Math.max(2 * 1024 * 1024, slowCount * ROOM_FOR_EACH);
@@ -77,15 +92,18 @@ async function slowReaders(policy) {
     const path = '/fair?channel=news';
     const perProcess = Math.ceil((connections - slowCount) / SUBSCRIBER_PROCESSES);
     for (let index = 0; index < SUBSCRIBER_PROCESSES; index++) {
-      clients.push(startClient('subscribers', server, path, perProcess, PAYLOAD_BYTES));
+      clients.push(
+        startCrowd('subscribers', { port: server.port, path, count: perProcess, args: [PAYLOAD_BYTES] }),
+      );
     }
     const subscribers = clients.slice();
-    const slow = startClient('slow-readers', server, path, slowCount);
+    const slow = startCrowd('slow-readers', { port: server.port, path, count: slowCount });
     clients.push(slow);
     await askAll(subscribers, { do: 'open' });
     // The tables and the heap grow once.
     await publishSome(server, subscribers, perProcess);
 
+    /** @type {number[]} */
     const baselines = [];
     const withSlow = [];
     const kernel = [];
@@ -94,11 +112,11 @@ async function slowReaders(policy) {
       const without = await publishSome(server, subscribers, perProcess);
       await slow.ask({ do: 'open' });
       await slow.ask({ do: 'hoard', buffers: BUFFERS_TO_BE_SLOW });
-      await eventually(async () => (await gauges(server)).outboundBytes > slowCount * 16 * 1024);
+      await untilQueued(server, 'the slow readers have queues', (bytes) => bytes > slowCount * 16 * 1024);
       const beside = await publishSome(server, subscribers, perProcess);
       kernel.push(kernelBytes(server.port));
       await slow.ask({ do: 'end' });
-      await eventually(async () => (await gauges(server)).outboundBytes === 0);
+      await untilQueued(server, 'all queues are empty', (bytes) => bytes === 0);
       baselines.push(without.p99);
       withSlow.push(beside.p99);
       missed += without.missed + beside.missed;
@@ -109,7 +127,9 @@ async function slowReaders(policy) {
     const memory = await hoard(server, slow);
     const name = `slow readers, ${policy}: `;
     const ratio = summarise(withSlow.map((p99, run) => p99 / baselines[run]));
-    const kernelMax = kernel.every((bytes) => bytes !== undefined) ? Math.max(...kernel) : undefined;
+    const kernelMax = kernel.some((bytes) => bytes === undefined)
+      ? undefined
+      : Math.max(...kernel.map((bytes) => bytes ?? 0));
     const kernelBound = 2 * SEND_BUFFER_BYTES + SEGMENT_BYTES;
     const { counters } = memory;
     const paid = counters[policy === 'close' ? 'closed_outbound_bytes' : 'messages_dropped_outbound_bytes'];
@@ -153,12 +173,16 @@ async function slowReaders(policy) {
       },
     ];
   } finally {
-    for (const client of clients) await client.program.stop();
+    for (const client of clients) await client.stop();
     await server.stop();
   }
 }
 
-/** Everybody who is slow wants more than there is room for, in buffers that nobody shares. */
+/**
+ * Everybody who is slow wants more than there is room for, in buffers that nobody shares.
+ * @param {FairFarm} server
+ * @param {CrowdProcess} slow
+ */
 async function hoard(server, slow) {
   const before = memoryOf(server.workerPids).own;
   await slow.ask({ do: 'open' });
@@ -174,13 +198,19 @@ async function hoard(server, slow) {
   await hoarding;
   const { counters } = await gauges(server);
   await slow.ask({ do: 'end' });
-  await eventually(async () => (await gauges(server)).outboundBytes === 0);
+  await untilQueued(server, 'all queues are empty', (bytes) => bytes === 0);
   return { held, growth: most - before, counters };
 }
 
-/** Publishes, each time when everybody has the one before. Answers the p99 of all deliveries. */
+/**
+ * Publishes, each time when everybody has the one before. Answers the p99 of all deliveries.
+ * @param {FairFarm} server
+ * @param {readonly CrowdProcess[]} subscribers
+ * @param {number} perProcess
+ */
 async function publishSome(server, subscribers, perProcess) {
   await askAll(subscribers, { do: 'reset' });
+  /** @type {Record<string, number>[]} */
   let reports = [];
   for (let sent = 1; sent <= PUBLICATIONS; sent++) {
     const arrived = askAll(subscribers, { do: 'await', messages: sent * perProcess });
@@ -194,15 +224,19 @@ async function publishSome(server, subscribers, perProcess) {
   return { p99: Math.max(...reports.map(({ p99 }) => p99)), missed };
 }
 
+/** @returns {Promise<Verdict[]>} */
 async function busySenders() {
   const server = await startFarm([]);
   const clients = [];
   try {
-    const busy = startClient('busy-senders', server, '/fair/echo', BUSY_CLIENTS);
-    const probes = startClient('probes', server, '/fair/echo', PROBES);
+    const target = { port: server.port, path: '/fair/echo' };
+    const busy = startCrowd('busy-senders', { ...target, count: BUSY_CLIENTS });
+    const probes = startCrowd('probes', { ...target, count: PROBES });
     clients.push(busy, probes);
     await askAll(clients, { do: 'open' });
-    const [alone, beside, frames] = [[], [], []];
+    const alone = [];
+    const beside = [];
+    const frames = [];
     for (let run = 1; run <= runs; run++) {
       await probes.ask({ do: 'start' });
       await delay(2000);
@@ -241,11 +275,12 @@ async function busySenders() {
       { what: 'busy senders: their own messages', unit: '1,000/s', summary: summarise(frames), digits: 0 },
     ];
   } finally {
-    for (const client of clients) await client.program.stop();
+    for (const client of clients) await client.stop();
     await server.stop();
   }
 }
 
+/** @param {readonly string[]} args */
 async function startFarm(args) {
   const server = await startServer('Roost', {
     app: 'fair',
@@ -257,31 +292,16 @@ async function startFarm(args) {
   return { ...server, port: Number(new URL(server.url).port) };
 }
 
-function startClient(name, server, ...args) {
-  const program = new ChildProgram(name, [
-    new URL(`./clients/${name}.mjs`, import.meta.url).pathname,
-    String(server.port),
-    ...args.map(String),
-  ]);
-  return {
-    program,
-    ask(command) {
-      program.write(JSON.stringify(command));
-      return program.nextLine();
-    },
-  };
-}
-
-function askAll(clients, command) {
-  return Promise.all(clients.map((client) => client.ask(command)));
-}
-
+/** @param {FairFarm} server */
 async function gauges(server) {
-  const { workers, counters } = await askApi(server, 'info');
+  const { workers, counters } = await readInfo(server);
   return { outboundBytes: workers.reduce((sum, worker) => sum + worker.outboundBytes, 0), counters };
 }
 
-/** The largest send buffer of a connection of this port, as `ss` of iproute2 shows it; undefined without that. */
+/**
+ * The largest send buffer of a connection of this port, as `ss` of iproute2 shows it; undefined without that.
+ * @param {number} port
+ */
 function kernelBytes(port) {
   try {
     const text = execFileSync('ss', ['-Htmn', `sport = :${port}`], { encoding: 'utf8', maxBuffer: 1 << 28 });
@@ -291,25 +311,15 @@ function kernelBytes(port) {
   }
 }
 
-async function eventually(holds) {
-  const deadline = performance.now() + 30_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`in 30 s it did not come about: ${holds}`);
-    await delay(50);
-  }
-}
-
-function atMost(verdict, max) {
-  const value = verdict.summary?.median ?? verdict.value;
-  return {
-    ...verdict,
-    target: `≤ ${Number(max.toFixed(1))} ${verdict.unit}`.trim(),
-    passes: value !== undefined && value <= max,
-  };
-}
-
-function parseCount(name) {
-  const count = Number(values[name]);
-  if (!Number.isInteger(count) || count < 1) throw new RangeError(`--${name} must be a positive integer`);
-  return count;
+/**
+ * Waits until it is so of the bytes in all queues of the farm.
+ * @param {FairFarm} server
+ * @param {string} what
+ * @param {(bytes: number) => boolean} isSo
+ */
+function untilQueued(server, what, isSo) {
+  return eventually(async () => isSo((await gauges(server)).outboundBytes), {
+    deadlineMs: QUEUES_TIMEOUT_MS,
+    what,
+  });
 }

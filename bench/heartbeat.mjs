@@ -5,13 +5,23 @@
 import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { askApi, API_KEY } from './lib/api.mjs';
+import { API_KEY, readInfo } from './lib/api.mjs';
 import { ChildProgram, killProgramsAtExit } from './lib/child-program.mjs';
 import { startLoad } from './lib/load.mjs';
 import { introduceMachine } from './lib/machine.mjs';
 import { cpuMs } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 import { formatVerdicts } from './lib/verdicts.mjs';
+
+/**
+ * @import { Load } from './lib/load.mjs'
+ * @import { Server } from './lib/servers.mjs'
+ * @import { Verdict } from './lib/verdicts.mjs'
+ *
+ * @typedef {{ name: string, connections: number, heartbeatMs: number }} FarmPlan
+ *
+ * @typedef {FarmPlan & { server: Server, load: Load | undefined }} OpenFarm
+ */
 
 /** One worker each, all at the same time: CPU time does not mind, and a minute is enough for all. */
 const FARMS = [
@@ -31,7 +41,9 @@ const DEAF_CLIENTS = fileURLToPath(new URL('../test/clients/deaf_clients.py', im
 killProgramsAtExit();
 await introduceMachine(36_000);
 
+/** @type {OpenFarm[]} */
 const farms = [];
+/** @type {Verdict[]} */
 const verdicts = [];
 try {
   for (const farm of FARMS) farms.push(await open(farm));
@@ -56,6 +68,10 @@ console.log(`\nLoad average now ${loadavg()[0].toFixed(2)}.\n`);
 console.log(formatVerdicts(verdicts));
 if (verdicts.some(({ target, passes }) => target !== undefined && !passes)) process.exitCode = 1;
 
+/**
+ * @param {FarmPlan} plan
+ * @returns {Promise<OpenFarm>}
+ */
 async function open({ name, connections, heartbeatMs }) {
   const server = await startServer('Roost', {
     app: 'echo',
@@ -69,15 +85,14 @@ async function open({ name, connections, heartbeatMs }) {
       '--tcp-user-timeout-ms=0',
     ],
   });
-  const farm = { name, connections, heartbeatMs, server };
-  if (connections === 0) return farm;
-  const load = await startLoad(server.url, { connections });
-  await load.open(connections);
-  return { ...farm, load };
+  const load = connections === 0 ? undefined : await startLoad(server.url, { connections });
+  await load?.open(connections);
+  return { name, connections, heartbeatMs, server, load };
 }
 
+/** @param {OpenFarm} farm */
 async function read({ server }) {
-  const { counters } = await askApi(server, 'info');
+  const { counters } = await readInfo(server);
   return {
     cpu: cpuMs(server.workerPids),
     pings: counters.pings_sent,
@@ -86,7 +101,11 @@ async function read({ server }) {
   };
 }
 
-/** Clients whose kernel does not even acknowledge any more, beside those that live. */
+/**
+ * Clients whose kernel does not even acknowledge any more, beside those that live.
+ * @param {OpenFarm} farm
+ * @returns {Promise<Verdict[]>}
+ */
 async function cutOff(farm) {
   const { server, heartbeatMs, connections, load } = farm;
   const port = new URL(server.url).port;
@@ -106,7 +125,7 @@ async function cutOff(farm) {
     }
     const seconds = (performance.now() - from) / 1000;
     const { counters } = await read(farm);
-    await load.assertAllOpen(connections);
+    await load?.assertAllOpen(connections);
     return [
       {
         what: `until all of ${DEAD} dead are ended (heartbeatMs + heartbeatTimeoutMs are ${(heartbeatMs + HEARTBEAT_TIMEOUT_MS) / 1000} s)`,

@@ -1,41 +1,57 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import {
-  addressesNeeded,
-  BigFarm,
-  ECHO_CONNECTIONS,
-  HEARTBEAT_MS,
-  MIN_AVAILABLE_BYTES,
-} from './lib/big-farm.mjs';
+import { parseCount } from './lib/arguments.mjs';
+import { BigFarm, ECHO_CONNECTIONS, HEARTBEAT_MS } from './lib/big-farm.mjs';
 import { killRunningPrograms } from './lib/child-program.mjs';
-import {
-  describeMachine,
-  findWarnings,
-  printFacts,
-  readConntrackLeft,
-  readDescriptorLimit,
-  readFilesLeft,
-  readMemory,
-  readSocketsUnread,
-  watchMachine,
-} from './lib/machine.mjs';
+import { describeMachine, findWarnings, printFacts, readMemory, watchMachine } from './lib/machine.mjs';
+import { messageOf } from './lib/message-of.mjs';
+import { findObstacles, findShortages, workersNeeded } from './lib/million-host.mjs';
 import { memoryOf, SETTLE_MS, waitUntilSettled } from './lib/processes.mjs';
+import { writeResults } from './lib/results.mjs';
 import { formatVerdicts } from './lib/verdicts.mjs';
+
+/**
+ * @import { LatencyMs } from './lib/load.mjs'
+ * @import { Memory } from './lib/processes.mjs'
+ * @import { Verdict } from './lib/verdicts.mjs'
+ *
+ * @typedef {{ farm: number, master: number, redis: number }} CpuMs
+ *
+ * @typedef {ReturnType<typeof growth>} Growth In bytes.
+ *
+ * @typedef {object} Findings What there is when it ends, also by an error.
+ * @property {number} connections
+ * @property {number} workers
+ * @property {number} idleSeconds
+ * @property {string} [error]
+ * @property {Memory} [emptyFarmBytes]
+ * @property {boolean} [echoHasPriority]
+ * @property {number} [connectSeconds]
+ * @property {number} [connected]
+ * @property {Readonly<Record<string, number>>} [failed] By reason.
+ * @property {number} [failedCount]
+ * @property {string | undefined} [stoppedBy] Undefined when all have opened or failed.
+ * @property {CpuMs} [connectCpuMs]
+ * @property {Growth} [growthWhenConnected]
+ * @property {CpuMs} [idleCpuMsPerSecond]
+ * @property {Memory} [idleFarmBytes]
+ * @property {Growth} [growthWhenIdle]
+ * @property {Memory} [clientBytes]
+ * @property {{ latencyMs: LatencyMs }} [echoAlone]
+ * @property {number} [openAfterIdle]
+ * @property {number} [broadcastMs]
+ * @property {CpuMs} [broadcastCpuMs]
+ * @property {{ latencyMs: LatencyMs, spreads: number[] }} [echoMeanwhile]
+ * @property {Growth} [growthAfterBroadcasts]
+ * @property {boolean} [exactlyOnce]
+ * @property {ReturnType<ReturnType<typeof watchMachine>>} [worstWhileBroadcasting]
+ * @property {Readonly<Record<string, number>> | string} [losses] By reason, or why they are not known.
+ * @property {Readonly<Record<string, { count: number, first: string }>>} [complaints]
+ */
 
 const MILLION = 1_000_000;
 const PROGRESS_MS = 5000;
-/** Descriptors that a worker needs for other things than connections, and room for an uneven share. */
-const DESCRIPTORS_SPARED = 0.1;
-const MAX_PER_WORKER = 250_000;
-/**
- * For the host check, measured on Linux 6.18: both ends of a connection in the kernel with what the farm, Redis and the client
- * keep of it; an empty worker; a process of clients; what the machine must keep.
- */
-const BYTES_PER_PAIR = 9200;
-const WORKER_BYTES = 16e6;
-const CLIENT_PROCESS_BYTES = 14e6;
 
 const { values } = parseArgs({
   options: {
@@ -49,10 +65,9 @@ const { values } = parseArgs({
   },
 });
 const connections = parseCount('connections', values.connections);
-const perWorker = Math.min(MAX_PER_WORKER, Math.floor(readDescriptorLimit() * (1 - DESCRIPTORS_SPARED)));
 const workers =
   values.workers === undefined
-    ? Math.max(cpus().length, Math.ceil((connections + ECHO_CONNECTIONS) / perWorker))
+    ? Math.max(cpus().length, workersNeeded(connections))
     : parseCount('workers', values.workers);
 const idleSeconds = parseCount('idle-seconds', values['idle-seconds']);
 const timeoutMinutes = parseCount(
@@ -74,11 +89,12 @@ setTimeout(
   timeoutMinutes * 60_000,
 ).unref();
 
+/** @type {Findings} */
 const findings = { connections, workers, idleSeconds };
 try {
   await measure();
 } catch (error) {
-  findings.error = `while ${phase}: ${error.message}`;
+  findings.error = `while ${phase}: ${messageOf(error)}`;
   console.log(`FAILED ${findings.error}`);
 }
 report();
@@ -90,7 +106,7 @@ async function measure() {
   /** @type {ReturnType<typeof watchMachine> | undefined} */
   let stopWatching;
   try {
-    await waitUntilSettled(farm.pids).catch((error) => log(`warning: ${error.message}`));
+    await waitUntilSettled(farm.pids).catch((error) => log(`warning: ${messageOf(error)}`));
     const empty = farm.memory();
     const clientsAtFirst = memoryOf(farm.clientPids);
     findings.emptyFarmBytes = empty.farm;
@@ -122,9 +138,11 @@ async function measure() {
     await delay(idleSeconds * 1000);
     const idleCpu = difference(farm.cpu(), idleBefore);
     const idleFor = (performance.now() - idleStart) / 1000;
-    findings.idleCpuMsPerSecond = Object.fromEntries(
-      Object.entries(idleCpu).map(([who, ms]) => [who, ms / idleFor]),
-    );
+    findings.idleCpuMsPerSecond = {
+      farm: idleCpu.farm / idleFor,
+      master: idleCpu.master / idleFor,
+      redis: idleCpu.redis / idleFor,
+    };
     const idle = farm.memory();
     findings.idleFarmBytes = idle.farm;
     findings.growthWhenIdle = growth(idle, empty);
@@ -154,8 +172,8 @@ async function measure() {
     findings.growthAfterBroadcasts = growth(farm.memory(), empty);
     findings.exactlyOnce = true;
   } finally {
-    findings.worstWhileBroadcasting = stopWatching?.();
-    findings.losses = await farm.lossesByReason().catch((error) => error.message);
+    if (stopWatching !== undefined) findings.worstWhileBroadcasting = stopWatching();
+    findings.losses = await farm.lossesByReason().catch(messageOf);
     log(`the farm's counters of losses: ${JSON.stringify(findings.losses)}`);
     findings.complaints = Object.fromEntries(farm.complaints);
     log('ending everything');
@@ -166,6 +184,7 @@ async function measure() {
 /** Prints the table and writes the file; a missed target or a missing figure makes the exit code 1. */
 function report() {
   const isMillion = connections <= MILLION;
+  /** @type {(what: string, unit: string, digits: number, value: number | undefined, max?: number) => Verdict} */
   const verdict = (what, unit, digits, value, max) => ({
     what,
     unit,
@@ -177,14 +196,19 @@ function report() {
   });
   const { growthWhenIdle, idleCpuMsPerSecond, echoAlone, echoMeanwhile, connectCpuMs, broadcastCpuMs } =
     findings;
-  const each = (value) => (Number.isFinite(value) ? value / findings.connected : undefined);
+  /** @param {number | undefined} value */
+  const each = (value) =>
+    value === undefined || findings.connected === undefined ? undefined : value / findings.connected;
+  /** @param {number | undefined} ms */
+  const microsecondsEach = (ms) => each(ms === undefined ? undefined : ms * 1000);
+  /** @type {Verdict[]} */
   const verdicts = [
     { what: 'connected', unit: '', digits: 0, value: findings.connected, ...reached() },
     verdict('failed connections', '', 0, findings.failedCount, 0),
     { what: 'open after the idle time', unit: '', digits: 0, value: findings.openAfterIdle, ...stillOpen() },
     verdict('time to connect', 's', 1, findings.connectSeconds, 150),
-    verdict('CPU of the farm per connection', 'µs', 1, each(connectCpuMs?.farm * 1000)),
-    verdict('CPU of Redis per connection', 'µs', 1, each(connectCpuMs?.redis * 1000)),
+    verdict('CPU of the farm per connection', 'µs', 1, microsecondsEach(connectCpuMs?.farm)),
+    verdict('CPU of Redis per connection', 'µs', 1, microsecondsEach(connectCpuMs?.redis)),
     verdict('user memory of the empty farm', 'MB', 0, megabytes(findings.emptyFarmBytes?.own)),
     verdict('user memory of the farm, connected', 'MB', 0, megabytes(findings.idleFarmBytes?.own)),
     verdict('user memory more than empty', 'MB', 0, megabytes(growthWhenIdle?.own), 250),
@@ -197,7 +221,7 @@ function report() {
     verdict('idle CPU of the farm a second', 'ms', 0, idleCpuMsPerSecond?.farm),
     verdict('idle CPU of Redis a second', 'ms', 1, idleCpuMsPerSecond?.redis),
     verdict('broadcast until the last one', 's', 2, toSeconds(findings.broadcastMs), 25),
-    verdict('CPU of the farm per delivery', 'µs', 1, each(broadcastCpuMs?.farm * 1000)),
+    verdict('CPU of the farm per delivery', 'µs', 1, microsecondsEach(broadcastCpuMs?.farm)),
     verdict('echo p99 before it', 'ms', 1, echoAlone?.latencyMs.p99),
     verdict('echo p99 during the next', 'ms', 1, echoMeanwhile?.latencyMs.p99, 300),
     verdict('that broadcast until the last', 's', 2, toSeconds(echoMeanwhile?.spreads[0])),
@@ -213,11 +237,7 @@ function report() {
       '\nThe echoes were measured by a process without priority (that takes root): it waited for a CPU, too.',
     );
   if (findings.stoppedBy !== undefined) console.log(`\nStopped early by ${findings.stoppedBy}.`);
-  const folder = new URL('./results/', import.meta.url);
-  mkdirSync(folder, { recursive: true });
-  const file = new URL(`million-${machine.date.replaceAll(':', '-').slice(0, 19)}.json`, folder);
-  writeFileSync(file, `${JSON.stringify({ machine, findings, verdicts }, null, 2)}\n`);
-  console.log(`\nEverything: ${file.pathname}`);
+  console.log(`\nEverything: ${writeResults('million-', { machine, findings, verdicts })}`);
   const hasMissed = verdicts.some(({ passes }) => passes === false);
   process.exitCode = findings.error !== undefined || hasMissed ? 1 : 0;
 }
@@ -233,62 +253,24 @@ function stillOpen() {
 
 /** Ends with exit code 2, before anything is begun, when this host cannot do it; says what to change. */
 async function checkHost() {
-  const obstacles = [];
-  const needed = connections + ECHO_CONNECTIONS;
-  if (needed > workers * perWorker) {
-    obstacles.push(
-      `${needed} connections do not fit into ${workers} workers of ${perWorker} each: ` +
-        `use --workers ${Math.ceil(needed / perWorker)} or more, or raise the descriptor limit ("ulimit -Hn" is ${readDescriptorLimit()}).`,
-    );
-  }
-  const largestLoad = Math.min(connections, 200_000);
-  if (addressesNeeded(largestLoad) > 250)
-    obstacles.push('net.ipv4.ip_local_port_range is too small: set it to "32768 60999" or wider.');
-  const tracking = await readConntrackLeft();
-  if (needed > tracking) {
-    obstacles.push(
-      `connection tracking sees loopback and has room for ${tracking} more: raise net.netfilter.nf_conntrack_max above ${needed * 1.2}, ` +
-        'or exempt the interface lo (NOTRACK).',
-    );
-  }
-  if (needed * 2.1 > readFilesLeft()) {
-    obstacles.push(
-      `the system takes ${readFilesLeft()} more open files: raise fs.file-max by ${Math.ceil(needed * 2.1)}.`,
-    );
-  }
-  if (obstacles.length > 0) {
-    for (const obstacle of obstacles) console.error(`cannot begin: ${obstacle}`);
-    process.exit(2);
-  }
-  // About connection tracking the probe above knows better.
-  const warnings = findWarnings(machine, 0);
-  if (connections / 2 > readSocketsUnread()) {
-    warnings.push(
-      `the third value of net.ipv4.tcp_mem is ${readSocketsUnread()} pages: when so many clients have a broadcast unread, the kernel ` +
-        `drops packets and sends them again. Raise it to ${connections}.`,
-    );
-  }
-  const clientProcesses = Math.ceil(connections / perWorker);
-  const bytes =
-    connections * BYTES_PER_PAIR +
-    workers * WORKER_BYTES +
-    clientProcesses * CLIENT_PROCESS_BYTES +
-    MIN_AVAILABLE_BYTES;
-  const { availableBytes } = readMemory();
-  if (bytes > availableBytes) {
-    warnings.push(
-      `about ${(bytes / 1e9).toFixed(1)} GB of memory are needed and ${(availableBytes / 1e9).toFixed(1)} GB are available: ` +
-        'connecting will stop when they are used up, and the number reached is reported.',
-    );
-  }
+  const obstacles = await findObstacles({ connections, workers });
+  for (const obstacle of obstacles) console.error(`cannot begin: ${obstacle}`);
+  if (obstacles.length > 0) process.exit(2);
+  // About connection tracking the probe of the obstacles knows better.
+  const warnings = [...findWarnings(machine, 0), ...findShortages({ connections, workers })];
   for (const warning of warnings) console.log(`warning: ${warning}`);
 }
 
+/** @param {BigFarm} farm */
 function describeProgress(farm) {
   const { availableBytes } = readMemory();
   return `${farm.connected} of ${connections} connected, ${farm.failedCount} failed, ${(availableBytes / 1e9).toFixed(1)} GB available`;
 }
 
+/**
+ * @param {ReturnType<BigFarm['memory']>} now
+ * @param {ReturnType<BigFarm['memory']>} empty
+ */
 function growth(now, empty) {
   return {
     own: now.farm.own - empty.farm.own,
@@ -299,40 +281,48 @@ function growth(now, empty) {
   };
 }
 
+/**
+ * @param {CpuMs} after
+ * @param {CpuMs} before
+ * @returns {CpuMs}
+ */
 function difference(after, before) {
-  return Object.fromEntries(Object.entries(after).map(([name, value]) => [name, value - before[name]]));
+  return {
+    farm: after.farm - before.farm,
+    master: after.master - before.master,
+    redis: after.redis - before.redis,
+  };
 }
 
+/** @param {string} name */
 function enter(name) {
   phase = name;
   log(name);
 }
 
+/** @param {string} text */
 function log(text) {
   console.log(`${((performance.now() - startedAt) / 1000).toFixed(0).padStart(4)} s  ${text}`);
 }
 
+/** @param {number} bytes */
 function mb(bytes) {
   return (bytes / 1e6).toFixed(0);
 }
 
+/** @param {number | undefined} bytes */
 function megabytes(bytes) {
   return bytes === undefined ? undefined : bytes / 1e6;
 }
 
+/** @param {number | undefined} ms */
 function toSeconds(ms) {
   return ms === undefined ? undefined : ms / 1000;
 }
 
+/** @param {string} why */
 function giveUp(why) {
   console.error(`\ngiving up while ${phase}: ${why}`);
   killRunningPrograms();
   process.exit(1);
-}
-
-function parseCount(name, text) {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1)
-    throw new RangeError(`--${name} must be a positive integer, got "${text}"`);
-  return count;
 }

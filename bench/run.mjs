@@ -1,11 +1,14 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { parseCount, parseNames } from './lib/arguments.mjs';
 import { killProgramsAtExit } from './lib/child-program.mjs';
-import { introduceMachine, printFacts, waitForConntrack } from './lib/machine.mjs';
+import { introduceMachine, printFacts } from './lib/machine.mjs';
+import { messageOf } from './lib/message-of.mjs';
 import { fetchPeer, isFetched, peerVersions } from './lib/peers.mjs';
+import { writeResults } from './lib/results.mjs';
+import { runRow } from './lib/row.mjs';
 import { SERVER_NAMES } from './lib/servers.mjs';
-import { judge, summarise } from './lib/statistics.mjs';
+import { judge } from './lib/statistics.mjs';
 import { formatTable } from './lib/table.mjs';
 import { broadcast } from './rows/broadcast.mjs';
 import { compressedBroadcast } from './rows/compressed-broadcast.mjs';
@@ -16,6 +19,11 @@ import { emptyWorker } from './rows/empty-worker.mjs';
 import { handshake } from './rows/handshake.mjs';
 import { hundredThousand } from './rows/hundred-thousand.mjs';
 import { idle, idleTwoChannels } from './rows/idle.mjs';
+
+/**
+ * @import { RowResult } from './lib/row.mjs'
+ * @import { Line } from './lib/statistics.mjs'
+ */
 
 const ROWS = [
   idle,
@@ -30,19 +38,22 @@ const ROWS = [
   hundredThousand,
 ];
 
+const ROW_NAMES = ROWS.map((row) => row.name);
+
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: ROWS.map((row) => row.name).join(',') },
+    only: { type: 'string', default: ROW_NAMES.join(',') },
     servers: { type: 'string' },
     runs: { type: 'string', default: '5' },
     connections: { type: 'string', default: '30000' },
   },
 });
-const settings = { runs: parseCount('runs'), connections: parseCount('connections') };
-const rows = parseNames(
-  'only',
-  ROWS.map((row) => row.name),
-).map((name) => ROWS.find((row) => row.name === name));
+const settings = {
+  runs: parseCount('runs', values.runs),
+  connections: parseCount('connections', values.connections),
+};
+const only = parseNames('only', values.only, ROW_NAMES);
+const rows = only.flatMap((name) => ROWS.find((row) => row.name === name) ?? []);
 const servers = chooseServers();
 
 const { machine } = await introduceMachine(settings.connections);
@@ -51,16 +62,18 @@ printFacts(versions);
 
 killProgramsAtExit();
 
+/** @type {RowResult[]} */
 const results = [];
+/** @type {Line[]} */
 let lines = [];
 let file;
 for (const next of rows) {
-  results.push(await runRow(next));
+  results.push(await runRow(next, servers, settings));
   lines = results.flatMap(({ row, summaries }) =>
     row.figures.flatMap((figure) => judge(figure, summaries[figure.key])),
   );
   // After each row: who interrupts an hour of measuring has what was measured.
-  file = writeResults();
+  file = writeAll();
 }
 console.log(`\nMedians of ${settings.runs} (least–most); load average now ${loadavg()[0].toFixed(2)}.\n`);
 console.log(formatTable(lines));
@@ -68,46 +81,7 @@ console.log(`\nEvery run: ${file}`);
 const hasErrors = results.some(({ errors }) => errors.length > 0);
 if (hasErrors || lines.some((line) => line.passes === false)) process.exitCode = 1;
 
-/** Interleaves the servers, so that what else happens on the machine meets all of them. */
-async function runRow(row) {
-  const names = row.servers.filter((name) => servers.includes(name));
-  const runs = [];
-  const errors = [];
-  for (let run = 1; run <= settings.runs; run++) {
-    for (const server of names) {
-      await waitForConntrack(settings.connections);
-      try {
-        const measured = await row.measure(server, settings);
-        runs.push({ server, run, loadAverage: loadavg()[0], ...measured });
-        console.log(`${row.name} ${run}/${settings.runs} ${server}: ${describeRun(row, measured)}`);
-      } catch (error) {
-        errors.push({ server, run, error: String(error) });
-        console.log(`${row.name} ${run}/${settings.runs} ${server}: FAILED, ${String(error)}`);
-      }
-    }
-  }
-  const summaries = {};
-  for (const { key } of row.figures) {
-    summaries[key] = {};
-    for (const server of names) {
-      const summary = summarise(runs.filter((one) => one.server === server).map((one) => one[key]));
-      if (summary !== undefined) summaries[key][server] = summary;
-    }
-  }
-  return { row, runs, errors, summaries };
-}
-
-function describeRun(row, measured) {
-  const figures = row.figures.map(
-    ({ key, unit, digits }) => `${key} ${measured[key].toFixed(digits)} ${unit}`,
-  );
-  return [...figures, measured.details === undefined ? '' : JSON.stringify(measured.details)].join(', ');
-}
-
-function writeResults() {
-  const folder = new URL('./results/', import.meta.url);
-  mkdirSync(folder, { recursive: true });
-  const url = new URL(`${machine.date.replaceAll(':', '-').slice(0, 19)}.json`, folder);
+function writeAll() {
   const measured = results.map(({ row, runs, errors, summaries }) => ({
     row: row.name,
     runs,
@@ -115,37 +89,22 @@ function writeResults() {
     summaries,
   }));
   const verdicts = lines.map(({ figure, ...line }) => ({ figure: figure.title, unit: figure.unit, ...line }));
-  writeFileSync(url, `${JSON.stringify({ machine, versions, settings, verdicts, measured }, null, 2)}\n`);
-  return url.pathname;
-}
-
-function parseCount(name) {
-  const count = Number(values[name]);
-  if (!Number.isInteger(count) || count < 1) throw new RangeError(`--${name} must be a positive integer`);
-  return count;
+  return writeResults('', { machine, versions, settings, verdicts, measured });
 }
 
 /** Without `--servers` all that can be had: the rest of the bench means something without a peer that must be fetched. */
 function chooseServers() {
-  const isAsked = values.servers !== undefined;
-  const names = isAsked ? parseNames('servers', SERVER_NAMES) : SERVER_NAMES;
+  const asked = values.servers;
+  const names = asked === undefined ? SERVER_NAMES : parseNames('servers', asked, SERVER_NAMES);
   return names.filter((name) => {
     if (!isFetched(name) || !rows.some((row) => row.servers.includes(name))) return true;
     try {
       fetchPeer(name);
       return true;
     } catch (error) {
-      if (isAsked) throw error;
-      console.log(`warning: measured without it: ${error.message}`);
+      if (asked !== undefined) throw error;
+      console.log(`warning: measured without it: ${messageOf(error)}`);
       return false;
     }
   });
-}
-
-function parseNames(option, allowed) {
-  const names = values[option].split(',').map((name) => name.trim());
-  const unknown = names.find((name) => !allowed.includes(name));
-  if (unknown !== undefined)
-    throw new RangeError(`--${option} knows ${allowed.join(', ')}; got "${unknown}"`);
-  return names;
 }

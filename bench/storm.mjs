@@ -1,14 +1,23 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { eventually } from '@roost/testing';
+import { parseCount } from './lib/arguments.mjs';
 import { killProgramsAtExit } from './lib/child-program.mjs';
 import { startLoad } from './lib/load.mjs';
 import { introduceMachine, waitForConntrack } from './lib/machine.mjs';
+import { messageOf } from './lib/message-of.mjs';
 import { cpuMs, waitUntilQuiet } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
+
+/**
+ * @import { Load } from './lib/load.mjs'
+ * @import { Server } from './lib/servers.mjs'
+ *
+ * @typedef {{ lateMs: number, busyMs: number }} LoopDelay See lib/loop-delay.mjs.
+ */
 
 /** No worker's loop may stall for longer, or those who are connected would notice. */
 const MAX_STALL_MS = 100;
@@ -24,15 +33,15 @@ const { values } = parseArgs({
     'cpu-prof-dir': { type: 'string' },
   },
 });
-const connections = Number(values.connections);
-if (!Number.isInteger(connections) || connections < 100 || connections > 32_000)
-  throw new RangeError('--connections must be an integer from 100 to 32000: two workers hold them');
+// Two workers hold them.
+const connections = parseCount('connections', values.connections, { min: 100, max: 32_000 });
 
 const { warnings } = await introduceMachine(connections);
 const isQuiet = warnings.length === 0;
 killProgramsAtExit();
 
 const folder = mkdtempSync(join(tmpdir(), 'roost-storm-'));
+/** @type {string[]} */
 const failures = [];
 try {
   await storms([], [`${connections} at once`, 'all killed, and as many at once again']);
@@ -47,27 +56,31 @@ try {
 for (const failure of failures) console.log(`FAILED: ${failure}`);
 if (failures.length > 0) process.exitCode = 1;
 
-/** One farm, and a storm for each name: before each but the first all clients are killed. */
+/**
+ * One farm, and a storm for each name: before each but the first all clients are killed.
+ * @param {readonly string[]} args
+ * @param {readonly string[]} names
+ */
 async function storms(args, names) {
   await waitForConntrack(connections * names.length);
   const server = await start(args);
+  /** @type {Load[]} */
   const loads = [];
   try {
     for (const name of names) {
       // Ready before the others die, so that nothing comes between.
-      loads.push(
-        await startLoad(server.url, {
-          connections,
-          inFlight: connections,
-          processes: CLIENT_PROCESSES,
-          niceness: CLIENT_NICENESS,
-        }),
-      );
+      const load = await startLoad(server.url, {
+        connections,
+        inFlight: connections,
+        processes: CLIENT_PROCESSES,
+        niceness: CLIENT_NICENESS,
+      });
+      loads.push(load);
       await settle(server);
       await readDelays(server);
       const before = cpuMs(server.pids);
       await loads.at(-2)?.kill();
-      const { seconds, failed } = await loads.at(-1).ask({ do: 'open', count: connections });
+      const { seconds, failed } = await load.ask({ do: 'open', count: connections });
       const cpu = cpuMs(server.pids) - before;
       const delays = await readDelays(server);
       const errors = Object.values(failed).reduce((sum, count) => sum + count, 0);
@@ -82,7 +95,7 @@ async function storms(args, names) {
           failures.push(`${name}: the loop of ${who} stalled for ${stallMs.toFixed(1)} ms`);
       }
       if (errors > 0) failures.push(`${name}: ${errors} errors`);
-      await loads.at(-1).assertAllOpen(connections - errors);
+      await load.assertAllOpen(connections - errors);
     }
   } finally {
     for (const load of loads) await load.stop();
@@ -128,6 +141,7 @@ async function flood() {
   }
 }
 
+/** @param {readonly string[]} args */
 function start(args) {
   const profiles = values['cpu-prof-dir'];
   return startServer('Roost', {
@@ -142,40 +156,42 @@ function start(args) {
   });
 }
 
+/**
+ * @param {string} who
+ * @param {LoopDelay} delay
+ */
 function describeDelay(who, { lateMs, busyMs }) {
   return `${who}: loop late by ${lateMs.toFixed(1)} ms at worst; busiest turn ${busyMs.toFixed(1)} ms of CPU`;
 }
 
-/** Waits for what was before to be over, as far as the machine allows. */
+/**
+ * Waits for what was before to be over, as far as the machine allows.
+ * @param {Server} server
+ */
 async function settle(server) {
   try {
     await waitUntilQuiet(server.pids, 10_000);
   } catch (error) {
-    console.log(`warning: ${error.message}`);
+    console.log(`warning: ${messageOf(error)}`);
   }
 }
 
-/** What the master and the workers have found since they were last asked. */
+/**
+ * What the master and the workers have found since they were last asked.
+ * @param {Server} server
+ */
 async function readDelays(server) {
+  /** @type {[who: string, found: LoopDelay][]} */
   const found = [];
   for (const pid of [server.masterPid, ...server.workerPids]) {
     const path = join(folder, `${pid}.json`);
     rmSync(path, { force: true });
     process.kill(pid, 'SIGUSR2');
     const name = pid === server.masterPid ? 'master' : `worker ${server.workerPids.indexOf(pid)}`;
-    found.push([name, await readWhenThere(path)]);
+    const report = await eventually(() => JSON.parse(readFileSync(path, 'utf8')), {
+      what: `${name} says how late it was`,
+    });
+    found.push([name, report]);
   }
   return found;
-}
-
-async function readWhenThere(path) {
-  const deadline = performance.now() + 10_000;
-  for (;;) {
-    try {
-      return JSON.parse(readFileSync(path, 'utf8'));
-    } catch (error) {
-      if (performance.now() > deadline) throw error;
-      await delay(5);
-    }
-  }
 }

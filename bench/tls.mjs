@@ -7,29 +7,35 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect as connectPlain } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect as connectSecurely } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import { makeCertificate } from '@roost/testing';
 import { cpuMs, memoryOf, waitUntilQuiet } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 
-const CONCURRENCY = 32;
-const ECHO_CONNECTIONS = 64;
+/**
+ * @import { CertificateOptions } from '@roost/testing'
+ * @import { Command } from './clients/tls-clients.mjs'
+ */
+
+const CLIENTS = fileURLToPath(new URL('./clients/tls-clients.mjs', import.meta.url));
 const ECHOES = 40_000;
 const RESUMPTIONS = 2000;
 
-if (process.argv[2] === 'clients') serveClients();
-else await measureAll(Number(process.argv[2] ?? 5000));
+/** @type {readonly { name: string, options: CertificateOptions | undefined }[]} */
+const KINDS = [
+  { name: 'plain', options: undefined },
+  { name: 'TLS, P-256', options: {} },
+  { name: 'TLS, RSA 2048', options: { rsaBits: 2048 } },
+];
 
+await measureAll(Number(process.argv[2] ?? 5000));
+
+/** @param {number} connections */
 async function measureAll(connections) {
   const rows = [];
-  for (const [name, options] of [
-    ['plain', undefined],
-    ['TLS, P-256', {}],
-    ['TLS, RSA 2048', { rsaBits: 2048 }],
-  ]) {
+  for (const { name, options } of KINDS) {
     const folder = mkdtempSync(join(tmpdir(), 'roost-bench-tls-'));
     try {
       rows.push({ name, ...(await measure(connections, options, folder)) });
@@ -40,6 +46,11 @@ async function measureAll(connections) {
   console.table(rows);
 }
 
+/**
+ * @param {number} connections
+ * @param {CertificateOptions | undefined} certificateOptions
+ * @param {string} folder
+ */
 async function measure(connections, certificateOptions, folder) {
   const args = ['--heartbeat-ms=3600000', '--backlog=4096'];
   if (certificateOptions !== undefined) {
@@ -50,15 +61,21 @@ async function measure(connections, certificateOptions, folder) {
     args.push('--tls-cert', certPath, '--tls-key', keyPath);
   }
   const server = await startServer('Roost', { app: 'echo', connections, args });
-  const clients = fork(import.meta.filename, ['clients']);
-  const tell = async (message) => {
-    clients.send(message);
+  const clients = fork(CLIENTS);
+  /** @param {Command} command */
+  const tell = async (command) => {
+    clients.send(command);
     const [answer] = await once(clients, 'message');
     if (answer !== 'done') throw new Error(`the clients failed: ${answer}`);
   };
-  const costOf = async (count, message) => {
+  /**
+   * µs for each.
+   * @param {number} count
+   * @param {Command} command
+   */
+  const costOf = async (count, command) => {
     const before = cpuMs(server.pids);
-    await tell(message);
+    await tell(command);
     return Number((((cpuMs(server.pids) - before) * 1000) / count).toFixed(1));
   };
   const memory = async () => {
@@ -92,62 +109,4 @@ async function measure(connections, certificateOptions, folder) {
     clients.kill();
     await server.stop();
   }
-}
-
-/** Does `work` so many times, {@link CONCURRENCY} at a time. */
-async function repeat(count, work) {
-  let left = count;
-  const worker = async () => {
-    while (left-- > 0) await work();
-  };
-  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
-}
-
-function serveClients() {
-  const sockets = [];
-  let session;
-  const open = async ({ port, isSecure, session: resumed }) => {
-    const options = { port: Number(port), host: '127.0.0.1', noDelay: true };
-    const socket = isSecure
-      ? connectSecurely({ ...options, rejectUnauthorized: false, session: resumed })
-      : connectPlain(options);
-    if (isSecure) socket.on('session', (ticket) => (session = ticket));
-    await once(socket, isSecure ? 'secureConnect' : 'connect');
-    if (resumed !== undefined && !socket.isSessionReused()) throw new Error('the session was not resumed');
-    socket.write(
-      'GET / HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
-    );
-    const [head] = await once(socket, 'data');
-    if (!head.toString('latin1').startsWith('HTTP/1.1 101')) throw new Error(head.toString());
-    return socket;
-  };
-  // Masked with zeros: 64 bytes of text.
-  const frame = Buffer.concat([Buffer.from('81c000000000', 'hex'), Buffer.alloc(64, 'e')]);
-  const echoes = async (count) => {
-    const each = Math.floor(count / ECHO_CONNECTIONS);
-    await Promise.all(
-      sockets.slice(0, ECHO_CONNECTIONS).map(async (socket) => {
-        for (let echo = 0; echo < each; echo++) {
-          socket.write(frame);
-          await once(socket, 'data');
-        }
-      }),
-    );
-  };
-  process.on('message', (message) => {
-    const work = {
-      open: () => repeat(message.count, async () => sockets.push(await open(message))),
-      echo: () => echoes(message.count),
-      resume: () =>
-        repeat(message.count, async () => {
-          const socket = await open({ ...message, isSecure: true, session });
-          socket.destroy();
-        }),
-    };
-    work[message.type]().then(
-      () => process.send('done'),
-      (error) => process.send(String(error)),
-    );
-  });
 }

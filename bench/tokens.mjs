@@ -7,9 +7,20 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { SignJWT } from 'jose';
+import { upgradeRequest } from './clients/frames.mjs';
+import { parseCount } from './lib/arguments.mjs';
 import { cpuMs, memoryOf, waitUntilQuiet } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 import { summarise } from './lib/statistics.mjs';
+import { formatSummary } from './lib/table.mjs';
+
+/**
+ * @import { KeyObject } from 'node:crypto'
+ *
+ * @typedef {{ args: readonly string[], token: string | undefined }} Kind A farm with these arguments is shown the token.
+ *
+ * @typedef {Awaited<ReturnType<typeof measure>>} Figures
+ */
 
 const { values } = parseArgs({
   options: {
@@ -18,7 +29,9 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '3' },
   },
 });
-const [rate, seconds, runs] = [values.rate, values.seconds, values.runs].map(Number);
+const rate = parseCount('rate', values.rate);
+const seconds = parseCount('seconds', values.seconds);
+const runs = parseCount('runs', values.runs);
 /** Connections are begun this often, a portion of a second's each time. */
 const STEP_MS = 10;
 const WARM_UP_SECONDS = 2;
@@ -27,9 +40,13 @@ const SECRET = 'the-secret-of-a-benchmark-is-no-secret';
 const folder = mkdtempSync(join(tmpdir(), 'roost-bench-tokens-'));
 process.on('exit', () => rmSync(folder, { recursive: true }));
 
-/** What is shown to a farm with these arguments; undefined for no token. */
+/**
+ * @param {string} name Of the algorithm, or `no tokens`.
+ * @returns {Promise<Kind>}
+ */
 async function makeKind(name) {
   if (name === 'no tokens') return { args: [], token: undefined };
+  /** @param {Buffer | KeyObject} key */
   const token = (key) =>
     new SignJWT({ sub: 'u42', channels: ['news', 'user:42', 'room:*'], publish: ['room:*'] })
       .setProtectedHeader({ alg: name, kid: 'bench' })
@@ -47,20 +64,19 @@ async function makeKind(name) {
   return { args: ['--tokens-jwks', path], token: await token(privateKey) };
 }
 
-/** Opens connections at the rate and answers how long each took from its request to its 101, in ms. */
+/**
+ * Opens connections at the rate and answers how long each took from its request to its 101, in ms.
+ * @param {string} url
+ * @param {string | undefined} token
+ * @param {number} forSeconds
+ */
 async function open(url, token, forSeconds) {
   const { hostname, port } = new URL(url);
-  const head = [
-    'GET /plain?channel=news HTTP/1.1',
-    `Host: ${hostname}`,
-    'Upgrade: websocket',
-    'Connection: Upgrade',
-    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-    'Sec-WebSocket-Version: 13',
-    ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]),
-    '',
-    '',
-  ].join('\r\n');
+  const head = upgradeRequest({
+    path: '/plain?channel=news',
+    host: hostname,
+    headers: token === undefined ? [] : [`Authorization: Bearer ${token}`],
+  });
   const answers = [];
   const startedAt = performance.now();
   for (let begun = 0; begun < rate * forSeconds;) {
@@ -71,6 +87,12 @@ async function open(url, token, forSeconds) {
   return Promise.all(answers);
 }
 
+/**
+ * @param {string} host
+ * @param {number} port
+ * @param {string} head
+ * @returns {Promise<number>}
+ */
 function handshake(host, port, head) {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, noDelay: true });
@@ -89,6 +111,7 @@ function handshake(host, port, head) {
   });
 }
 
+/** @param {Kind} kind */
 async function measure({ args, token }) {
   const server = await startServer('Roost', { workers: 1, args });
   try {
@@ -106,6 +129,7 @@ async function measure({ args, token }) {
 }
 
 const names = ['no tokens', 'HS256', 'RS256', 'ES256'];
+/** @type {Map<string, Kind & { results: Figures[] }>} */
 const kinds = new Map();
 for (const name of names) kinds.set(name, { ...(await makeKind(name)), results: [] });
 for (let run = 0; run < runs; run++) {
@@ -113,10 +137,8 @@ for (let run = 0; run < runs; run++) {
 }
 console.log(`${rate} handshakes a second for ${seconds} s, one worker, medians of ${runs} (least–most):`);
 for (const [name, { results }] of kinds) {
-  const column = (key) => {
-    const { median, min, max } = summarise(results.map((result) => result[key]));
-    return `${median.toFixed(1)} (${min.toFixed(1)}–${max.toFixed(1)})`;
-  };
+  /** @param {keyof Figures} key */
+  const column = (key) => formatSummary(summarise(results.map((result) => result[key])), 1);
   console.log(
     `${name.padEnd(9)}  CPU ${column('cpu')} µs  p50 ${column('p50')} ms  p99 ${column('p99')} ms  empty worker ${column('memory')} MB PSS`,
   );

@@ -1,6 +1,8 @@
 import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { maskedFrame } from './clients/frames.mjs';
+import { parseCount } from './lib/arguments.mjs';
 import { killProgramsAtExit } from './lib/child-program.mjs';
 import { introduceMachine } from './lib/machine.mjs';
 import { memoryOf } from './lib/processes.mjs';
@@ -10,11 +12,13 @@ import { startServer } from './lib/servers.mjs';
 // What a wake leaves behind: connections that have each sent a message in two fragments, with a pause between them in
 // which all are awake at once, against the same connections when they had only been opened.
 
+/** @import { Memory } from './lib/processes.mjs' */
+
 const REST_MS = 10_000;
 /** As for an idle connection: see the row `idle` of run.mjs. */
 const MAX_BYTES_LEFT = 150;
-const FIRST_FRAGMENT = '0183000000006f6e65';
-const LAST_FRAGMENT = '80830000000074776f';
+const FIRST_FRAGMENT = maskedFrame(0x01, 'one').toString('hex');
+const LAST_FRAGMENT = maskedFrame(0x80, 'two').toString('hex');
 const ECHO_BYTES = 8;
 
 const { values } = parseArgs({
@@ -23,8 +27,8 @@ const { values } = parseArgs({
     waves: { type: 'string', default: '3' },
   },
 });
-const connections = Number(values.connections);
-const waves = Number(values.waves);
+const connections = parseCount('connections', values.connections);
+const waves = parseCount('waves', values.waves);
 
 killProgramsAtExit();
 
@@ -49,7 +53,7 @@ try {
     await delay(1000);
     report(`wave ${wave}, all awake`, memoryOf(server.workerPids), idle);
     await clients.ask({ do: 'send', hex: LAST_FRAGMENT });
-    const { missing, open, closes } = await clients.ask({ do: 'hear', bytes: ECHO_BYTES });
+    const { missing = 0, open, closes } = await clients.ask({ do: 'hear', bytes: ECHO_BYTES });
     if (missing > 0 || open !== connections) {
       throw new Error(`${missing} echoes are missing, ${open} are open, closes: ${JSON.stringify(closes)}`);
     }
@@ -67,6 +71,11 @@ try {
   await server.stop();
 }
 
+/**
+ * @param {string} what
+ * @param {Memory} memory
+ * @param {Memory} base
+ */
 function report(what, memory, base) {
   const growth = (memory.own - base.own) / connections;
   console.log(

@@ -2,10 +2,14 @@
  * `busy-senders.mjs port path count`: each sends a burst of 16 KB of 7-byte frames, and the next one when all of its
  * echoes have come.
  */
-import { Crowd, obey } from './crowd.mjs';
+import { Crowd } from './crowd.mjs';
+import { maskedFrame } from './frames.mjs';
+import { obey } from './obey.mjs';
+
+/** @import { OnBytes } from './crowd.mjs' */
 
 const [port, path, count] = [Number(process.argv[2]), process.argv[3], Number(process.argv[4])];
-const FRAME = Buffer.from([0x82, 0x81, 0, 0, 0, 0, 0x2a]);
+const FRAME = maskedFrame(0x82, [0x2a]);
 const ECHO_BYTES = 3;
 const FRAMES = Math.floor((16 * 1024) / FRAME.length);
 const BURST = Buffer.concat(Array.from({ length: FRAMES }, () => FRAME));
@@ -16,6 +20,7 @@ let bursts = 0;
 
 const crowd = new Crowd({ capacity: count, port, path, onBytes });
 
+/** @type {OnBytes} */
 function onBytes(slot, _slab, start, end) {
   awaited[slot] -= end - start;
   if (awaited[slot] === 0) {
@@ -24,6 +29,7 @@ function onBytes(slot, _slab, start, end) {
   }
 }
 
+/** @param {number} slot */
 function sendBurst(slot) {
   awaited[slot] = FRAMES * ECHO_BYTES;
   crowd.send(slot, BURST);

@@ -1,28 +1,37 @@
 import { randomBytes } from 'node:crypto';
-import { createInterface } from 'node:readline';
 import { connect, EVENT_FIELDS, Interest, PollFlag, Poller } from '@roost/poller';
+import { upgradeRequest } from './frames.mjs';
 
 const IN_FLIGHT = 128;
 
-/** Microseconds of the machine's monotonic clock, the same in every process. */
-export function nowMicros() {
-  return Number(process.hrtime.bigint() / 1000n);
-}
+/**
+ * @typedef {(slot: number, slab: Buffer, start: number, end: number) => void} OnBytes
+ *
+ * @typedef {object} CrowdOptions
+ * @property {number} capacity
+ * @property {string} [host]
+ * @property {number} port
+ * @property {string} path
+ * @property {OnBytes} [onBytes] Gets what comes after the 101.
+ */
 
-/** Many WebSocket clients in one process, as cheap as can be: bytes after the 101 go to `onBytes(slot, slab, start, end)`. */
+/** Many WebSocket clients in one process, as cheap as can be. */
 export class Crowd {
   #columns;
   #poller;
   #target;
   #onBytes;
   #isOpen;
+  /** @type {Map<number, string>} */
   #heads = new Map();
   #next = 0;
   #inFlight = 0;
-  #waiting;
+  /** @type {{ end: number, resolve: () => void, reject: (error: Error) => void }} */
+  #waiting = { end: 0, resolve() {}, reject() {} };
   open = 0;
   ended = 0;
 
+  /** @param {CrowdOptions} options */
   constructor({ capacity, host = '127.0.0.1', port, path, onBytes = () => {} }) {
     this.#columns = {
       fds: new Int32Array(capacity).fill(-1),
@@ -35,16 +44,25 @@ export class Crowd {
     this.#poller = new Poller({ columns: this.#columns, onEvents: (count) => this.#handle(count) });
   }
 
-  /** Opens `count` clients; resolves when all have their 101. */
+  /**
+   * Opens `count` clients; resolves when all have their 101.
+   * @param {number} count
+   */
   async openAll(count) {
     const end = this.#next + count;
-    await new Promise((resolve, reject) => {
+    /** @type {Promise<void>} */
+    const opened = new Promise((resolve, reject) => {
       this.#waiting = { end, resolve, reject };
       this.#pump();
     });
+    await opened;
   }
 
-  /** Sends a whole frame, which is small enough for the kernel to take it. */
+  /**
+   * Sends a whole frame, which is small enough for the kernel to take it.
+   * @param {number} slot
+   * @param {Buffer} frame
+   */
   send(slot, frame) {
     const sent = this.#poller.send(slot, frame, 0, frame.length);
     if (sent !== frame.length) throw new Error(`the kernel took ${sent} of ${frame.length} bytes`);
@@ -82,6 +100,7 @@ export class Crowd {
     if (this.open === end) resolve();
   }
 
+  /** @param {number} count */
   #handle(count) {
     const { events, slab } = this.#poller;
     for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
@@ -104,20 +123,14 @@ export class Crowd {
     }
   }
 
+  /** @param {number} slot */
   #request(slot) {
-    const request = [
-      `GET ${this.#target.path} HTTP/1.1`,
-      'Host: localhost',
-      'Upgrade: websocket',
-      'Connection: Upgrade',
-      `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
-      'Sec-WebSocket-Version: 13',
-      '\r\n',
-    ].join('\r\n');
-    this.send(slot, Buffer.from(request));
+    const key = randomBytes(16).toString('base64');
+    this.send(slot, Buffer.from(upgradeRequest({ path: this.#target.path, key })));
     this.#poller.setInterest(slot, Interest.readable);
   }
 
+  /** @type {OnBytes} */
   #answer(slot, slab, start, end) {
     const head = (this.#heads.get(slot) ?? '') + slab.latin1Slice(start, end);
     const length = head.indexOf('\r\n\r\n') + 4;
@@ -137,47 +150,4 @@ export class Crowd {
     if (rest > 0) this.#onBytes(slot, slab, end - rest, end);
     this.#pump();
   }
-}
-
-/** Latencies in steps of 0.1 ms; of what is longer than 10 s only that it was. */
-export class Latencies {
-  #counts = new Uint32Array(100_000);
-  #total = 0;
-  #max = 0;
-
-  add(micros) {
-    this.#counts[Math.max(0, Math.min(this.#counts.length - 1, Math.floor(micros / 100)))]++;
-    this.#total++;
-    this.#max = Math.max(this.#max, micros);
-  }
-
-  reset() {
-    this.#counts.fill(0);
-    this.#total = this.#max = 0;
-  }
-
-  report() {
-    return { count: this.#total, p50: this.#at(0.5), p99: this.#at(0.99), max: this.#max / 1000 };
-  }
-
-  /** In ms. */
-  #at(quantile) {
-    let left = Math.ceil(this.#total * quantile);
-    for (let step = 0; step < this.#counts.length; step++) {
-      left -= this.#counts[step];
-      if (left <= 0) return (step + 1) / 10;
-    }
-    return Number.NaN;
-  }
-}
-
-/** Obeys JSON lines from stdin, one at a time, with one line each; ends with stdin. */
-export async function obey(commands) {
-  process.on('SIGTERM', () => process.exit());
-  for await (const line of createInterface({ input: process.stdin })) {
-    const { do: name, ...options } = JSON.parse(line);
-    const answer = (await commands[name](options)) ?? {};
-    process.stdout.write(`${JSON.stringify(answer)}\n`);
-  }
-  process.exit();
 }

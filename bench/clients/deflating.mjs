@@ -1,45 +1,56 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { createInterface } from 'node:readline';
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib';
+import { maskedFrame, upgradeRequest } from './frames.mjs';
+import { obey } from './obey.mjs';
 
 // Clients that have agreed on compression, for the rows that measure it: `node deflating.mjs <url>`, then commands as JSON
 // lines. They look at one answer whole and count the others by their headers, so that they stay cheap.
 
-const HEAD = (path) =>
-  `GET ${path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n' +
-  'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n';
+const OFFER = 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits';
+const MASK = [1, 2, 3, 4];
 const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
 const COMPRESSED_TEXT = 0xc1;
 const AT_A_TIME = 64;
 
 const url = new URL(process.argv[2]);
+const request = upgradeRequest({ path: url.pathname + url.search, headers: [OFFER] });
+/** @type {Client[]} */
 const clients = [];
 /** Text that every message must be; told by the command. */
 let expected = '';
 let wrong = 0;
 let messages = 0;
+/** @type {(client: Client) => void} */
 let onMessage = () => {};
 
 class Client {
+  /** @type {Buffer} */
   #rest = Buffer.alloc(0);
+  isOpen = false;
   count = 0;
 
+  /** @param {number} index */
   constructor(index) {
+    this.socket = connect({
+      port: Number(url.port),
+      host: url.hostname,
+      localAddress: `127.0.0.${2 + (index % 8)}`,
+      noDelay: true,
+    });
+    /** @type {Promise<void>} */
     this.opened = new Promise((resolve, reject) => {
-      this.socket = connect({
-        port: Number(url.port),
-        host: url.hostname,
-        localAddress: `127.0.0.${2 + (index % 8)}`,
-        noDelay: true,
-      });
       this.socket.on('error', reject);
       this.socket.on('data', (bytes) => this.#read(bytes, resolve, reject));
-      this.socket.write(HEAD(url.pathname + url.search));
     });
+    this.socket.write(request);
   }
 
+  /**
+   * @param {Buffer} received
+   * @param {() => void} resolve
+   * @param {(error: Error) => void} reject
+   */
   #read(received, resolve, reject) {
     let bytes = this.#rest.length === 0 ? received : Buffer.concat([this.#rest, received]);
     if (!this.isOpen) {
@@ -62,6 +73,10 @@ class Client {
     this.#rest = bytes;
   }
 
+  /**
+   * @param {number} first
+   * @param {Buffer} payload
+   */
   #take(first, payload) {
     if (first !== COMPRESSED_TEXT) wrong++;
     else if (this.count++ === 0 && inflate(payload) !== expected) wrong++;
@@ -70,19 +85,20 @@ class Client {
   }
 }
 
+/** @param {Buffer} payload */
 function inflate(payload) {
   const options = { finishFlush: constants.Z_SYNC_FLUSH };
   return inflateRawSync(Buffer.concat([payload, TAIL]), options).toString();
 }
 
-/** A masked frame; the mask is zero, which the server does not know before it has looked. */
+/** @param {string} text */
 function frameOf(text) {
-  const payload = deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -TAIL.length);
-  const header = Buffer.from([COMPRESSED_TEXT, 0xfe, payload.length >> 8, payload.length & 0xff, 1, 2, 3, 4]);
-  return Buffer.concat([header, payload.map((byte, index) => byte ^ (1 + (index & 3)))]);
+  const deflated = deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH });
+  return maskedFrame(COMPRESSED_TEXT, deflated.subarray(0, -TAIL.length), MASK);
 }
 
-const COMMANDS = {
+const commands = {
+  /** @param {{ count: number }} options */
   async open({ count }) {
     while (clients.length < count) {
       const some = Array.from(
@@ -101,6 +117,7 @@ const COMMANDS = {
     return {};
   },
 
+  /** @param {{ text: string }} options */
   expect({ text }) {
     expected = text;
     messages = 0;
@@ -108,13 +125,17 @@ const COMMANDS = {
     return {};
   },
 
-  /** A closed loop of every client; with 0 seconds each sends a message or two. */
+  /**
+   * A closed loop of every client; with 0 seconds each sends a message or two.
+   * @param {{ seconds: number }} options
+   */
   async echo({ seconds }) {
     const frame = frameOf(expected);
     const before = messages;
     let isOver = false;
     let unanswered = clients.length;
-    await new Promise((resolve) => {
+    /** @type {Promise<void>} */
+    const over = new Promise((resolve) => {
       onMessage = ({ socket }) => {
         if (!isOver) socket.write(frame);
         else if (--unanswered === 0) resolve();
@@ -122,26 +143,27 @@ const COMMANDS = {
       for (const { socket } of clients) socket.write(frame);
       setTimeout(() => (isOver = true), seconds * 1000);
     });
+    await over;
     onMessage = () => {};
     return { echoes: messages - before, wrong };
   },
 
-  /** Waits until each client has had so many messages. */
+  /**
+   * Waits until each client has had so many messages.
+   * @param {{ count: number }} options
+   */
   async await({ count }) {
     const isDone = () => messages >= count * clients.length;
-    if (!isDone()) {
-      await new Promise((resolve) => {
-        onMessage = () => isDone() && resolve();
-      });
-    }
+    /** @type {Promise<void>} */
+    const done = new Promise((resolve) => {
+      onMessage = () => isDone() && resolve();
+      if (isDone()) resolve();
+    });
+    await done;
     onMessage = () => {};
     return { messages, fewest: Math.min(...clients.map((client) => client.count)), wrong };
   },
 };
 
 console.log('{"ready":true}');
-for await (const line of createInterface({ input: process.stdin })) {
-  const { do: name, ...parameters } = JSON.parse(line);
-  console.log(JSON.stringify(await COMMANDS[name](parameters)));
-}
-process.exit(0);
+await obey(commands);

@@ -1,11 +1,15 @@
 /** `probes.mjs port path count`: clients that each send one echo every 20 ms and time it, after the one before has come. */
-import { Crowd, Latencies, nowMicros, obey } from './crowd.mjs';
+import { Crowd } from './crowd.mjs';
+import { maskedFrame } from './frames.mjs';
+import { Latencies, nowMicros } from './latencies.mjs';
+import { obey } from './obey.mjs';
 
 const EVERY_MS = 20;
 const [port, path, count] = [Number(process.argv[2]), process.argv[3], Number(process.argv[4])];
-const FRAME = Buffer.from([0x82, 0x81, 0, 0, 0, 0, 0x2a]);
+const FRAME = maskedFrame(0x82, [0x2a]);
 const sentAt = new Float64Array(count);
 const latencies = new Latencies();
+/** @type {NodeJS.Timeout | undefined} */
 let timer;
 
 const crowd = new Crowd({

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
+import { upgradeRequest } from './frames.mjs';
 
 // WebSocket clients that send the very bytes they are told, a line of JSON a command and an answer. Every answer has
 // `open`, the connections that are there, and `closes`, how many have heard which close code.
@@ -17,8 +18,11 @@ const HEAR_TIMEOUT_MS = 60_000;
 const HEAD_END = '\r\n\r\n';
 const CLOSE_FRAME = 0x88;
 
+/** @type {Set<Client>} */
 const clients = new Set();
+/** @type {Record<string, number>} */
 const closes = {};
+/** @type {Record<string, number>} */
 const errors = {};
 let opened = 0;
 let onHeard = () => {};
@@ -33,12 +37,10 @@ class Client {
     this.socket = connect({ host, port: Number(port), localAddress, noDelay: true });
   }
 
+  /** @param {string} path */
   async open(path) {
     await once(this.socket, 'connect');
-    this.socket.write(
-      `GET ${path} HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
-    );
+    this.socket.write(upgradeRequest({ path }));
     while (!this.#head.includes(HEAD_END)) {
       const [bytes] = await once(this.socket, 'data');
       this.#head += bytes.toString('latin1');
@@ -46,7 +48,9 @@ class Client {
     if (!this.#head.startsWith('HTTP/1.1 101 ')) throw new Error(this.#head.slice(0, 40));
     this.#head = '';
     this.socket.on('data', (bytes) => this.#hear(bytes));
-    this.socket.on('error', (error) => count(errors, error.code));
+    this.socket.on('error', (/** @type {NodeJS.ErrnoException} */ error) =>
+      count(errors, String(error.code)),
+    );
     this.socket.on('close', () => {
       clients.delete(this);
       onHeard();
@@ -54,6 +58,7 @@ class Client {
     clients.add(this);
   }
 
+  /** @param {Buffer} bytes */
   #hear(bytes) {
     this.heard += bytes.length;
     if (bytes[0] === CLOSE_FRAME && bytes.length >= 4) count(closes, bytes.readUInt16BE(2));
@@ -61,10 +66,15 @@ class Client {
   }
 }
 
+/**
+ * @param {Record<string, number>} counts
+ * @param {string | number} name
+ */
 function count(counts, name) {
   counts[name] = (counts[name] ?? 0) + 1;
 }
 
+/** @type {Record<string, (command: any) => Promise<object>>} */
 const COMMANDS = {
   async open({ count: wanted, path = '/' }) {
     let left = wanted;

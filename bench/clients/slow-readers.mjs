@@ -1,14 +1,10 @@
 /** Subscribers that never read after their 101: `slow-readers.mjs port path count`. */
-import { Crowd, obey } from './crowd.mjs';
+import { Crowd } from './crowd.mjs';
+import { maskedFrame } from './frames.mjs';
+import { obey } from './obey.mjs';
 
 const [port, path, count] = [Number(process.argv[2]), process.argv[3], Number(process.argv[4])];
 const crowd = new Crowd({ capacity: count, port, path });
-
-function maskedText(text) {
-  const payload = Buffer.from(text);
-  // A mask of zeros leaves the payload as it is.
-  return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
-}
 
 await obey({
   async open() {
@@ -17,7 +13,8 @@ await obey({
   },
   /** Each asks to be sent so many buffers. */
   hoard({ buffers }) {
-    for (let slot = 0; slot < count; slot++) crowd.send(slot, maskedText(String(buffers)));
+    const request = maskedFrame(0x81, String(buffers));
+    for (let slot = 0; slot < count; slot++) crowd.send(slot, request);
   },
   end: () => crowd.endAll(),
 });

@@ -2,7 +2,11 @@
  * Subscribers that measure: `subscribers.mjs port path count payloadBytes`. Every publication is one text frame with as
  * many bytes (126 to 65,535), of which the first 16 are its time; its latency counts when its last byte is there.
  */
-import { Crowd, Latencies, nowMicros, obey } from './crowd.mjs';
+import { Crowd } from './crowd.mjs';
+import { Latencies, nowMicros } from './latencies.mjs';
+import { obey } from './obey.mjs';
+
+/** @import { OnBytes } from './crowd.mjs' */
 
 const STAMP_DIGITS = 16;
 const HEADER_BYTES = 4;
@@ -22,6 +26,7 @@ let messages = 0;
 
 const crowd = new Crowd({ capacity: count, port, path, onBytes });
 
+/** @type {OnBytes} */
 function onBytes(slot, slab, start, end) {
   const now = nowMicros();
   let at = start;

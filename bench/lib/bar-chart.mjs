@@ -2,8 +2,31 @@ import { pathToFileURL } from 'node:url';
 import { fetchPackage } from './peers.mjs';
 
 /**
+ * @import { Package } from './peers.mjs'
+ *
+ * @typedef {object} Bar
+ * @property {string} name
+ * @property {number} median
+ * @property {number} min
+ * @property {number} max
+ * @property {string} label Of the median.
+ * @property {string} ratio Empty for none.
+ *
+ * @typedef {{ title: string, axisTitle: string, bars: readonly Bar[] }} Panel
+ *
+ * @typedef {object} BarChart
+ * @property {string} title
+ * @property {string} subtitle
+ * @property {readonly string[]} caption Lines.
+ * @property {readonly Panel[]} panels Below each other.
+ *
+ * @typedef {Record<string, unknown>} Mark As all that is described here, of Vega: its specification says what it may have.
+ */
+
+/**
  * Vega without Vega-Lite, which asks for Node 22 and leaves less say in where things stand. The file is the bundle for
  * browsers: all of one version, so that no dependency of Vega changes a chart, and none of it measures text with a canvas.
+ * @type {Package}
  */
 const VEGA = { package: 'vega', version: '6.4.0', file: 'build/vega.js' };
 
@@ -36,12 +59,12 @@ const PANEL_AXIS_HEIGHT = 58;
 
 /**
  * An SVG of panels below each other, each with a horizontal bar for each server: the median, and from the least to the
- * most. The same input gives the same bytes. `panels` are `{title, axisTitle, bars: [{name, median, min, max, label, ratio}]}`,
- * where `label` and `ratio` are texts; `caption` is a list of lines.
+ * most. The same input gives the same bytes.
+ * @param {BarChart} chart
  */
-export async function drawBarChart({ title, subtitle, caption, panels }) {
+export async function drawBarChart(chart) {
   const vega = await loadVega();
-  const view = new vega.View(vega.parse(describeChart({ title, subtitle, caption, panels })), {
+  const view = new vega.View(vega.parse(describeChart(chart)), {
     renderer: 'none',
   });
   try {
@@ -52,13 +75,21 @@ export async function drawBarChart({ title, subtitle, caption, panels }) {
   }
 }
 
-/** The bundle exports nothing to a module; it leaves a global. */
+/**
+ * The bundle exports nothing to a module; it leaves a global.
+ * @returns {Promise<{
+ *   parse: (spec: object) => unknown,
+ *   View: new (runtime: unknown, options: object) => { toSVG: () => Promise<string>, finalize: () => void },
+ * }>}
+ */
 async function loadVega() {
   await import(pathToFileURL(fetchPackage('Vega', VEGA)).href);
-  return globalThis.vega;
+  return Reflect.get(globalThis, 'vega');
 }
 
+/** @param {BarChart} chart */
 function describeChart({ title, subtitle, caption, panels }) {
+  /** @type {Mark[]} */
   const marks = [];
   let y = HEADER_HEIGHT;
   for (const panel of panels) {
@@ -82,6 +113,7 @@ function describeChart({ title, subtitle, caption, panels }) {
   };
 }
 
+/** @param {number} height */
 function describeCard(height) {
   return {
     type: 'rect',
@@ -100,7 +132,12 @@ function describeCard(height) {
   };
 }
 
-/** Answers marks: the title of a panel, and a group with its scales, axes and bars. */
+/**
+ * The title of a panel, and a group with its scales, axes and bars.
+ * @param {Panel} panel
+ * @param {number} top
+ * @returns {Mark[]}
+ */
 function describePanel({ title, axisTitle, bars }, top) {
   const height = bars.length * BAR_STEP;
   const hasRatios = bars.some(({ ratio }) => ratio !== '');
@@ -137,11 +174,15 @@ function describePanel({ title, axisTitle, bars }, top) {
   ];
 }
 
-/** From zero, or from the least when that is less: a difference of two readings of memory may be. */
+/**
+ * From zero, or from the least when that is less: a difference of two readings of memory may be.
+ * @param {readonly Bar[]} bars
+ */
 function domainOf(bars) {
   return [Math.min(0, ...bars.map(({ min }) => min)), Math.max(...bars.map(({ max }) => max))];
 }
 
+/** @param {string} title */
 function describeValueAxis(title) {
   return {
     orient: 'bottom',
@@ -184,7 +225,7 @@ function describeNameAxis() {
   };
 }
 
-/** `ratioX` is where the right-aligned ratios end. */
+/** @param {number} ratioX Where the right-aligned ratios end. */
 function describeBars(ratioX) {
   return [
     {
@@ -223,13 +264,17 @@ function describeBars(ratioX) {
   ];
 }
 
-/** A text of each bar, at the height of its middle. */
+/**
+ * A text of each bar, at the height of its middle.
+ * @param {Mark} encode
+ */
 function label(encode) {
   const font = { font: { value: FONT }, fontSize: { value: 12.5 } };
   const enter = { y: middle(), baseline: { value: 'middle' }, ...font, ...encode };
   return { type: 'text', from: { data: 'bars' }, encode: { enter } };
 }
 
+/** @param {Mark} encode */
 function whisker(encode) {
   const enter = {
     stroke: { value: COLOURS.whisker },
@@ -241,6 +286,7 @@ function whisker(encode) {
   return { type: 'rule', from: { data: 'bars' }, encode: { enter } };
 }
 
+/** @param {string} field */
 function at(field) {
   return { scale: 'x', field };
 }
@@ -249,6 +295,13 @@ function middle(offset = 0) {
   return { scale: 'y', field: 'name', band: 0.5, offset };
 }
 
+/**
+ * @param {string} content
+ * @param {number} x
+ * @param {number} y
+ * @param {{ size: number, weight?: number, colour?: string, align?: string }} look
+ * @returns {Mark}
+ */
 function text(content, x, y, { size, weight = 400, colour = COLOURS.muted, align = 'left' }) {
   return {
     type: 'text',

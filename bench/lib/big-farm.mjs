@@ -1,5 +1,5 @@
 import { setPriority } from 'node:os';
-import { API_KEY, askApi } from './api.mjs';
+import { API_KEY, readInfo } from './api.mjs';
 import { startLoad } from './load.mjs';
 import { readMemory, readPorts } from './machine.mjs';
 import { cpuMs, isRunning, memoryOf, processTree } from './processes.mjs';
@@ -23,7 +23,7 @@ const ECHO_PRIORITY = -10;
  */
 const IN_FLIGHT = 3000;
 /** Of one roost-load, whose processes share them. Below what connection tracking takes by default. */
-const MAX_CONNECTIONS_PER_LOAD = 200_000;
+export const MAX_CONNECTIONS_PER_LOAD = 200_000;
 /** Opened between two looks at how it goes. */
 const OPENED_AT_A_TIME = 10_000;
 /** Of the ports of one source address. The kernel searches for long in a range that is nearly full. */
@@ -37,28 +37,62 @@ const LOSS = /^(?:closed|ended|close_timeouts|.*dropped|worker_kills|stalls)/;
 const PAYLOAD = 'broadcast '.repeat(13).slice(0, 128);
 
 /**
+ * @import { Load } from './load.mjs'
+ * @import { RedisServer } from './redis.mjs'
+ * @import { Server } from './servers.mjs'
+ *
+ * @typedef {object} LoadOfMany
+ * @property {Load} load
+ * @property {number} share Connections that it is to open.
+ * @property {number} connected Those that it has opened so far.
+ * @property {Readonly<Record<string, number>>} failed By reason.
+ *
+ * @typedef {object} Parts
+ * @property {RedisServer} redis
+ * @property {Server} server
+ * @property {LoadOfMany[]} loads
+ * @property {Load} echoLoad
+ */
+
+/**
  * One farm with a great many connections, as people start it, on Redis: each connection is subscribed to a channel of its
  * own and one of all, 1,000 more are there to echo. `open` may be called once; what it has reached is what the rest measures.
  */
 export class BigFarm {
   #redis;
   #server;
-  #loads = [];
+  #loads;
   #echoLoad;
   #published = 0;
   /** Whether the process that measures echoes goes before the others that want a CPU. */
-  hasPriority = false;
+  hasPriority;
 
-  /** Starts Redis, the farm and the clients' processes; nothing is connected yet but for the clients that echo. */
+  /** @param {Parts} parts */
+  constructor({ redis, server, loads, echoLoad }) {
+    this.#redis = redis;
+    this.#server = server;
+    this.#loads = loads;
+    this.#echoLoad = echoLoad;
+    this.hasPriority = prefer(processTree(echoLoad.pid));
+  }
+
+  /**
+   * Starts Redis, the farm and the clients' processes; nothing is connected yet but for the clients that echo.
+   * @param {{ connections: number, workers: number }} size
+   */
   static async start({ connections, workers }) {
-    const farm = new BigFarm();
+    /** @type {LoadOfMany[]} */
+    const loads = [];
+    let redis;
+    let server;
+    let echoLoad;
     try {
-      farm.#redis = await startRedis();
-      farm.#server = await startServer('Roost', {
+      redis = await startRedis();
+      server = await startServer('Roost', {
         app: 'echo',
         workers,
         connections: connections + ECHO_CONNECTIONS,
-        redisUrl: farm.#redis.url,
+        redisUrl: redis.url,
         // Nobody is there any more when it is stopped: no closes to spread.
         args: [
           `--api-key=${API_KEY}`,
@@ -67,7 +101,7 @@ export class BigFarm {
           `--max-connections=${connections + ECHO_CONNECTIONS}`,
         ],
       });
-      const url = `${farm.#server.url.replace(/\/$/, '')}/plain?channel=all`;
+      const url = `${server.url.replace(/\/$/, '')}/plain?channel=all`;
       const count = Math.ceil(connections / MAX_CONNECTIONS_PER_LOAD);
       for (let index = 0; index < count; index++) {
         const share = Math.floor((connections + index) / count);
@@ -77,14 +111,13 @@ export class BigFarm {
           inFlight: Math.floor(IN_FLIGHT / count),
           sourceAddresses: addressesFor(share, index),
         });
-        farm.#loads.push({ load, share, connected: 0, failed: {} });
+        loads.push({ load, share, connected: 0, failed: {} });
       }
-      farm.#echoLoad = await startLoad(farm.#server.url, { connections: ECHO_CONNECTIONS, processes: 1 });
-      await farm.#echoLoad.open(ECHO_CONNECTIONS);
-      farm.hasPriority = prefer(processTree(farm.#echoLoad.pid));
-      return farm;
+      echoLoad = await startLoad(server.url, { connections: ECHO_CONNECTIONS, processes: 1 });
+      await echoLoad.open(ECHO_CONNECTIONS);
+      return new BigFarm({ redis, server, loads, echoLoad });
     } catch (error) {
-      await farm.stop();
+      await endAll({ redis, server, loads, echoLoad });
       throw error;
     }
   }
@@ -115,6 +148,7 @@ export class BigFarm {
 
   /** Failed handshakes, by reason. */
   get failed() {
+    /** @type {Record<string, number>} */
     const failed = {};
     for (const load of this.#loads) {
       for (const [reason, count] of Object.entries(load.failed))
@@ -220,6 +254,7 @@ export class BigFarm {
   /**
    * Echoes for nine tenths of the time that a broadcast takes, or 3 s, and broadcasts meanwhile: one after the other until
    * the echoes end, so that none of them is measured on a farm that rests.
+   * @param {number} broadcastMs
    */
   async echoDuringBroadcasts(broadcastMs) {
     const echoing = this.echo(Math.max(MIN_ECHO_SECONDS, (broadcastMs / 1000) * 0.9));
@@ -256,17 +291,20 @@ export class BigFarm {
 
   /** What the farm has counted that cost somebody a connection or a message; nothing else. */
   async lossesByReason() {
-    const { counters } = await askApi(this.#server, 'info');
+    const { counters } = await readInfo(this.#server);
     return Object.fromEntries(
       Object.entries(counters).filter(([name, count]) => LOSS.test(name) && count > 0),
     );
   }
 
-  /** Ends everything. The clients vanish first, without a word: a million closes are nobody's figure. */
-  async stop() {
-    await Promise.all([...this.#loads.map(({ load }) => load), this.#echoLoad].map((load) => load?.kill()));
-    await this.#server?.stop();
-    await this.#redis?.stop();
+  /** Ends everything. */
+  stop() {
+    return endAll({
+      redis: this.#redis,
+      server: this.#server,
+      loads: this.#loads,
+      echoLoad: this.#echoLoad,
+    });
   }
 
   #reports() {
@@ -292,6 +330,18 @@ export class BigFarm {
   }
 }
 
+/**
+ * The clients vanish first, without a word: a million closes are nobody's figure.
+ * @param {{ [Part in keyof Parts]: Parts[Part] | undefined }} parts
+ */
+async function endAll({ redis, server, loads = [], echoLoad }) {
+  const all = [...loads.map(({ load }) => load), ...(echoLoad === undefined ? [] : [echoLoad])];
+  await Promise.all(all.map((load) => load.kill()));
+  await server?.stop();
+  await redis?.stop();
+}
+
+/** @param {readonly number[]} pids */
 function prefer(pids) {
   try {
     for (const pid of pids) setPriority(pid, ECHO_PRIORITY);
@@ -302,12 +352,19 @@ function prefer(pids) {
   }
 }
 
-/** Source addresses that one roost-load needs. */
+/**
+ * Source addresses that one roost-load needs.
+ * @param {number} connections
+ */
 export function addressesNeeded(connections) {
   return Math.ceil(connections / (readPorts() * MAX_USE_OF_PORTS));
 }
 
-/** Of its own for each roost-load: 127.0.1.x, 127.0.2.x … */
+/**
+ * Of its own for each roost-load: 127.0.1.x, 127.0.2.x …
+ * @param {number} connections
+ * @param {number} index
+ */
 function addressesFor(connections, index) {
   const first = 2;
   return `127.0.${index + 1}.${first}-127.0.${index + 1}.${first + addressesNeeded(connections) - 1}`;

@@ -9,11 +9,14 @@ const KEPT_COMPLAINTS = 20;
 const COMPLAINT = /"level":"(?:warn|error|fatal)"/;
 const MESSAGE = /"msg":"([^"]*)"/;
 
+/** @typedef {Map<string, { count: number, first: string }>} Complaints Warnings and errors of a log, by their `msg`. */
+
+/** @type {Set<ChildProgram>} */
 const running = new Set();
 
 /** Kills whatever this process has started and what that has started: for when it is interrupted itself. */
 export function killRunningPrograms() {
-  for (const program of running) for (const pid of processTree(program.pid)) kill(pid);
+  for (const program of running) program.killTree();
 }
 
 /** Whatever is running ends with this process: when that is interrupted, and after an exception that nobody caught. */
@@ -25,12 +28,18 @@ export function killProgramsAtExit() {
 /** A program that speaks lines, most of them JSON, on its standard output. */
 export class ChildProgram {
   #child;
+  /** @type {AsyncIterator<string, undefined>} */
   #lines;
   #name;
   #exited;
   #errors = '';
 
-  /** `args` are Node's, unless `command` is another program. */
+  /**
+   * `args` are Node's, unless `command` is another program.
+   * @param {string} name
+   * @param {readonly string[]} args
+   * @param {{ env?: NodeJS.ProcessEnv, command?: string | undefined }} [options]
+   */
   constructor(name, args, { env = {}, command = process.execPath } = {}) {
     this.#name = name;
     // Node would parse all of its own certificates as well at each start: 1.1 MB of every process, for nobody.
@@ -50,28 +59,34 @@ export class ChildProgram {
     throw new Error(`${this.#name} has ended: ${this.#errors}`);
   }
 
+  /** Of a process that could be started. */
   get pid() {
-    return this.#child.pid;
+    const { pid } = this.#child;
+    if (pid === undefined) throw new Error(`${this.#name} could not be started: ${this.#errors}`);
+    return pid;
   }
 
+  /** @param {string} line */
   write(line) {
     this.#child.stdin.write(`${line}\n`);
   }
 
   /** The next line of a program that speaks no JSON. Throws when the program ends. */
   async nextText() {
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error(`${this.#name} has ended: ${this.#errors}`);
+    const { value } = await this.#lines.next();
+    if (value === undefined) throw new Error(`${this.#name} has ended: ${this.#errors}`);
     return value;
   }
 
-  /** The next line for which `isWanted` holds; lines that are no JSON are passed over. Throws when the program ends. */
+  /**
+   * The next line for which `isWanted` holds; lines that are no JSON are passed over. Throws when the program ends.
+   * @param {(line: Record<string, unknown>) => boolean} [isWanted]
+   */
   async nextLine(isWanted = () => true) {
     for (;;) {
-      const { value, done } = await this.#lines.next();
-      if (done) throw new Error(`${this.#name} has ended: ${this.#errors}`);
-      if (!value.startsWith('{')) continue;
-      const line = JSON.parse(value);
+      const text = await this.nextText();
+      if (!text.startsWith('{')) continue;
+      const line = JSON.parse(text);
       if (isWanted(line)) return line;
     }
   }
@@ -79,13 +94,15 @@ export class ChildProgram {
   /**
    * Reads on and forgets, so that a program that logs is never stopped by a full pipe. Answers a map that gets the
    * warnings and errors of a log in JSON by their `msg`: how many there were, and the first line.
+   * @returns {Complaints}
    */
   discardOutput() {
+    /** @type {Complaints} */
     const complaints = new Map();
     const discard = async () => {
       for (;;) {
-        const { value, done } = await this.#lines.next();
-        if (done) return;
+        const { value } = await this.#lines.next();
+        if (value === undefined) return;
         if (!COMPLAINT.test(value)) continue;
         const name = MESSAGE.exec(value)?.[1] ?? 'without msg';
         const complaint = complaints.get(name);
@@ -97,9 +114,15 @@ export class ChildProgram {
     return complaints;
   }
 
-  /** SIGKILL to its process tree. */
+  /** SIGKILL to its process tree, if it could be started at all. */
+  killTree() {
+    const { pid } = this.#child;
+    if (pid !== undefined) for (const one of processTree(pid)) kill(one);
+  }
+
+  /** The same, and resolves when it has ended. */
   async kill() {
-    for (const pid of processTree(this.pid)) kill(pid);
+    this.killTree();
     await this.#exited;
   }
 
@@ -117,6 +140,7 @@ export class ChildProgram {
   }
 }
 
+/** @param {number} pid */
 function kill(pid) {
   try {
     process.kill(pid, 'SIGKILL');

@@ -3,11 +3,30 @@ import { ChildProgram } from './child-program.mjs';
 
 const CLIENTS = fileURLToPath(new URL('../clients/deflating.mjs', import.meta.url));
 
-/** Clients that have agreed on compression, in a process of their own; see there for the commands. */
+/**
+ * @typedef {Awaited<ReturnType<typeof startDeflatingClients>>} DeflatingClients
+ *
+ * @typedef {object} DeflatingAnswers By what they are asked to do.
+ * @property {{}} open
+ * @property {{}} close
+ * @property {{}} expect
+ * @property {{ echoes: number }} echo
+ * @property {{ messages: number, fewest: number }} await
+ */
+
+/**
+ * Clients that have agreed on compression, in a process of their own; see there for the commands.
+ * @param {string} url
+ */
 export async function startDeflatingClients(url) {
   const program = new ChildProgram('deflating clients', [CLIENTS, url]);
   await program.nextLine();
   return {
+    /**
+     * @template {keyof DeflatingAnswers} Verb
+     * @param {{ do: Verb, [option: string]: unknown }} command
+     * @returns {Promise<DeflatingAnswers[Verb]>}
+     */
     async ask(command) {
       program.write(JSON.stringify(command));
       const answer = await program.nextLine();

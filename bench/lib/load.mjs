@@ -5,19 +5,64 @@ import { processTree } from './processes.mjs';
 
 const LOAD = fileURLToPath(new URL('../../apps/load/bin/roost-load.js', import.meta.url));
 
-/** roost-load under our control; see apps/load/src/processes/control.ts for the commands. */
+/**
+ * @typedef {object} LoadOptions
+ * @property {number} connections
+ * @property {readonly string[]} channels
+ * @property {number} inFlight Default 256.
+ * @property {number | null} processes Default 2, which keeps both CPUs busy in the same way for every server; null: as many
+ *   as the descriptors need.
+ * @property {string} sourceAddresses
+ * @property {number} niceness Of nice(2): above 0 the server comes first, as if its clients were on other machines.
+ * @property {readonly string[]} says As `awaits` and `messageTemplate`: the protocol that the server speaks inside WebSocket,
+ *   as the guide on load testing has it.
+ * @property {string} awaits
+ * @property {string} messageTemplate
+ *
+ * @typedef {object} LoadReport What roost-load tells of its clients.
+ * @property {number} open
+ * @property {number} connected Handshakes that succeeded so far.
+ * @property {Readonly<Record<string, number>>} failed Connections that never opened, by reason.
+ * @property {Readonly<Record<string, number>>} closes Connections that the server ended, by close code.
+ * @property {number} fewest The least messages that any one connection received since the last reset.
+ * @property {number} most
+ * @property {number} satisfied Connections that have the messages that are awaited.
+ * @property {number} lastMessageAt
+ *
+ * @typedef {{ count: number, p50: number, p90: number, p99: number, p999: number, max: number }} LatencyMs
+ *
+ * @typedef {object} LoadEcho
+ * @property {number} echoes
+ * @property {number} echoesPerSecond
+ * @property {number} wrong
+ * @property {number} unanswered
+ * @property {LatencyMs} latencyMs
+ *
+ * @typedef {object} LoadAnswers By what it is asked to do.
+ * @property {LoadReport & { seconds: number }} open
+ * @property {LoadEcho} echo
+ * @property {LoadReport & { complete: boolean }} await
+ * @property {LoadReport} reset
+ * @property {LoadReport} close
+ * @property {LoadReport} report
+ *
+ * @typedef {Awaited<ReturnType<typeof startLoad>>} Load
+ */
+
+/**
+ * roost-load under our control; see apps/load/src/processes/control.ts for the commands.
+ * @param {string} url
+ * @param {Pick<LoadOptions, 'connections'> & Partial<LoadOptions>} options
+ */
 export async function startLoad(
   url,
   {
     connections,
     channels = [],
     inFlight = 256,
-    // Two keep both CPUs busy in the same way for every server; null: as many as the descriptors need.
     processes = 2,
     sourceAddresses = '127.0.0.2-127.0.0.9',
-    // nice(2): above 0 the server comes first, as if its clients were on other machines.
     niceness = 0,
-    // The protocol that the server speaks inside WebSocket, as the guide on load testing has it.
     says = [],
     awaits,
     messageTemplate,
@@ -36,10 +81,16 @@ export async function startLoad(
     ...(awaits === undefined ? [] : [`--await=${awaits}`]),
     ...(messageTemplate === undefined ? [] : [`--message-template=${messageTemplate}`]),
   ]);
+  /**
+   * @template {keyof LoadAnswers} Verb
+   * @param {{ do: Verb, [option: string]: unknown }} command
+   * @returns {Promise<LoadAnswers[Verb]>}
+   */
   const ask = async (command) => {
     program.write(JSON.stringify(command));
     return checked(await program.nextLine());
   };
+  /** @type {number} */
   let processCount;
   try {
     ({ processes: processCount } = checked(await program.nextLine()));
@@ -52,14 +103,20 @@ export async function startLoad(
     pid: program.pid,
     processCount,
     ask,
-    /** Opens `count` more, and insists on all of them. */
+    /**
+     * Opens `count` more, and insists on all of them.
+     * @param {number} count
+     */
     async open(count) {
       const report = await ask({ do: 'open', count });
       const failed = Object.entries(report.failed);
       if (failed.length > 0) throw new Error(`connections failed to open: ${JSON.stringify(report.failed)}`);
       return report;
     },
-    /** Insists that nobody was disconnected. */
+    /**
+     * Insists that nobody was disconnected.
+     * @param {number} count
+     */
     async assertAllOpen(count) {
       const report = await ask({ do: 'report' });
       if (report.open !== count) {
@@ -74,6 +131,10 @@ export async function startLoad(
   };
 }
 
+/**
+ * @template {{ error?: string }} Answer
+ * @param {Answer} answer
+ */
 function checked(answer) {
   if (answer.error !== undefined) throw new Error(`roost-load: ${answer.error}`);
   return answer;

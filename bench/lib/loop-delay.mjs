@@ -1,12 +1,13 @@
 /**
  * Watches the event loop of the process that it is loaded into (`node --import`): how late a timer is at worst, and how
  * much CPU the main thread used at most from one look to the next. When others want the CPUs too, only the second says
- * something of the process. SIGUSR2 writes what was found since the last time to LOOP_DELAY_FOLDER.
+ * something of the process. SIGUSR2 writes what was found since the last time to LOOP_DELAY_FOLDER, or the current folder.
  */
 import { closeSync, openSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const INTERVAL_MS = 5;
+const { LOOP_DELAY_FOLDER: folder = '.' } = process.env;
 
 const schedstat = openSync('/proc/self/schedstat', 'r');
 const buffer = Buffer.alloc(128);
@@ -25,7 +26,7 @@ setInterval(() => {
 }, INTERVAL_MS).unref();
 
 process.on('SIGUSR2', () => {
-  const path = join(process.env.LOOP_DELAY_FOLDER, `${process.pid}.json`);
+  const path = join(folder, `${process.pid}.json`);
   // Whole or not at all, for who waits for it.
   writeFileSync(`${path}.new`, JSON.stringify(found));
   renameSync(`${path}.new`, path);

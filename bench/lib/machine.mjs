@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { cpus, release, totalmem } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { listenLocally } from '@roost/testing';
+import { bytesOf } from './processes.mjs';
 
 /** How long the CPUs are looked at before anything is started. */
 const LOOK_MS = 1000;
@@ -13,6 +15,8 @@ export const MAX_BUSY_CPUS = 0.5;
 const OPENED_PER_CONNECTION = 2.1;
 /** Connections that tell whether loopback is tracked. */
 const PROBES = 20;
+
+/** @typedef {Awaited<ReturnType<typeof describeMachine>>} Machine */
 
 /** Where the figures are made. To be called before anything is started: `busyCpus` is what others use. */
 export async function describeMachine() {
@@ -28,7 +32,10 @@ export async function describeMachine() {
   };
 }
 
-/** Describes the machine; prints that, and what would spoil the figures of so many connections; answers both. */
+/**
+ * Describes the machine; prints that, and what would spoil the figures of so many connections; answers both.
+ * @param {number} connections
+ */
 export async function introduceMachine(connections) {
   const machine = await describeMachine();
   printFacts(machine);
@@ -37,7 +44,10 @@ export async function introduceMachine(connections) {
   return { machine, warnings };
 }
 
-/** Prints facts, by name, as one line. */
+/**
+ * Prints facts, by name, as one line.
+ * @param {Readonly<Record<string, unknown>>} facts
+ */
 export function printFacts(facts) {
   console.log(
     Object.entries(facts)
@@ -58,7 +68,11 @@ function readBusyMs() {
   return cpus().reduce((sum, { times: { user, nice, sys, irq } }) => sum + user + nice + sys + irq, 0);
 }
 
-/** What would spoil the figures, one sentence each; nothing is changed. */
+/**
+ * What would spoil the figures, one sentence each; nothing is changed.
+ * @param {Machine} machine
+ * @param {number} connections
+ */
 export function findWarnings({ busyCpus }, connections) {
   const warnings = [];
   const [low, high] = readNumbers('/proc/sys/net/ipv4/ip_local_port_range') ?? [32_768, 60_999];
@@ -83,6 +97,7 @@ export function findWarnings({ busyCpus }, connections) {
 /**
  * Waits until connection tracking has room for what one measurement opens: closed connections stay in it for two
  * minutes, so that a bench in a hurry would fill it by itself. Goes on after three minutes, come what may.
+ * @param {number} connections
  */
 export async function waitForConntrack(connections) {
   const deadline = performance.now() + 180_000;
@@ -93,7 +108,10 @@ export async function waitForConntrack(connections) {
   }
 }
 
-/** What the kernel called reclaimable when it was first asked, in bytes. */
+/**
+ * What the kernel called reclaimable when it was first asked, in bytes.
+ * @type {number | undefined}
+ */
 let reclaimableAtFirst;
 
 /**
@@ -104,12 +122,11 @@ let reclaimableAtFirst;
  */
 export function readMemory() {
   const text = readFileSync('/proc/meminfo', 'utf8');
-  const bytes = (field) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)[1]) * 1024;
-  const reclaimable = bytes('SReclaimable');
+  const reclaimable = bytesOf(text, 'SReclaimable');
   reclaimableAtFirst ??= reclaimable;
   return {
-    availableBytes: bytes('MemAvailable') - Math.max(0, reclaimable - reclaimableAtFirst),
-    slabBytes: bytes('Slab'),
+    availableBytes: bytesOf(text, 'MemAvailable') - Math.max(0, reclaimable - reclaimableAtFirst),
+    slabBytes: bytesOf(text, 'Slab'),
   };
 }
 
@@ -156,8 +173,9 @@ export function readPorts() {
 
 /** Descriptors of one process: Node has raised the soft limit to the hard one. */
 export function readDescriptorLimit() {
-  const limit = /^Max open files +(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'))[1];
-  return limit === 'unlimited' ? Infinity : Number(limit);
+  const limit = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+  // It says "unlimited" where there is none.
+  return limit === undefined ? Infinity : Number(limit);
 }
 
 /** Open files that the whole system still takes. */
@@ -174,11 +192,11 @@ export function readSocketsUnread() {
 /** Entries that connection tracking still takes; Infinity where it does not track loopback. */
 export async function readConntrackLeft() {
   const before = readConntrack();
-  const server = createServer((socket) => socket.on('error', () => {}).resume()).listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const server = createServer((socket) => socket.on('error', () => {}).resume());
+  const port = await listenLocally(server);
   const sockets = [];
   for (let i = 0; i < PROBES; i++) {
-    const socket = connect(server.address().port, '127.0.0.1');
+    const socket = connect(port, '127.0.0.1');
     await once(socket, 'connect');
     sockets.push(socket);
   }
@@ -194,6 +212,10 @@ function readConntrack() {
   return { tracked, maxTracked };
 }
 
+/**
+ * The numbers of a file of /proc; undefined where it cannot be read.
+ * @param {string} path
+ */
 function readNumbers(path) {
   try {
     return readFileSync(path, 'utf8').trim().split(/\s+/).map(Number);

@@ -1,6 +1,11 @@
 import { MAX_BUSY_CPUS } from './machine.mjs';
 
-/** Where and when some rows were measured, in the parts of a caption. Throws when that was on different machines. */
+/** @import { ShownRow } from './figures.mjs' */
+
+/**
+ * Where and when some rows were measured, in the parts of a caption. Throws when that was on different machines.
+ * @param {readonly ShownRow[]} rows
+ */
 export function describeOrigin(rows) {
   const machines = rows.map(({ machine }) => machine);
   const places = new Set(
@@ -27,17 +32,24 @@ export function describeOrigin(rows) {
   };
 }
 
-/** `26 November 2026`, or the first and the last of several days. */
+/**
+ * `26 November 2026`, or the first and the last of several days.
+ * @param {readonly string[]} sorted
+ */
 function formatDates(sorted) {
-  const [first, last] = [sorted[0], sorted.at(-1)].map((date) =>
+  const [first, last] = [sorted[0], sorted[sorted.length - 1]].map((date) =>
     new Date(date).toLocaleDateString('en-GB', { dateStyle: 'long', timeZone: 'UTC' }),
   );
   return first === last ? first : `${first} to ${last}`;
 }
 
-/** Those of peers that are in the rows: `ws cluster` is `ws`, too. */
+/**
+ * Those of peers that are in the rows: `ws cluster` is `ws`, too.
+ * @param {readonly ShownRow[]} rows
+ */
 function formatVersions(rows) {
   const names = new Set(serversOf(rows).map((server) => server.split(' ')[0]));
+  /** @type {Record<string, string>} */
   const versions = Object.assign({}, ...rows.map((row) => row.versions));
   return Object.entries(versions)
     .filter(([name]) => names.has(name))
@@ -45,6 +57,7 @@ function formatVersions(rows) {
     .join(', ');
 }
 
+/** @param {readonly ShownRow[]} rows */
 function formatRuns(rows) {
   const counts = rows.flatMap(({ figures }) =>
     figures.flatMap(({ servers }) => Object.values(servers).map(({ runs }) => runs)),
@@ -54,7 +67,10 @@ function formatRuns(rows) {
   return least === most ? `medians of ${most} runs` : `medians of ${least} to ${most} runs`;
 }
 
-/** Names of all servers in some rows, Roost first and the bare poller, which is none, last. */
+/**
+ * Names of all servers in some rows, Roost first and the bare poller, which is none, last.
+ * @param {readonly ShownRow[]} rows
+ */
 export function serversOf(rows) {
   const names = new Set(
     rows.flatMap(({ figures }) => figures.flatMap(({ servers }) => Object.keys(servers))),
@@ -62,6 +78,7 @@ export function serversOf(rows) {
   return [...names].toSorted((a, b) => rank(a) - rank(b));
 }
 
+/** @param {string} name */
 function rank(name) {
   return name === 'Roost' ? 0 : name === 'bare poller' ? 2 : 1;
 }

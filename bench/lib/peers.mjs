@@ -7,7 +7,12 @@ import { join } from 'node:path';
 const BUN_VERSION = '1.4.5';
 const SOCKET_IO_VERSION = '4.8.4';
 
-/** Peers that are no dependency of this repository: a package of npm, in a folder of its own, and the file of it that is run. */
+/** @typedef {{ package: string, version: string, file: string }} Package A package of npm, and the file of it that is used. */
+
+/**
+ * Peers that are no dependency of this repository.
+ * @type {Readonly<Record<string, () => Package>>}
+ */
 const PEERS = {
   Bun: () => ({ package: `@oven/bun-linux-${bunBuild()}`, version: BUN_VERSION, file: 'bin/bun' }),
   'socket.io': () => ({ package: 'socket.io', version: SOCKET_IO_VERSION, file: 'wrapper.mjs' }),
@@ -21,16 +26,24 @@ const FOLDER =
   process.env.BENCH_PEERS ??
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'roost-bench-peers');
 
+/** @param {string} serverName */
 export function isFetched(serverName) {
   return serverName in PEERS;
 }
 
-/** The path of a peer's file, which is fetched when it is not there yet. Throws when it cannot be had. */
+/**
+ * The path of a peer's file, which is fetched when it is not there yet. Throws when it cannot be had.
+ * @param {string} serverName
+ */
 export function fetchPeer(serverName) {
   return fetchPackage(serverName, PEERS[serverName]());
 }
 
-/** The path of a file of a package of npm, which is fetched when it is not there yet. Throws when it cannot be had. */
+/**
+ * The path of a file of a package of npm, which is fetched when it is not there yet. Throws when it cannot be had.
+ * @param {string} title
+ * @param {Package} wanted
+ */
 export function fetchPackage(title, { package: name, version, file }) {
   const folder = join(FOLDER, `${name.replaceAll('/', '-')}-${version}`);
   const path = join(folder, 'node_modules', name, file);

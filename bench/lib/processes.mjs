@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** @typedef {{ pss: number, own: number }} Memory In bytes; see memoryOf. */
+
 /** USER_HZ, which Linux fixes at 100 for what /proc shows, whatever the kernel's own tick is. */
 const MS_PER_TICK = 10;
 const QUIET_WINDOW_MS = 500;
@@ -10,13 +12,19 @@ const QUIET_CPU_MS_EACH = 2;
 /** A worker of Roost has given back what a wave left after 8 s, its master what the start left after 10. */
 export const SETTLE_MS = 12_000;
 
-/** Fields of /proc/<pid>/stat from the third on (proc(5)): the second, the name, may contain anything. */
+/**
+ * Fields of /proc/<pid>/stat from the third on (proc(5)): the second, the name, may contain anything.
+ * @param {number | string} pid
+ */
 function readStat(pid) {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
   return text.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
-/** False for a process that has ended, also before its parent has asked after it. */
+/**
+ * False for a process that has ended, also before its parent has asked after it.
+ * @param {number} pid
+ */
 export function isRunning(pid) {
   try {
     return !['Z', 'X'].includes(readStat(pid)[0]);
@@ -25,8 +33,12 @@ export function isRunning(pid) {
   }
 }
 
-/** A process and all its descendants. */
+/**
+ * A process and all its descendants.
+ * @param {number} root
+ */
 export function processTree(root) {
+  /** @type {Map<number, number[]>} */
   const children = new Map();
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
@@ -42,7 +54,10 @@ export function processTree(root) {
   return tree;
 }
 
-/** User and system time of all threads of all these processes, in ms; resolution 10 ms a process. */
+/**
+ * User and system time of all threads of all these processes, in ms; resolution 10 ms a process.
+ * @param {readonly number[]} pids
+ */
 export function cpuMs(pids) {
   let ticks = 0;
   for (const pid of pids) {
@@ -56,21 +71,34 @@ export function cpuMs(pids) {
  * Memory of these processes together, in bytes. `pss` is their proportional set size: pages shared with other processes
  * count in part. `own` is the part of it that is no file's (anonymous and shared memory): the rest is mostly Node's own
  * code, whose share moves whenever any other Node on the machine starts or ends.
+ * @param {readonly number[]} pids
+ * @returns {Memory}
  */
 export function memoryOf(pids) {
   const memory = { pss: 0, own: 0 };
   for (const pid of pids) {
     const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-    const bytes = (field) => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(rollup)[1]) * 1024;
-    memory.pss += bytes('Pss');
-    memory.own += bytes('Pss_Anon') + bytes('Pss_Shmem');
+    memory.pss += bytesOf(rollup, 'Pss');
+    memory.own += bytesOf(rollup, 'Pss_Anon') + bytesOf(rollup, 'Pss_Shmem');
   }
   return memory;
 }
 
 /**
+ * A field of what /proc tells of memory, in bytes.
+ * @param {string} text
+ * @param {string} field
+ */
+export function bytesOf(text, field) {
+  const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1];
+  if (kilobytes === undefined) throw new Error(`/proc has no ${field}`);
+  return Number(kilobytes) * 1024;
+}
+
+/**
  * Resolves when the processes have used next to no CPU for two windows of half a second. Throws at the deadline.
  * More than a few processes use more than that by their reports alone: 2 ms each are next to nothing for them.
+ * @param {readonly number[]} pids
  */
 export async function waitUntilQuiet(pids, deadlineMs = 60_000) {
   const deadline = performance.now() + deadlineMs;
@@ -86,7 +114,10 @@ export async function waitUntilQuiet(pids, deadlineMs = 60_000) {
   }
 }
 
-/** Resolves when the processes are quiet and have had the time to give back what they do not need, for memory. */
+/**
+ * Resolves when the processes are quiet and have had the time to give back what they do not need, for memory.
+ * @param {readonly number[]} pids
+ */
 export async function waitUntilSettled(pids) {
   await waitUntilQuiet(pids);
   await delay(SETTLE_MS);

@@ -3,7 +3,22 @@ import { ChildProgram } from './child-program.mjs';
 
 const PROGRAM = fileURLToPath(new URL('../clients/raw-clients.mjs', import.meta.url));
 
-/** Clients that send the very bytes they are told, spread over processes; see clients/raw-clients.mjs for the commands. */
+/**
+ * @typedef {object} RawAnswer
+ * @property {number} open
+ * @property {Readonly<Record<string, number>>} closes By close code.
+ * @property {Readonly<Record<string, number>>} errors By code.
+ * @property {number} [missing]
+ * @property {string} [error]
+ *
+ * @typedef {{ do: string, count?: number, [option: string]: unknown }} RawCommand
+ */
+
+/**
+ * Clients that send the very bytes they are told, spread over processes; see clients/raw-clients.mjs for the commands.
+ * @param {string} url
+ * @param {number} processes
+ */
 export async function startRawClients(url, processes) {
   const { hostname, port } = new URL(url);
   const programs = Array.from(
@@ -11,35 +26,58 @@ export async function startRawClients(url, processes) {
     (_, index) => new ChildProgram('raw-clients', [PROGRAM, hostname, port, String(index + 1)]),
   );
   return {
-    /** Gives a command to all processes, `count` in equal parts, and adds their answers up. */
+    /**
+     * Gives a command to all processes, `count` in equal parts, and adds their answers up.
+     * @param {RawCommand} command
+     */
     async ask(command) {
-      const share = (index) =>
-        Math.floor((command.count * (index + 1)) / processes) -
-        Math.floor((command.count * index) / processes);
+      const { count } = command;
       const answers = await Promise.all(
-        programs.map((program, index) =>
-          askOne(program, command.count === undefined ? command : { ...command, count: share(index) }),
-        ),
+        programs.map((program, index) => {
+          if (count === undefined) return askOne(program, command);
+          const share =
+            Math.floor((count * (index + 1)) / processes) - Math.floor((count * index) / processes);
+          return askOne(program, { ...command, count: share });
+        }),
       );
-      return answers.reduce(add);
+      return answers.reduce(addAnswers);
     },
     stop: () => Promise.all(programs.map((program) => program.stop())),
   };
 }
 
+/**
+ * @param {ChildProgram} program
+ * @param {RawCommand} command
+ */
 async function askOne(program, command) {
   program.write(JSON.stringify(command));
+  /** @type {RawAnswer} */
   const answer = await program.nextLine();
   if (answer.error !== undefined) throw new Error(`raw-clients: ${answer.error}`);
   return answer;
 }
 
-/** Adds numbers, and objects of numbers, name by name. */
-function add(one, other) {
-  if (typeof one !== 'object') return (one ?? 0) + (other ?? 0);
+/**
+ * @param {RawAnswer} one
+ * @param {RawAnswer} other
+ * @returns {RawAnswer}
+ */
+function addAnswers(one, other) {
+  return {
+    open: one.open + other.open,
+    missing: (one.missing ?? 0) + (other.missing ?? 0),
+    closes: addCounts(one.closes, other.closes),
+    errors: addCounts(one.errors, other.errors),
+  };
+}
+
+/**
+ * @param {Readonly<Record<string, number>>} one
+ * @param {Readonly<Record<string, number>>} other
+ */
+function addCounts(one, other) {
   const sum = { ...one };
-  for (const [name, value] of Object.entries(other)) {
-    sum[name] = name in sum ? add(sum[name], value) : value;
-  }
+  for (const [name, count] of Object.entries(other)) sum[name] = (sum[name] ?? 0) + count;
   return sum;
 }

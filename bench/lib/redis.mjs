@@ -1,11 +1,12 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { freePort } from '@roost/testing';
 import { Redis } from 'ioredis';
 import { ChildProgram } from './child-program.mjs';
 
+/** @typedef {Awaited<ReturnType<typeof startRedis>>} RedisServer */
+
 /** A real redis-server of our own on loopback, without persistence. */
 export async function startRedis() {
-  const port = await findFreePort();
+  const port = await freePort();
   const program = new ChildProgram(
     'redis-server',
     ['--port', String(port), '--bind', '127.0.0.1', '--save', ''],
@@ -26,19 +27,11 @@ export async function startRedis() {
   return {
     url: `redis://127.0.0.1:${port}`,
     pid: program.pid,
+    /** @type {(channel: string, payload: string) => Promise<number>} */
     publish: (channel, payload) => client.publish(channel, payload),
     async stop() {
       client.disconnect();
       await program.stop();
     },
   };
-}
-
-async function findFreePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -3,12 +3,44 @@ import { ChildProgram } from './child-program.mjs';
 import { fetchPeer } from './peers.mjs';
 import { processTree } from './processes.mjs';
 
+/**
+ * @import { Complaints } from './child-program.mjs'
+ * @import { LoadOptions } from './load.mjs'
+ *
+ * @typedef {object} ServerOptions
+ * @property {'echo' | 'fair'} [app] `fair` only of Roost; left out for the plain dialect.
+ * @property {number} [workers] Of Roost; default 2.
+ * @property {number} [connections] Sizes the tables of Roost.
+ * @property {string} [redisUrl] Broadcasts come from there.
+ * @property {boolean} [compression] Clients may agree on it.
+ * @property {readonly string[]} [nodeArgs] Options of the Node that runs Roost.
+ * @property {readonly string[]} [args] Further options of Roost.
+ * @property {NodeJS.ProcessEnv} [env] Added to the environment.
+ *
+ * @typedef {object} ServerKind
+ * @property {(options: ServerOptions) => readonly string[]} args Of Node, or of the program that `command` gives.
+ * @property {() => string} [command]
+ * @property {boolean} [isSingle] Is one process.
+ * @property {string} [urlPath] Default `/`.
+ * @property {Partial<LoadOptions>} [client] What startLoad must know about its protocol.
+ *
+ * @typedef {object} Server
+ * @property {string} name
+ * @property {string} url
+ * @property {Partial<LoadOptions>} client Further options of startLoad.
+ * @property {number[]} pids Of the whole tree: a server is charged for every process that it runs.
+ * @property {number} masterPid
+ * @property {number[]} workerPids
+ * @property {Complaints} complaints Of its log since it is ready.
+ * @property {() => Promise<void>} stop
+ */
+
+/** @param {string} relative */
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 
 /**
- * Every server that is measured, by the name that the table shows: the arguments of Node, or of the program that `command`
- * gives; whether it `isSingle`, one process; its `urlPath`, when that is not `/`; and as `client` what startLoad must know
- * about its protocol.
+ * Every server that is measured, by the name that the table shows.
+ * @type {Readonly<Record<string, ServerKind>>}
  */
 const SERVERS = {
   Roost: {
@@ -48,15 +80,20 @@ export const SERVER_NAMES = Object.keys(SERVERS);
 /** What one process can hold with 20,000 descriptors. */
 export const MAX_IN_ONE_PROCESS = 18_000;
 
-/** So many of `connections` as a server can hold. */
+/**
+ * So many of `connections` as a server can hold.
+ * @param {string} serverName
+ * @param {number} connections
+ */
 export function connectionsFor(serverName, connections) {
   return SERVERS[serverName].isSingle ? Math.min(connections, MAX_IN_ONE_PROCESS) : connections;
 }
 
 /**
- * Starts a server and waits until it serves. `app` is `echo`, for Roost also `fair`, or left out for the plain dialect;
- * `connections` sizes Roost's tables; with `redisUrl` broadcasts come from there; with `compression` clients may agree on
- * it; `args` are further options of Roost, `nodeArgs` of its Node, and `env` is added to the environment.
+ * Starts a server and waits until it serves.
+ * @param {string} name
+ * @param {ServerOptions} [options]
+ * @returns {Promise<Server>}
  */
 export async function startServer(name, options = {}) {
   const env = {
@@ -67,19 +104,17 @@ export async function startServer(name, options = {}) {
   const { args, command, urlPath = '/', client = {} } = SERVERS[name];
   const program = new ChildProgram(name, args(options), { env, command: command?.() });
   try {
-    const { port, workers } = await program.nextLine((line) => line.msg === 'farm ready');
+    /** @type {{ port: number, workers: { pid: number }[] }} */
+    const { port, workers } = await program.nextLine(({ msg }) => msg === 'farm ready');
     const complaints = program.discardOutput();
     const isPlain = name === 'Roost' && options.app === undefined;
     return {
       name,
       url: `ws://127.0.0.1:${port}${isPlain ? '/plain' : urlPath}`,
-      /** Further options of startLoad. */
       client,
-      /** Of the whole tree: a server is charged for every process that it runs. */
       pids: processTree(program.pid),
       masterPid: program.pid,
       workerPids: workers.map((worker) => worker.pid),
-      /** Warnings and errors of its log since it is ready; see ChildProgram.discardOutput. */
       complaints,
       stop: () => program.stop(),
     };

@@ -1,4 +1,23 @@
-/** Median, least and most of some numbers; undefined for none. */
+/**
+ * @import { Figure } from './row.mjs'
+ *
+ * @typedef {{ median: number, min: number, max: number, runs: readonly number[] }} Summary
+ *
+ * @typedef {object} Line What one figure of Roost is, by itself or beside that of a peer.
+ * @property {Figure} figure
+ * @property {Summary | undefined} roost
+ * @property {string} [peerName]
+ * @property {Summary | undefined} [peer]
+ * @property {number | undefined} [ratio] Roost's median by the peer's.
+ * @property {string} [target]
+ * @property {boolean | undefined} [passes] Undefined without a target, and when something was not measured.
+ */
+
+/**
+ * Median, least and most of some numbers; undefined for none.
+ * @param {readonly number[]} values
+ * @returns {Summary | undefined}
+ */
 export function summarise(values) {
   if (values.length === 0) return undefined;
   const sorted = values.toSorted((a, b) => a - b);
@@ -6,17 +25,19 @@ export function summarise(values) {
   return {
     median: sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2,
     min: sorted[0],
-    max: sorted.at(-1),
+    max: sorted[sorted.length - 1],
     runs: values,
   };
 }
 
 /**
- * Holds a figure of Roost against its targets. `figure.targets` is a list of `{max}` (an absolute bound) and
- * `{peer, maxRatio}` (Roost's median by the peer's, of the same runs). Answers one line for each target and each peer.
+ * Holds a figure of Roost against its targets. Answers one line for each target and each peer.
+ * @param {Figure} figure
+ * @param {Readonly<Record<string, Summary>>} summaries By name of the server.
  */
 export function judge(figure, summaries) {
-  const roost = summaries.Roost;
+  const { Roost: roost } = summaries;
+  /** @type {Line[]} */
   const lines = [];
   for (const target of figure.targets) {
     if (target.max !== undefined) {

@@ -4,11 +4,20 @@ import { startRedis } from '../lib/redis.mjs';
 import { MAX_IN_ONE_PROCESS, startServer } from '../lib/servers.mjs';
 import { summarise } from '../lib/statistics.mjs';
 
+/**
+ * @import { Load } from '../lib/load.mjs'
+ * @import { RedisServer } from '../lib/redis.mjs'
+ * @import { Row } from '../lib/row.mjs'
+ */
+
 const WARM_UP = 3;
 const PUBLICATIONS = 20;
 const PAYLOAD = 'broadcast '.repeat(13).slice(0, 128);
 
-/** Server CPU of one delivery: one PUBLISH of 128 bytes in Redis to all subscribers, one publication after the other. */
+/**
+ * Server CPU of one delivery: one PUBLISH of 128 bytes in Redis to all subscribers, one publication after the other.
+ * @type {Row}
+ */
 export const broadcast = {
   name: 'broadcast',
   servers: ['Roost', 'Bun', 'ws cluster', 'ws', 'socket.io', 'bare poller'],
@@ -47,11 +56,13 @@ export const broadcast = {
       await waitUntilQuiet(server.pids);
       const cpu = cpuMs(server.pids) - before;
       await assertExactlyOnce(load, connections);
-      const spreadMs = summarise(spreads).median;
+      const spreadMs = summarise(spreads)?.median ?? Number.NaN;
       return {
-        cpu: (cpu * 1000) / (PUBLICATIONS * connections),
-        spreadMs,
-        perSecond: (connections * 1000) / spreadMs,
+        values: {
+          cpu: (cpu * 1000) / (PUBLICATIONS * connections),
+          spreadMs,
+          perSecond: (connections * 1000) / spreadMs,
+        },
         details: { connections, deliveries: PUBLICATIONS * connections },
       };
     } finally {
@@ -62,7 +73,12 @@ export const broadcast = {
   },
 };
 
-/** Answers, for each publication, the milliseconds until the last subscriber had it. */
+/**
+ * Answers, for each publication, the milliseconds until the last subscriber had it.
+ * @param {RedisServer} redis
+ * @param {Load} load
+ * @param {number} count
+ */
 async function publishAll(redis, load, count) {
   const spreads = [];
   for (let i = 1; i <= count; i++) {
@@ -76,6 +92,10 @@ async function publishAll(redis, load, count) {
   return spreads;
 }
 
+/**
+ * @param {Load} load
+ * @param {number} connections
+ */
 async function assertExactlyOnce(load, connections) {
   const { open, fewest, most } = await load.ask({ do: 'report' });
   if (open !== connections || fewest !== PUBLICATIONS || most !== PUBLICATIONS) {

@@ -3,11 +3,20 @@ import { cpuMs, waitUntilQuiet } from '../lib/processes.mjs';
 import { startRedis } from '../lib/redis.mjs';
 import { startServer } from '../lib/servers.mjs';
 
+/**
+ * @import { DeflatingClients } from '../lib/deflating-clients.mjs'
+ * @import { RedisServer } from '../lib/redis.mjs'
+ * @import { Row } from '../lib/row.mjs'
+ */
+
 const CONNECTIONS = 5000;
 const WARM_UP = 2;
 const PUBLICATIONS = 10;
 
-/** Server CPU of one delivery of a publication to subscribers that have all agreed on compression. */
+/**
+ * Server CPU of one delivery of a publication to subscribers that have all agreed on compression.
+ * @type {Row}
+ */
 export const compressedBroadcast = {
   name: 'compressed-broadcast',
   servers: ['Roost', 'ws'],
@@ -47,7 +56,10 @@ export const compressedBroadcast = {
       if (fewest !== PUBLICATIONS || messages !== PUBLICATIONS * CONNECTIONS) {
         throw new Error(`${messages} messages were delivered, to one client only ${fewest}`);
       }
-      return { cpu: (cpu * 1000) / messages, details: { connections: CONNECTIONS, deliveries: messages } };
+      return {
+        values: { cpu: (cpu * 1000) / messages },
+        details: { connections: CONNECTIONS, deliveries: messages },
+      };
     } finally {
       await clients?.stop();
       await server?.stop();
@@ -56,6 +68,11 @@ export const compressedBroadcast = {
   },
 };
 
+/**
+ * @param {RedisServer} redis
+ * @param {DeflatingClients} clients
+ * @param {number} count
+ */
 async function publishAll(redis, clients, count) {
   for (let i = 1; i <= count; i++) {
     await redis.publish('roost:channel:news', sampleJson());

@@ -2,11 +2,16 @@ import { sampleJson, startDeflatingClients } from '../lib/deflating-clients.mjs'
 import { cpuMs, waitUntilQuiet } from '../lib/processes.mjs';
 import { startServer } from '../lib/servers.mjs';
 
+/** @import { Row } from '../lib/row.mjs' */
+
 const CONNECTIONS = 200;
 const WARM_UP_SECONDS = 1;
 const SECONDS = 4;
 
-/** Server CPU of one compressed text message received, inflated, compressed and sent back. */
+/**
+ * Server CPU of one compressed text message received, inflated, compressed and sent back.
+ * @type {Row}
+ */
 export const compressedEcho = {
   name: 'compressed-echo',
   servers: ['Roost', 'ws'],
@@ -21,8 +26,11 @@ export const compressedEcho = {
   ],
 
   async measure(serverName) {
-    const options = { app: 'echo', connections: CONNECTIONS, compression: true };
-    const server = await startServer(serverName, options);
+    const server = await startServer(serverName, {
+      app: 'echo',
+      connections: CONNECTIONS,
+      compression: true,
+    });
     let clients;
     try {
       clients = await startDeflatingClients(server.url);
@@ -32,7 +40,7 @@ export const compressedEcho = {
       await waitUntilQuiet(server.pids);
       const before = cpuMs(server.pids);
       const { echoes } = await clients.ask({ do: 'echo', seconds: SECONDS });
-      return { cpu: ((cpuMs(server.pids) - before) * 1000) / echoes, details: { echoes } };
+      return { values: { cpu: ((cpuMs(server.pids) - before) * 1000) / echoes }, details: { echoes } };
     } finally {
       await clients?.stop();
       await server.stop();

@@ -2,7 +2,15 @@ import { memoryOf, waitUntilSettled } from '../lib/processes.mjs';
 import { startRedis } from '../lib/redis.mjs';
 import { startServer } from '../lib/servers.mjs';
 
-/** Memory of a worker that has no connection yet, the larger of two. */
+/**
+ * @import { Row } from '../lib/row.mjs'
+ * @import { ServerOptions } from '../lib/servers.mjs'
+ */
+
+/**
+ * Memory of a worker that has no connection yet, the larger of two.
+ * @type {Row}
+ */
 export const emptyWorker = {
   name: 'empty-worker',
   servers: ['Roost', 'ws cluster'],
@@ -18,14 +26,25 @@ export const emptyWorker = {
     const redis = await startRedis();
     try {
       const withRedis = await measureWorkers(serverName, { redisUrl: redis.url });
-      return { embedded: embedded.pss, own: embedded.own, redis: withRedis.pss, redisOwn: withRedis.own };
+      return {
+        values: {
+          embedded: embedded.pss,
+          own: embedded.own,
+          redis: withRedis.pss,
+          redisOwn: withRedis.own,
+        },
+      };
     } finally {
       await redis.stop();
     }
   },
 };
 
-/** MB of the larger worker. */
+/**
+ * MB of the larger worker.
+ * @param {string} serverName
+ * @param {ServerOptions} options
+ */
 async function measureWorkers(serverName, options) {
   const server = await startServer(serverName, options);
   try {

@@ -2,6 +2,8 @@ import { startLoad } from '../lib/load.mjs';
 import { cpuMs, waitUntilQuiet } from '../lib/processes.mjs';
 import { startServer } from '../lib/servers.mjs';
 
+/** @import { Row } from '../lib/row.mjs' */
+
 const WARM_UP_ROUNDS = 3;
 const ROUNDS = 2;
 const HANDSHAKES = 10_000;
@@ -9,6 +11,7 @@ const HANDSHAKES = 10_000;
 /**
  * Server CPU of one handshake with everything that belongs to it: accept, hand-off, upgrade. 256 under way. Of servers
  * that have compiled what they run often: in the first 20,000 the compilers take as much as the handshakes.
+ * @type {Row}
  */
 export const handshake = {
   name: 'handshake',
@@ -49,8 +52,10 @@ export const handshake = {
         await waitUntilQuiet(server.pids);
       }
       return {
-        cpu: (cpu * 1000) / (ROUNDS * handshakes),
-        perSecond: (ROUNDS * handshakes) / seconds,
+        values: {
+          cpu: (cpu * 1000) / (ROUNDS * handshakes),
+          perSecond: (ROUNDS * handshakes) / seconds,
+        },
         details: { handshakes: ROUNDS * handshakes },
       };
     } finally {

@@ -2,12 +2,17 @@ import { BigFarm } from '../lib/big-farm.mjs';
 import { waitForConntrack } from '../lib/machine.mjs';
 import { waitUntilSettled } from '../lib/processes.mjs';
 
+/** @import { Row } from '../lib/row.mjs' */
+
 const CONNECTIONS = 100_000;
 const WORKERS = 6;
 /** Asked for when nobody asks for fewer. */
 const USUAL_CONNECTIONS = 30_000;
 
-/** A small sister of `npm run bench:million`: one farm, each connection in a channel of its own and one of all, on Redis. */
+/**
+ * A small sister of `npm run bench:million`: one farm, each connection in a channel of its own and one of all, on Redis.
+ * @type {Row}
+ */
 export const hundredThousand = {
   name: 'hundred-thousand',
   servers: ['Roost'],
@@ -54,11 +59,13 @@ export const hundredThousand = {
       const meanwhile = await farm.echoDuringBroadcasts(broadcastMs);
       await farm.assertExactlyOnce();
       return {
-        echoP99Ms: meanwhile.latencyMs.p99,
-        aloneP99Ms: alone.latencyMs.p99,
-        broadcastMs,
-        connectSeconds: seconds,
-        bytes: (full.farm.own - empty.farm.own) / connections,
+        values: {
+          echoP99Ms: meanwhile.latencyMs.p99,
+          aloneP99Ms: alone.latencyMs.p99,
+          broadcastMs,
+          connectSeconds: seconds,
+          bytes: (full.farm.own - empty.farm.own) / connections,
+        },
         details: { connections, workers: WORKERS, meanwhile, slab: full.slabBytes - empty.slabBytes },
       };
     } finally {

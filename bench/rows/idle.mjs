@@ -2,6 +2,17 @@ import { startLoad } from '../lib/load.mjs';
 import { memoryOf, waitUntilQuiet, waitUntilSettled } from '../lib/processes.mjs';
 import { connectionsFor, startServer } from '../lib/servers.mjs';
 
+/**
+ * @import { Row } from '../lib/row.mjs'
+ *
+ * @typedef {object} IdleOptions
+ * @property {string} name
+ * @property {readonly string[]} servers
+ * @property {'echo'} [app] Left out for the plain dialect.
+ * @property {readonly string[]} [channels]
+ * @property {number} max The target, in bytes.
+ */
+
 const FEW = 2000;
 
 /** User memory of an idle connection, all processes of the server together. No garbage collection is forced. */
@@ -20,6 +31,10 @@ export const idleTwoChannels = idleRow({
   max: 200,
 });
 
+/**
+ * @param {IdleOptions} options
+ * @returns {Row}
+ */
 function idleRow({ name, servers, app, channels = [], max }) {
   const what = channels.length === 0 ? 'idle connection' : 'idle connection in two channels';
   return {
@@ -42,16 +57,20 @@ function idleRow({ name, servers, app, channels = [], max }) {
       },
     ],
     measure: (serverName, settings) =>
-      measureIdle(serverName, {
-        app,
+      measureIdle(serverName, connectionsFor(serverName, settings.connections), {
+        ...(app !== undefined && { app }),
         channels,
-        connections: connectionsFor(serverName, settings.connections),
       }),
   };
 }
 
-async function measureIdle(serverName, { app, channels, connections }) {
-  const server = await startServer(serverName, { app, connections });
+/**
+ * @param {string} serverName
+ * @param {number} connections
+ * @param {Pick<IdleOptions, 'app'> & { channels: readonly string[] }} options
+ */
+async function measureIdle(serverName, connections, { channels, ...options }) {
+  const server = await startServer(serverName, { ...options, connections });
   let load;
   try {
     load = await startLoad(server.url, { connections, channels, ...server.client });
@@ -70,8 +89,10 @@ async function measureIdle(serverName, { app, channels, connections }) {
     await load.assertAllOpen(connections);
     const many = memoryOf(server.pids);
     return {
-      slope: (many.own - few.own) / (connections - FEW),
-      first: (first.own - empty.own) / connections,
+      values: {
+        slope: (many.own - few.own) / (connections - FEW),
+        first: (first.own - empty.own) / connections,
+      },
       details: { empty, first, few, many },
     };
   } finally {

@@ -35,6 +35,7 @@ console.log(
   JSON.stringify({ msg: 'farm ready', port, workers: [{ worker: 0, pid: process.pid, cpu: null }] }),
 );
 
+/** @param {number} count */
 function onEvents(count) {
   const { events } = poller;
   for (let at = 0; at < count * EVENT_FIELDS; at += EVENT_FIELDS) {
@@ -50,6 +51,7 @@ function acceptAll() {
   const count = accept(listener, accepted, addresses);
   for (let i = 0; i < count; i++) {
     const slot = free.pop();
+    if (slot === undefined) throw new Error(`there are only ${SLOTS} slots`);
     columns.fds[slot] = accepted[i];
     columns.generations[slot]++;
     isOpen[slot] = 0;
@@ -57,6 +59,11 @@ function acceptAll() {
   }
 }
 
+/**
+ * @param {number} slot
+ * @param {number} offset
+ * @param {number} length
+ */
 function answer(slot, offset, length) {
   const { slab } = poller;
   if (isOpen[slot] === 0) {
@@ -71,7 +78,10 @@ function answer(slot, offset, length) {
   poller.send(slot, slab, payload - 2, payloadBytes + 2);
 }
 
-/** Sends every publication of `roost:channel:news` to all who have shaken hands, as far as their sockets take it. */
+/**
+ * Sends every publication of `roost:channel:news` to all who have shaken hands, as far as their sockets take it.
+ * @param {string} url
+ */
 async function broadcastFromRedis(url) {
   const { Redis } = await import('ioredis');
   const redis = new Redis(url);
@@ -86,8 +96,12 @@ async function broadcastFromRedis(url) {
   await redis.subscribe('roost:channel:news');
 }
 
+/**
+ * @param {number} slot
+ * @param {string} head
+ */
 function shakeHands(slot, head) {
-  const key = /sec-websocket-key: *(\S+)/i.exec(head)[1];
+  const key = /sec-websocket-key: *(\S+)/i.exec(head)?.[1];
   const digest = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
   const response = Buffer.from(
     `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${digest}\r\n\r\n`,
@@ -97,6 +111,7 @@ function shakeHands(slot, head) {
   poller.send(slot, response, 0, response.length);
 }
 
+/** @param {number} slot */
 function end(slot) {
   if (columns.fds[slot] === -1) return;
   poller.close(slot);

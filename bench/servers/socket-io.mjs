@@ -1,5 +1,12 @@
 import { createServer } from 'node:http';
 import { Redis } from 'ioredis';
+import { listen } from './listen.mjs';
+
+/**
+ * @typedef {object} IoSocket As much of it as is used.
+ * @property {(event: string, listener: (data: unknown) => void) => void} on
+ * @property {(event: string, data: unknown) => void} emit
+ */
 
 /**
  * The peer: socket.io as its documentation shows it, in one process, without what its guide to performance adds (the
@@ -13,7 +20,7 @@ const PING_INTERVAL_MS = 10 * 60_000;
 
 const server = createServer();
 const io = new Server(server, { transports: ['websocket'], pingInterval: PING_INTERVAL_MS });
-io.on('connection', (socket) => {
+io.on('connection', (/** @type {IoSocket} */ socket) => {
   socket.on('message', (data) => socket.emit('message', data));
 });
 if (process.env.REDIS_URL !== undefined) {
@@ -21,11 +28,11 @@ if (process.env.REDIS_URL !== undefined) {
   redis.on('message', (_channel, payload) => io.emit('message', payload));
   await redis.subscribe('roost:channel:news');
 }
-await new Promise((resolve) => server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, resolve));
+const port = await listen(server);
 console.log(
   JSON.stringify({
     msg: 'farm ready',
-    port: server.address().port,
+    port,
     workers: [{ worker: 0, pid: process.pid, cpu: null }],
   }),
 );

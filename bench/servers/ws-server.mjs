@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import { Redis } from 'ioredis';
 import { WebSocketServer } from 'ws';
+import { listen } from './listen.mjs';
 
 /** As Roost agrees on it. */
 const DEFLATE = { serverNoContextTakeover: true, clientNoContextTakeover: true };
@@ -16,10 +17,13 @@ export async function serveWithWs() {
     connection.on('message', (data, isBinary) => connection.send(data, { binary: isBinary }));
   });
   if (process.env.REDIS_URL !== undefined) await broadcastFromRedis(wss, process.env.REDIS_URL);
-  await new Promise((resolve) => server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, resolve));
-  return server.address().port;
+  return listen(server);
 }
 
+/**
+ * @param {WebSocketServer} wss
+ * @param {string} url
+ */
 async function broadcastFromRedis(wss, url) {
   const redis = new Redis(url);
   redis.on('message', (_channel, payload) => {
