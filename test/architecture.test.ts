@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { RowState } from '../packages/farm/src/worker/rows/connection-table.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
@@ -223,6 +224,73 @@ describe('packages/websocket', () => {
   });
 });
 
+/**
+ * The floors of a worker, from the ground: a part is built from what lies below it, and reports upward through handlers that
+ * it declares itself. What shares a floor does not know each other. ARCHITECTURE.md says what each of them is for.
+ */
+const WORKER_FLOORS: readonly (readonly string[])[] = [
+  ['rows'],
+  ['master-link', 'sockets', 'app'],
+  ['outbound'],
+  ['fan-out'],
+  ['states'],
+  ['connections.ts'],
+  ['row-events.ts'],
+  ['upkeep'],
+  ['assemble.ts'],
+  ['worker.ts'],
+  ['main.ts'],
+];
+
+/** The floors of the rest of the farm: what applications and operators see, and what both processes share, comes first. */
+const FARM_FLOORS: readonly (readonly string[])[] = [
+  ['api', 'addresses'],
+  ['options'],
+  ['link'],
+  ['master', 'worker'],
+  ['start-farm.ts'],
+  ['index.ts'],
+];
+
+/** Every relative import of a file, types included, as a path from the root. */
+function relativeImportsOf({ path, imports }: Source): string[] {
+  return imports
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => join(path, '..', specifier));
+}
+
+/** Imports between folders (or files) of `root` that do not lead to a lower floor, as `file: import`. */
+function importsUpward(
+  files: readonly Source[],
+  root: string,
+  floors: readonly (readonly string[])[],
+): string[] {
+  const roomOf = (path: string): string => relative(root, path).split('/')[0] ?? '';
+  const floorOf = (path: string): number => floors.findIndex((rooms) => rooms.includes(roomOf(path)));
+  return files.flatMap((file) =>
+    relativeImportsOf(file)
+      .filter((target) => target.startsWith(`${root}/`) && roomOf(target) !== roomOf(file.path))
+      .filter((target) => floorOf(target) >= floorOf(file.path))
+      .map((target) => `${relative(root, file.path)}: ${relative(root, target)}`),
+  );
+}
+
+/** Files that reach themselves by their imports. */
+function circlesIn(files: readonly Source[]): string[] {
+  const targets = new Map(files.map((file) => [file.path, relativeImportsOf(file)]));
+  return [...targets.keys()].filter((start) => {
+    const seen = new Set<string>();
+    const next = [...(targets.get(start) ?? [])];
+    for (let path = next.pop(); path !== undefined; path = next.pop()) {
+      if (path === start) return true;
+      if (seen.has(path)) continue;
+      seen.add(path);
+      next.push(...(targets.get(path) ?? []));
+    }
+    return false;
+  });
+}
+
 describe('the farm', () => {
   const farm = sources.get('packages/farm') ?? [];
   const from = (part: string): Source[] =>
@@ -233,8 +301,44 @@ describe('the farm', () => {
     expect(from('worker').length).toBeGreaterThan(0);
     for (const { path, imports } of from('master')) expect(imports.join(' '), path).not.toMatch(/\/worker\//);
     for (const { path, imports } of from('worker')) expect(imports.join(' '), path).not.toMatch(/\/master\//);
-    for (const { path, imports } of from('channel')) {
+    for (const { path, imports } of from('link')) {
       expect(imports.join(' '), path).not.toMatch(/\/(?:master|worker)\//);
+    }
+  });
+
+  const shipped = farm.filter(({ isOfSpecs }) => !isOfSpecs);
+  const worker = 'packages/farm/src/worker';
+
+  it('has floors, and no import that leads up', () => {
+    const rooms = new Set(shipped.map(({ path }) => relative('packages/farm/src', path).split('/')[0]));
+    expect([...rooms].toSorted()).toEqual(FARM_FLOORS.flat().toSorted());
+    expect(importsUpward(shipped, 'packages/farm/src', FARM_FLOORS)).toEqual([]);
+  });
+
+  it('has a worker with floors, and no import that leads up', () => {
+    const rooms = new Set(from('worker').map(({ path }) => relative(worker, path).split('/')[0]));
+    expect([...rooms].toSorted()).toEqual(WORKER_FLOORS.flat().toSorted());
+    expect(importsUpward(from('worker'), worker, WORKER_FLOORS)).toEqual([]);
+  });
+
+  it('has no circle of imports, not even of types', () => {
+    expect(circlesIn(shipped)).toEqual([]);
+  });
+
+  it('has one writer of the state of a row, beside the table that gives it out', () => {
+    const writers = from('worker').filter(({ text }) => /\bstates\[[^\]]*\] = /.test(text));
+    expect(writers.map(({ path }) => relative(worker, path))).toEqual(
+      expect.arrayContaining(['rows/connection-table.ts', 'rows/rows.ts']),
+    );
+    expect(
+      writers.filter(({ path }) => !path.startsWith(`${worker}/rows/`) && !path.endsWith('/assemble.ts')),
+    ).toEqual([]);
+  });
+
+  it('has a file for each state of a row', () => {
+    const files = new Set(from('worker').map(({ path }) => relative(worker, path)));
+    for (const state of Object.keys(RowState)) {
+      if (state !== 'free') expect([...files]).toContain(`states/${state}.ts`);
     }
   });
 

@@ -397,7 +397,7 @@ describe('without Redis', () => {
   });
 
   it('a worker that does not read for a while holds up neither the master nor the others, and is told what it missed', async () => {
-    const farm = await startFarm(['--max-channel-buffer-bytes=1000000', '--max-outbound-bytes=64000000']);
+    const farm = await startFarm(['--max-worker-link-bytes=1000000', '--max-outbound-bytes=64000000']);
     const clients = await connectMany(farm, '/news?channel=news', 4);
     const [stopped] = farm.workers;
     const answered = new Set<TestClient>();

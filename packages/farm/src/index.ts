@@ -31,5 +31,5 @@ export type {
 export { REDIS_URL_ALLOWED, redisUrlProblem } from './options/redis-url.ts';
 export { RENAMED_OPTIONS } from './options/renamed.ts';
 export { startFarm } from './start-farm.ts';
-export type { TlsOptions, TlsVersion } from './options/tls-options.ts';
+export type { TlsOptions, TlsVersion } from './api/tls.ts';
 export { isAddressRange, MAX_TRUSTED_PROXIES } from './options/trusted-proxies.ts';

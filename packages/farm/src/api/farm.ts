@@ -1,5 +1,5 @@
 import type { FarmInfo, Readiness } from './info.ts';
-import type { TlsOptions } from '../options/tls-options.ts';
+import type { TlsOptions } from '../api/tls.ts';
 
 /** A running farm, as the process that started it sees it. */
 export interface Farm {

@@ -1,4 +1,4 @@
-import type { TlsVersion } from '../options/tls-options.ts';
+import type { TlsVersion } from '../api/tls.ts';
 
 /** What a worker needs to speak TLS. All workers of a farm have the same, also the ticket keys. */
 export interface TlsCredentials {

@@ -9,7 +9,7 @@ import type { Farm } from '../api/farm.ts';
 import type { FarmInfo, Readiness } from '../api/info.ts';
 import type { Log } from '../api/log.ts';
 import type { FarmConfig } from '../options/options.ts';
-import type { TlsOptions } from '../options/tls-options.ts';
+import type { TlsOptions } from '../api/tls.ts';
 import { Acceptor } from './entrance/acceptor.ts';
 import { askWorkers, channelsOf } from './workers/ask-workers.ts';
 import { CpuLeases } from './workers/cpu-leases.ts';
@@ -33,7 +33,7 @@ const LIVENESS_MS = 250;
  *
  *     starting ─► running ─► draining ─► stopped
  */
-export class Master implements Farm, SupervisionHooks {
+export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
   readonly port: number;
   readonly stopped: Promise<void>;
   readonly ready: Promise<void>;

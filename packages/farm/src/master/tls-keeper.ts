@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { TlsCredentials } from '../link/tls-credentials.ts';
 import { FarmError } from '../api/errors.ts';
 import type { Log } from '../api/log.ts';
-import { checkTls, type TlsOptions } from '../options/tls-options.ts';
+import type { TlsOptions } from '../api/tls.ts';
+import { checkTls } from '../options/tls-options.ts';
 
 /** What OpenSSL wants: a name, an HMAC key and an AES key of 16 bytes each. */
 const TICKET_KEY_BYTES = 48;

@@ -4,7 +4,7 @@ import { LIMITS, type LimitName, type Limits } from './limits.ts';
 import type { Log } from '../api/log.ts';
 import { RENAMED_OPTIONS } from './renamed.ts';
 import { REDIS_URL_ALLOWED, redisUrlProblem } from './redis-url.ts';
-import type { TlsOptions } from './tls-options.ts';
+import type { TlsOptions } from '../api/tls.ts';
 import { isAddressRange, MAX_TRUSTED_PROXIES } from './trusted-proxies.ts';
 
 /** Twice as many channel names as the embedded broker puts into one message. */

@@ -103,29 +103,36 @@ export interface Assembled extends DrainParts {
 }
 
 /**
- * Puts a worker together, floor by floor: each part is given what lies below it. What a part reports upward goes to the
- * handlers that it is connected to at the end.
+ * Puts a worker together, floor by floor. Each floor hands all of its parts up, and each part picks what its `…Parts` names.
+ * What a part reports upward goes to the handlers that it is connected to at the end.
  */
 export function assemble(options: AssembleOptions): Assembled {
   const { config, link, tls: credentials, sharesCpu, poisonSlab, loaded } = options;
 
   // Rows
   const counters = new Counters();
-  const log = new LinkLog(link, counters);
   const table = new ConnectionTable(options.rowCount);
-  const rows = new Rows(table, counters);
+  const { capacity } = table;
   const clock = new Clock();
-  const draining = new Draining();
-  const attachments = new Attachments();
-  const deadlines = new Deadlines(table, clock);
-  const timeouts = makeTimeouts(config, table.capacity);
-  const messageRate = makeMessageRate(config, table.capacity);
-  const inboundBuffer = new InboundBuffer({
-    capacity: table.capacity,
-    maxBytes: config.maxInboundBytesPerWorker,
-  });
-  const trustedProxies = new TrustedProxies(config.trustedProxies);
-  const allowedOrigins = new AllowedOrigins(config.allowedOrigins);
+  const timeouts = makeTimeouts(config, capacity);
+  const rows = new Rows(table, counters);
+  const inboundBuffer = new InboundBuffer({ capacity, maxBytes: config.maxInboundBytesPerWorker });
+  const ground = {
+    config,
+    counters,
+    log: new LinkLog(link, counters),
+    table,
+    rows,
+    clock,
+    timeouts,
+    inboundBuffer,
+    draining: new Draining(),
+    attachments: new Attachments(),
+    deadlines: new Deadlines(table, clock),
+    messageRate: makeMessageRate(config, capacity),
+    trustedProxies: new TrustedProxies(config.trustedProxies),
+    allowedOrigins: new AllowedOrigins(config.allowedOrigins),
+  };
 
   // The master, the sockets, the applications
   const addresses = new AddressCounts(config, link);
@@ -136,155 +143,45 @@ export function assemble(options: AssembleOptions): Assembled {
   const tls =
     credentials === null || loaded.Tls === undefined
       ? undefined
-      : new loaded.Tls.TlsStreams({ table, poller, clock, counters, log }, credentials, {
-          poison: poisonSlab,
-        });
+      : new loaded.Tls.TlsStreams({ ...ground, poller }, credentials, { poison: poisonSlab });
   const sockets: Sockets = tls ?? poller;
   const streams: Streams = tls ?? new DescriptorStreams(table, poller);
-  const apps = new AppHost({ config, table, counters, log });
+  const apps = new AppHost(ground);
+  const first = { ...ground, countedRows, events, sockets, streams, apps };
 
   // Bytes and publications to clients
   const inflater = new MessageInflater({ maxMessageBytes: config.maxMessageBytes });
   const deflater = new MessageDeflater({ level: config.compressionLevel });
-  const outbound = new Outbound({ config, table, clock, counters, sockets, deflater });
+  const outbound = new Outbound({ ...first, deflater });
   const hub = new Hub(table.firstSubscriptions);
-  const brokerEvents = new BrokerEvents(counters, log);
+  const brokerEvents = new BrokerEvents(counters, ground.log);
   const broker = makeBroker(options, brokerEvents, hub);
-  const subscriptions = new Subscriptions({ config, table, counters, hub, broker, apps });
+  const subscriptions = new Subscriptions({ ...first, hub, broker });
   const lease = new CpuLease(link, counters, sharesCpu ? config.broadcastTurnMs : 0);
-  const broadcaster = new Broadcaster({
-    config,
-    table,
-    counters,
-    log,
-    sockets,
-    outbound,
-    deflater,
-    hub,
-    broker,
-    subscriptions,
-    lease,
-  });
+  const broadcaster = new Broadcaster({ ...first, outbound, deflater, hub, broker, subscriptions, lease });
+  const second = { ...first, inflater, outbound, subscriptions };
 
   // The states of a row, from its end to its beginning
-  const ending = new Ending({ table, rows, timeouts, inboundBuffer, subscriptions, outbound });
-  const refusing = new Refusing({
-    table,
-    rows,
-    counters,
-    timeouts,
-    inboundBuffer,
-    sockets,
-    outbound,
-    ending,
-  });
-  const closing = new Closing({
-    table,
-    rows,
-    counters,
-    timeouts,
-    inboundBuffer,
-    subscriptions,
-    outbound,
-    ending,
-  });
+  const ending = new Ending(second);
+  const refusing = new Refusing({ ...second, ending });
+  const closing = new Closing({ ...second, ending });
   const partialFrames = new PartialFrames(inboundBuffer, timeouts);
-  const awake = new Awake({
-    config,
-    table,
-    rows,
-    counters,
-    timeouts,
-    messageRate,
-    inflater,
-    partialFrames,
-    outbound,
-    apps,
-    closing,
-    ending,
-  });
-  const open = new Open({
-    config,
-    table,
-    rows,
-    counters,
-    messageRate,
-    inflater,
-    partialFrames,
-    outbound,
-    apps,
-    awake,
-    closing,
-    ending,
-  });
-  const answering = new Answering({
-    config,
-    table,
-    rows,
-    clock,
-    counters,
-    timeouts,
-    attachments,
-    deadlines,
-    subscriptions,
-    outbound,
-    apps,
-    refusing,
-  });
-  const guards = new UpgradeGuards({
-    table,
-    counters,
-    trustedProxies,
-    allowedOrigins,
-    countedRows,
-    draining,
-  });
-  const upgrading = new Upgrading({
-    config,
-    table,
-    rows,
-    counters,
-    log,
-    timeouts,
-    inboundBuffer,
-    sockets,
-    draining,
-    apps,
-    subscriptions,
-    guards,
-    answering,
-    refusing,
-    next: { open, closing },
-  });
-  const http = new Http({ config, table, rows, counters, timeouts, draining, streams, apps });
-  const handshake = new Handshake({
-    config,
-    table,
-    rows,
-    counters,
-    inboundBuffer,
-    refusing,
-    http,
-    upgrading,
-  });
+  const awake = new Awake({ ...second, partialFrames, closing, ending });
+  const open = new Open({ ...second, partialFrames, awake, closing, ending });
+  const answering = new Answering({ ...second, refusing });
+  const guards = new UpgradeGuards(second);
+  const upgrading = new Upgrading({ ...second, guards, answering, refusing, next: { open, closing } });
+  const http = new Http(second);
+  const handshake = new Handshake({ ...second, refusing, http, upgrading });
   const securing =
     tls === undefined || loaded.Tls === undefined
       ? undefined
-      : new loaded.Tls.Securing({
-          config,
-          table,
-          rows,
-          counters,
-          inboundBuffer,
-          trustedProxies,
-          streams: tls,
-          refusing,
-        });
+      : new loaded.Tls.Securing({ ...second, streams: tls, refusing });
   const next =
     securing === undefined
       ? { state: RowState.handshake, part: handshake }
       : { state: RowState.securing, part: securing };
-  const preface = new Preface({ config, table, rows, counters, inboundBuffer, trustedProxies, next });
+  const preface = new Preface({ ...second, next });
   const states: State[] = [];
   states[RowState.preface] = preface;
   if (securing !== undefined) states[RowState.securing] = securing;
@@ -297,51 +194,17 @@ export function assemble(options: AssembleOptions): Assembled {
   states[RowState.closing] = closing;
 
   // A row whatever its state, and what looks after all of them
-  const connections = new Connections({
-    table,
-    rows,
-    counters,
-    attachments,
-    deadlines,
-    subscriptions,
-    outbound,
-    apps,
-    awake,
-    closing,
-  });
-  const rowEvents = new RowEvents({
-    table,
-    rows,
-    clock,
-    timeouts,
-    outbound,
-    apps,
-    preface,
-    states,
-    ending,
-    connections,
-  });
-  const heartbeat = new Heartbeat({ config, table, rows, clock, counters, log, outbound });
-  const expirations = new Expirations({ table, clock, counters, deadlines, connections });
+  const connections = new Connections({ ...second, awake, closing });
+  const rowEvents = new RowEvents({ ...second, preface, states, ending, connections });
+  const heartbeat = new Heartbeat(second);
+  const expirations = new Expirations({ ...second, connections });
   const collection = new Collection({ counters, awake, inboundBuffer });
-  const controlMessages = new ControlMessages({ config, table, counters, log, subscriptions, connections });
+  const controlMessages = new ControlMessages({ ...second, connections });
 
+  const { attachments, messageRate } = ground;
   const socketOwner: RowOwner = { release: (slot) => sockets.close(slot) };
-  const owners: readonly (RowOwner | undefined)[] = [
-    timeouts,
-    awake,
-    ending,
-    subscriptions,
-    outbound,
-    inboundBuffer,
-    attachments,
-    messageRate,
-    http,
-    securing,
-    countedRows,
-    releaseReports,
-    socketOwner,
-  ];
+  const owners: (RowOwner | undefined)[] = [timeouts, awake, ending, subscriptions, outbound, inboundBuffer];
+  owners.push(attachments, messageRate, http, securing, countedRows, releaseReports, socketOwner);
   rows.connect(
     owners.filter((owner) => owner !== undefined),
     connections,
@@ -360,32 +223,19 @@ export function assemble(options: AssembleOptions): Assembled {
   });
 
   return {
-    config,
-    counters,
-    log,
-    table,
-    rows,
-    draining,
-    timeouts,
-    inboundBuffer,
+    ...second,
     addresses,
-    events,
     tls,
-    apps,
-    outbound,
     broker,
+    memoryBroker: broker instanceof MemoryBroker ? broker : undefined,
     lease,
-    subscriptions,
     broadcaster,
     http,
     connections,
     heartbeat,
     expirations,
     collection,
-    memoryBroker: broker instanceof MemoryBroker ? broker : undefined,
-    adopt(descriptors) {
-      events.adopt(new Adoption({ table, rows, events, handlers: rowEvents, counters, log }, descriptors));
-    },
+    adopt: (descriptors) => events.adopt(new Adoption({ ...first, handlers: rowEvents }, descriptors)),
   };
 }
 

@@ -39,7 +39,7 @@ export class SupervisedWorker implements WorkerLoad {
   readonly #log: Log;
   readonly #counters: Counters;
   readonly #guard: Guard;
-  readonly #hooks: SupervisionHooks;
+  readonly #hooks: SupervisionHooks<SupervisedWorker>;
   readonly #backoff = new Backoff();
   readonly #asks: Asks;
   readonly #counts = new SocketCounts();
@@ -64,7 +64,7 @@ export class SupervisedWorker implements WorkerLoad {
     log: Log,
     counters: Counters,
     guard: Guard,
-    hooks: SupervisionHooks,
+    hooks: SupervisionHooks<SupervisedWorker>,
   ) {
     this.index = index;
     this.cpu = cpu;
