@@ -17,7 +17,8 @@ export interface End {
   /** Why it was closed; one reason at most. */
   readonly reasons: readonly string[];
   open(): Promise<void>;
-  send(message: TestMessage, urgent?: boolean): Promise<SendOutcome>;
+  send(message: TestMessage): Promise<SendOutcome>;
+  sendUrgent(message: TestMessage): Promise<SendOutcome>;
   close(): Promise<void>;
 }
 
@@ -36,8 +37,12 @@ export class LocalEnd implements End, LinkHandlers<TestMessage> {
     return Promise.resolve();
   }
 
-  send(message: TestMessage, urgent?: boolean): Promise<SendOutcome> {
-    return Promise.resolve(this.link.send(message, urgent));
+  send(message: TestMessage): Promise<SendOutcome> {
+    return Promise.resolve(this.link.send(message));
+  }
+
+  sendUrgent(message: TestMessage): Promise<SendOutcome> {
+    return Promise.resolve(this.link.sendUrgent(message));
   }
 
   close(): Promise<void> {
@@ -130,10 +135,10 @@ export function describeChannel(contract: LinkContract): void {
     expect(left.link.bufferedBytes).toBeGreaterThanOrEqual(1024 * 1024);
     expect(left.link.bufferedBytes).toBeLessThan(1024 * 1024 + 2 * payload.length);
     expect(await left.send({ type: 'bulk' })).toBe('overflow');
-    expect(await left.send({ type: 'urgent', payload }, true)).toBe('sent');
+    expect(await left.sendUrgent({ type: 'urgent', payload })).toBe('sent');
     sent++;
-    while ((await left.send({ type: 'urgent', payload }, true)) === 'sent') sent++;
-    expect(await left.send({ type: 'urgent' }, true)).toBe('overflow');
+    while ((await left.sendUrgent({ type: 'urgent', payload })) === 'sent') sent++;
+    expect(await left.sendUrgent({ type: 'urgent' })).toBe('overflow');
     expect(left.link.bufferedBytes).toBeLessThan(2 * 1024 * 1024 + 2 * payload.length);
     await right.open();
     await arrived(right, sent);

@@ -64,8 +64,12 @@ class ForkedEnd implements End {
     await this.#call({ call: 'open' });
   }
 
-  send(message: TestMessage, urgent = false): Promise<SendOutcome> {
-    return this.#call({ call: 'send', message, urgent });
+  send(message: TestMessage): Promise<SendOutcome> {
+    return this.#call({ call: 'send', message });
+  }
+
+  sendUrgent(message: TestMessage): Promise<SendOutcome> {
+    return this.#call({ call: 'sendUrgent', message });
   }
 
   async close(): Promise<void> {

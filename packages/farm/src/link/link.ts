@@ -14,13 +14,15 @@ export interface LinkHandlers<In> {
  * Typed messages between the master and one worker, in order, each exactly once while both live. Messages are plain
  * data; a `payload` that is a Buffer, at the top or inside `message`, travels as raw bytes, and is lent to the receiver.
  *
- * What waits to be written is bounded in memory, each message's overhead included: beyond `maxBufferedBytes` `send` answers `overflow`. Messages that must not be
- * refused for a backlog of publications say so with `urgent`: they have the same room again.
+ * What waits to be written is bounded in memory, each message's overhead included: beyond `maxBufferedBytes` `send` answers
+ * `overflow`.
  */
 export interface Link<In, Out> {
   /** Takes what arrives from here on; messages before that wait. */
   open(handlers: LinkHandlers<In>): void;
-  send(message: Out, urgent?: boolean): SendOutcome;
+  send(message: Out): SendOutcome;
+  /** As {@link send}, for a message that a backlog of publications must not hold up: it has the same room again. */
+  sendUrgent(message: Out): SendOutcome;
   /** Memory of what `send` has accepted and the other side's kernel buffer has not taken: bytes, and an overhead for each. */
   readonly bufferedBytes: number;
   /** Stops and resumes reading what the other side has sent; until then it waits there, and its end is not seen. */

@@ -50,12 +50,12 @@ class MemoryLink<In, Out extends object> implements Link<In, Out> {
     this.#schedule();
   }
 
-  send(message: Out, urgent = false): SendOutcome {
-    if (this.#isClosed || this.#other === undefined || this.#other.isClosed) return 'closed';
-    const bound = urgent ? 2 * this.#maxBufferedBytes : this.#maxBufferedBytes;
-    if (this.bufferedBytes >= bound) return 'overflow';
-    this.#other.deliver(encodeEnvelope(message));
-    return 'sent';
+  send(message: Out): SendOutcome {
+    return this.#send(message, this.#maxBufferedBytes);
+  }
+
+  sendUrgent(message: Out): SendOutcome {
+    return this.#send(message, 2 * this.#maxBufferedBytes);
   }
 
   get isClosed(): boolean {
@@ -108,5 +108,12 @@ class MemoryLink<In, Out extends object> implements Link<In, Out> {
       this.#isClosed = true;
       handlers.linkOnClose('the other side ended');
     }
+  }
+
+  #send(message: Out, bound: number): SendOutcome {
+    if (this.#isClosed || this.#other === undefined || this.#other.isClosed) return 'closed';
+    if (this.bufferedBytes >= bound) return 'overflow';
+    this.#other.deliver(encodeEnvelope(message));
+    return 'sent';
   }
 }

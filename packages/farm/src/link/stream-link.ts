@@ -54,19 +54,12 @@ export class StreamLink<In, Out extends object> implements Link<In, Out> {
     if (this.#stream.destroyed) queueMicrotask(() => end('the stream was closed'));
   }
 
-  send(message: Out, urgent = false): SendOutcome {
-    if (this.#isClosed || this.#stream.writableEnded || this.#stream.destroyed) return 'closed';
-    const bound = urgent ? 2 * this.#maxBufferedBytes : this.#maxBufferedBytes;
-    if (this.bufferedBytes >= bound) return 'overflow';
-    const envelope = encodeEnvelope(message);
-    if (this.#stream.writableLength === 0) {
-      // The kernel takes it at once, nearly always.
-      this.#stream.write(envelope);
-    } else {
-      this.#waitingCount++;
-      this.#stream.write(envelope, this.#onWritten);
-    }
-    return 'sent';
+  send(message: Out): SendOutcome {
+    return this.#send(message, this.#maxBufferedBytes);
+  }
+
+  sendUrgent(message: Out): SendOutcome {
+    return this.#send(message, 2 * this.#maxBufferedBytes);
   }
 
   setReading(isReading: boolean): void {
@@ -77,5 +70,19 @@ export class StreamLink<In, Out extends object> implements Link<In, Out> {
 
   close(): void {
     this.#stream.end();
+  }
+
+  #send(message: Out, bound: number): SendOutcome {
+    if (this.#isClosed || this.#stream.writableEnded || this.#stream.destroyed) return 'closed';
+    if (this.bufferedBytes >= bound) return 'overflow';
+    const envelope = encodeEnvelope(message);
+    if (this.#stream.writableLength === 0) {
+      // The kernel takes it at once, nearly always.
+      this.#stream.write(envelope);
+    } else {
+      this.#waitingCount++;
+      this.#stream.write(envelope, this.#onWritten);
+    }
+    return 'sent';
   }
 }

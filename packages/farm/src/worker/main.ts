@@ -42,15 +42,12 @@ const link = new StreamLink<MasterMessage, WorkerMessage>(
 );
 // What nobody has caught ends this process, and another takes its place; its reason belongs into the log.
 process.on('uncaughtExceptionMonitor', (error) => {
-  link.send(
-    {
-      type: 'log',
-      level: 'fatal',
-      fields: { error: describeError(error) },
-      message: 'worker failed; it ends',
-    },
-    true,
-  );
+  link.sendUrgent({
+    type: 'log',
+    level: 'fatal',
+    fields: { error: describeError(error) },
+    message: 'worker failed; it ends',
+  });
 });
 /** Messages that come while the worker is being made. */
 const early: MasterMessage[] = [];
@@ -115,7 +112,7 @@ async function loadTls(): Promise<NonNullable<LoadedParts['Tls']>> {
 }
 
 function failedToStart(error: unknown): void {
-  link.send({ type: 'failed', reason: describeError(error) }, true);
+  link.sendUrgent({ type: 'failed', reason: describeError(error) });
   isExiting = true;
   link.close();
   // What the app has opened must not keep a worker that will never serve.

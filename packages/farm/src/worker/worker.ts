@@ -87,7 +87,7 @@ export class Worker implements LinkHandlers<MasterMessage> {
       this.#parts.apps.use(await load(this.#context()));
       await Promise.race([this.#parts.broker.start(), waited(BROKER_PATIENCE_MS)]);
       this.#parts.adopt(descriptors);
-      this.#link.send({ type: 'ready', capacity, cpu }, true);
+      this.#link.sendUrgent({ type: 'ready', capacity, cpu });
       this.#report();
     } catch (error) {
       this.#isStopping = true;
@@ -124,7 +124,7 @@ export class Worker implements LinkHandlers<MasterMessage> {
         this.#queries.answered(message.id, message.answer);
         return;
       case 'ask':
-        this.#link.send({ type: 'answer', id: message.id, answer: this.#answer(message) }, true);
+        this.#link.sendUrgent({ type: 'answer', id: message.id, answer: this.#answer(message) });
         return;
       case 'drain':
         this.#drain(message.drainMs).catch((error: unknown) => this.#failed(error));
@@ -192,7 +192,7 @@ export class Worker implements LinkHandlers<MasterMessage> {
 
   #report(): void {
     if (this.#isStopping) return;
-    this.#link.send({ type: 'report', report: this.#reportNow() }, true);
+    this.#link.sendUrgent({ type: 'report', report: this.#reportNow() });
   }
 
   #reportNow(): WorkerReport {
@@ -226,7 +226,7 @@ export class Worker implements LinkHandlers<MasterMessage> {
     this.#parts.draining.isDraining = true;
     const closed = await drainConnections(this.#parts, drainMs);
     this.#report();
-    this.#link.send({ type: 'drained', closed }, true);
+    this.#link.sendUrgent({ type: 'drained', closed });
     this.#isStopping = true;
     await this.#release();
     this.#link.close();

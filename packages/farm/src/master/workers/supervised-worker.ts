@@ -186,7 +186,7 @@ export class SupervisedWorker implements WorkerLoad {
 
   /** Urgent, and bounded: a worker that takes not even these is as good as dead. */
   send(message: MasterMessage): void {
-    const outcome = this.#process?.link.send(message, true);
+    const outcome = this.#process?.link.sendUrgent(message);
     if (outcome === 'overflow') this.kill('it does not take control messages');
   }
 

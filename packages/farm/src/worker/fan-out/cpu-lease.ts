@@ -43,7 +43,7 @@ export class CpuLease {
       if (now < this.#endsAt) return true;
     }
     // When the master cannot be asked it is better to send than to wait for ever.
-    if (this.#link.send({ type: 'lease', isWanted: true }, true) !== 'sent') return true;
+    if (this.#link.sendUrgent({ type: 'lease', isWanted: true }) !== 'sent') return true;
     this.#state = 'asked';
     this.#counters.add('broadcast_turns');
     return false;
@@ -60,6 +60,6 @@ export class CpuLease {
   giveBack(): void {
     if (this.#state !== 'held') return;
     this.#state = 'idle';
-    this.#link.send({ type: 'lease', isWanted: false }, true);
+    this.#link.sendUrgent({ type: 'lease', isWanted: false });
   }
 }

@@ -171,7 +171,7 @@ describe('notes', () => {
     stops.push(() => counts.stop());
     // Two are taken: a message, and an urgent one beside it.
     theirs.send({ type: 'drained', closed: 0 });
-    theirs.send({ type: 'drained', closed: 0 }, true);
+    theirs.sendUrgent({ type: 'drained', closed: 0 });
     counts.peerEnded(IPV4, 1);
     counts.peerEnded(IPV4, 2);
     await eventually(() => expect(theirs.bufferedBytes).toBeGreaterThan(1));

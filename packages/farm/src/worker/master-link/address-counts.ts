@@ -140,7 +140,7 @@ export class AddressCounts {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#notes.count === 0) return;
-    const outcome = this.#link.send({ type: 'addresses', payload: this.#notes.bytes }, true);
+    const outcome = this.#link.sendUrgent({ type: 'addresses', payload: this.#notes.bytes });
     // As long as the master takes none it gives no sockets either, so that what waits is bounded by those we have.
     if (outcome === 'overflow') this.#timer = setTimeout(() => this.#send(), SEND_MS);
     else this.#notes.clear();

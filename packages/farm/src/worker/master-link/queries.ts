@@ -54,7 +54,7 @@ export class MasterQueries {
     const id = ++this.#lastId;
     const isSent =
       this.#pending.size < MAX_QUERIES &&
-      this.#link.send({ type: 'query', id, question, pattern }, true) === 'sent';
+      this.#link.sendUrgent({ type: 'query', id, question, pattern }) === 'sent';
     if (!isSent) {
       return Promise.reject(
         new FarmError('FARM_ERR_QUERY', 'The master takes no more questions; try again later.'),

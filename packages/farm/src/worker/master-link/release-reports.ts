@@ -34,7 +34,7 @@ export class ReleaseReports implements RowOwner {
       this.#isScheduled = false;
       const report = { type: 'released', total: this.#total, limited: this.#limited } as const;
       // A report that is lost, with none to follow, would leave places taken that are free.
-      if (this.#link.send(report, true) === 'overflow') this.#schedule();
+      if (this.#link.sendUrgent(report) === 'overflow') this.#schedule();
     }, DELAY_MS);
   }
 }
