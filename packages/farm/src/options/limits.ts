@@ -152,6 +152,13 @@ export const LIMITS = {
     unit: 'ms',
     doc: 'How long a worker may take from its fork until its app is loaded. Then: it is killed; the start of the farm fails, a worker of a running farm is started again.',
   },
+  warmUpMs: {
+    default: 1000,
+    min: 0,
+    max: 10_000,
+    unit: 'ms',
+    doc: 'How long a worker may serve clients of its own before it is ready, so that V8 has compiled what the first real clients need. It ends earlier when it has served enough. 0: not at all.',
+  },
   maxRequestHeadBytes: {
     default: 8192,
     min: 512,
