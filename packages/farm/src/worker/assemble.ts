@@ -182,20 +182,20 @@ export function assemble(options: AssembleOptions): Assembled {
       ? { state: RowState.handshake, part: handshake }
       : { state: RowState.securing, part: securing };
   const preface = new Preface({ ...second, next });
-  const states: State[] = [];
-  states[RowState.preface] = preface;
-  if (securing !== undefined) states[RowState.securing] = securing;
-  states[RowState.handshake] = handshake;
-  states[RowState.upgrading] = upgrading;
-  states[RowState.http] = http;
-  states[RowState.refusing] = refusing;
-  states[RowState.open] = open;
-  states[RowState.awake] = awake;
-  states[RowState.closing] = closing;
+  const byState: State[] = [];
+  byState[RowState.preface] = preface;
+  if (securing !== undefined) byState[RowState.securing] = securing;
+  byState[RowState.handshake] = handshake;
+  byState[RowState.upgrading] = upgrading;
+  byState[RowState.http] = http;
+  byState[RowState.refusing] = refusing;
+  byState[RowState.open] = open;
+  byState[RowState.awake] = awake;
+  byState[RowState.closing] = closing;
 
   // A row whatever its state, and what looks after all of them
   const connections = new Connections({ ...second, awake, closing });
-  const rowEvents = new RowEvents({ ...second, preface, states, ending, connections });
+  const rowEvents = new RowEvents({ ...second, preface, states: byState, ending, connections });
   const heartbeat = new Heartbeat(second);
   const expirations = new Expirations({ ...second, connections });
   const collection = new Collection({ counters, awake, inboundBuffer });
