@@ -193,6 +193,29 @@ describe('all queues together at maxOutboundBytesPerWorker', () => {
 describe.each(['close', 'drop'] as const)('frames that have begun, with %s,', (slowConsumerPolicy) => {
   beforeEach(() => setUp({ maxOutboundBytesPerWorker: 900 * KB, slowConsumerPolicy }));
 
+  it('end the longest connections, when they alone leave no room', () => {
+    const second = openRow(250 * KB);
+    const longest = openRow(300 * KB);
+    const third = openRow(200 * KB);
+    const late = openRow();
+    expect(admits(late, 200 * KB)).toBe(true);
+    expect(verdicts()).toEqual([[longest, undefined]]);
+    expect(queues.has(longest)).toBe(false);
+    expect([longest, second, third].map((slot) => table.isOpen(slot))).toEqual([false, true, true]);
+    expect(memory.bytes).toBeLessThan(460 * KB);
+    expect(counters.get('ended_outbound_bytes')).toBe(1);
+    expect(counters.get('closed_outbound_bytes')).toBe(0);
+  });
+
+  it('end a connection that closes already like any other', () => {
+    const closing = openRow(500 * KB);
+    table.clearFlag(closing, RowFlag.open | RowFlag.sendable);
+    const open = openRow(300 * KB);
+    expect(admits(openRow(), 200 * KB)).toBe(true);
+    expect(verdicts()).toEqual([[closing, undefined]]);
+    expect(table.isOpen(open)).toBe(true);
+  });
+
   it('of more than half of the bound end their own connection, and nobody else', () => {
     const other = openRow(400 * KB);
     const slot = openRow(10 * KB);
