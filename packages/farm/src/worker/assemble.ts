@@ -40,6 +40,7 @@ import type { TlsStreams } from './sockets/tls/tls-streams.ts';
 import { Answering } from './states/answering.ts';
 import { Awake } from './states/awake.ts';
 import { Closing } from './states/closing.ts';
+import { Deciding } from './states/deciding.ts';
 import { Ending } from './states/ending.ts';
 import { Handshake } from './states/handshake.ts';
 import { Http } from './states/http.ts';
@@ -170,9 +171,10 @@ export function assemble(options: AssembleOptions): Assembled {
   const open = new Open({ ...second, partialFrames, awake, closing, ending });
   const answering = new Answering({ ...second, refusing });
   const guards = new UpgradeGuards(second);
-  const upgrading = new Upgrading({ ...second, guards, answering, refusing, next: { open, closing } });
+  const upgrading = new Upgrading({ ...second, refusing, next: { open, closing } });
+  const deciding = new Deciding({ ...second, guards, answering, refusing, upgrading });
   const http = new Http(second);
-  const handshake = new Handshake({ ...second, refusing, http, upgrading });
+  const handshake = new Handshake({ ...second, refusing, http, deciding });
   const securing =
     tls === undefined || loaded.Tls === undefined
       ? undefined
@@ -204,7 +206,7 @@ export function assemble(options: AssembleOptions): Assembled {
   const { attachments, messageRate } = ground;
   const socketOwner: RowOwner = { release: (slot) => sockets.close(slot) };
   const owners: (RowOwner | undefined)[] = [timeouts, awake, ending, subscriptions, outbound, inboundBuffer];
-  owners.push(attachments, messageRate, http, securing, countedRows, releaseReports, socketOwner);
+  owners.push(attachments, messageRate, upgrading, http, securing, countedRows, releaseReports, socketOwner);
   rows.connect(
     owners.filter((owner) => owner !== undefined),
     connections,

@@ -18,6 +18,7 @@ import { Deadlines } from '../rows/deadlines.ts';
 import { Draining } from '../rows/draining.ts';
 import { TimeoutKind } from '../rows/timeouts.ts';
 import { Answering } from './answering.ts';
+import { Deciding } from './deciding.ts';
 import { Refusing } from './refusing.ts';
 import { UpgradeGuards } from './upgrade-guards.ts';
 import { Upgrading } from './upgrading.ts';
@@ -41,6 +42,7 @@ class Later<Value> {
 
 let rig: RowRig;
 let slot: number;
+let deciding: Deciding;
 let upgrading: Upgrading;
 let draining: Draining;
 let attachments: Attachments;
@@ -106,13 +108,13 @@ beforeEach(() => {
   broker = new Later();
   draining = new Draining();
   attachments = new Attachments();
-  upgrading = assembleUpgrading();
+  assembleUpgrading();
   rig.timeouts.set(slot, TimeoutKind.handshake);
 });
 afterEach(() => void vi.useRealTimers());
 
 /** The real parts between a request head and its answer. */
-function assembleUpgrading(): Upgrading {
+function assembleUpgrading(): void {
   const { table, rows, counters, timeouts, inboundBuffer, sockets, outbound, ending } = rig;
   const clock = new Clock();
   const ground = {
@@ -145,10 +147,11 @@ function assembleUpgrading(): Upgrading {
     countedRows: { admit: () => verdict },
   });
   const config = { maxHandshakes: MAX_HANDSHAKES };
-  const made = new Upgrading({ ...ground, config, guards, answering, refusing, next: NEXT });
-  rig.states[RowState.upgrading] = made;
+  upgrading = new Upgrading({ ...ground, config, refusing, next: NEXT });
+  deciding = new Deciding({ ...ground, guards, answering, refusing, upgrading });
+  rig.states[RowState.upgrading] = upgrading;
+  rig.owners.push(upgrading);
   rig.states[RowState.refusing] = refusing;
-  return made;
 }
 
 function decidedAs(decision: UpgradeDecision): Decided {
@@ -180,7 +183,7 @@ interface Ask {
 function ask({ of = slot, lines = [], rest = '' }: Ask = {}): void {
   const bytes = Buffer.from(`${upgradeHead('/', lines)}${rest}`);
   const head = headIn(bytes);
-  upgrading.begin(of, head, bytes, head.headBytes, bytes.length);
+  deciding.begin(of, head, bytes, head.headBytes, bytes.length);
   // As the slab is overwritten.
   bytes.fill('?');
 }
@@ -319,7 +322,7 @@ describe('the guards of an upgrade', () => {
     spoil();
     const bytes = Buffer.from(upgradeHead('/', LINES).replace('Version: 13', 'Version: 12'));
     const head = headIn(bytes);
-    upgrading.begin(slot, head, bytes, head.headBytes, bytes.length);
+    deciding.begin(slot, head, bytes, head.headBytes, bytes.length);
     expect(await status()).toMatch(/^426 Upgrade Required: /);
     expect(rig.counters.get('refused_bad_request')).toBe(1);
     expect(requests).toHaveLength(0);
