@@ -40,6 +40,7 @@ import type { TlsStreams } from './sockets/tls/tls-streams.ts';
 import { Answering } from './states/answering.ts';
 import { Awake } from './states/awake.ts';
 import { Closing } from './states/closing.ts';
+import { Deciding } from './states/deciding.ts';
 import { Ending } from './states/ending.ts';
 import { Handshake } from './states/handshake.ts';
 import { Http } from './states/http.ts';
@@ -170,9 +171,10 @@ export function assemble(options: AssembleOptions): Assembled {
   const open = new Open({ ...second, partialFrames, awake, closing, ending });
   const answering = new Answering({ ...second, refusing });
   const guards = new UpgradeGuards(second);
-  const upgrading = new Upgrading({ ...second, guards, answering, refusing, next: { open, closing } });
+  const upgrading = new Upgrading({ ...second, refusing, next: { open, closing } });
+  const deciding = new Deciding({ ...second, guards, answering, refusing, upgrading });
   const http = new Http(second);
-  const handshake = new Handshake({ ...second, refusing, http, upgrading });
+  const handshake = new Handshake({ ...second, refusing, http, deciding });
   const securing =
     tls === undefined || loaded.Tls === undefined
       ? undefined
@@ -182,20 +184,20 @@ export function assemble(options: AssembleOptions): Assembled {
       ? { state: RowState.handshake, part: handshake }
       : { state: RowState.securing, part: securing };
   const preface = new Preface({ ...second, next });
-  const states: State[] = [];
-  states[RowState.preface] = preface;
-  if (securing !== undefined) states[RowState.securing] = securing;
-  states[RowState.handshake] = handshake;
-  states[RowState.upgrading] = upgrading;
-  states[RowState.http] = http;
-  states[RowState.refusing] = refusing;
-  states[RowState.open] = open;
-  states[RowState.awake] = awake;
-  states[RowState.closing] = closing;
+  const byState: State[] = [];
+  byState[RowState.preface] = preface;
+  if (securing !== undefined) byState[RowState.securing] = securing;
+  byState[RowState.handshake] = handshake;
+  byState[RowState.upgrading] = upgrading;
+  byState[RowState.http] = http;
+  byState[RowState.refusing] = refusing;
+  byState[RowState.open] = open;
+  byState[RowState.awake] = awake;
+  byState[RowState.closing] = closing;
 
   // A row whatever its state, and what looks after all of them
   const connections = new Connections({ ...second, awake, closing });
-  const rowEvents = new RowEvents({ ...second, preface, states, ending, connections });
+  const rowEvents = new RowEvents({ ...second, preface, states: byState, ending, connections });
   const heartbeat = new Heartbeat(second);
   const expirations = new Expirations({ ...second, connections });
   const collection = new Collection({ counters, awake, inboundBuffer });
@@ -204,7 +206,7 @@ export function assemble(options: AssembleOptions): Assembled {
   const { attachments, messageRate } = ground;
   const socketOwner: RowOwner = { release: (slot) => sockets.close(slot) };
   const owners: (RowOwner | undefined)[] = [timeouts, awake, ending, subscriptions, outbound, inboundBuffer];
-  owners.push(attachments, messageRate, http, securing, countedRows, releaseReports, socketOwner);
+  owners.push(attachments, messageRate, upgrading, http, securing, countedRows, releaseReports, socketOwner);
   rows.connect(
     owners.filter((owner) => owner !== undefined),
     connections,

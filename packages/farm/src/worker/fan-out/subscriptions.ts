@@ -13,7 +13,7 @@ export interface SubscriptionsParts {
   readonly table: ConnectionTable;
   readonly counters: Counters;
   readonly hub: Hub;
-  readonly broker: Broker;
+  readonly broker: Pick<Broker, 'isConfirmed' | 'publish' | 'subscribe' | 'unsubscribe'>;
   readonly apps: Pick<AppHost, 'hasCloseHook'>;
 }
 
@@ -27,7 +27,7 @@ export class Subscriptions implements RowOwner {
   readonly #table: ConnectionTable;
   readonly #counters: Counters;
   readonly #hub: Hub;
-  readonly #broker: Broker;
+  readonly #broker: SubscriptionsParts['broker'];
   readonly #apps: Pick<AppHost, 'hasCloseHook'>;
   /** Channels that closing rows have left, for their close hooks. */
   readonly #left = new Map<number, readonly string[]>();

@@ -113,6 +113,8 @@ describe('maxOutboundBytesPerWorker', () => {
       const stucks = [await stuck('a'), await stuck('b'), await stuck('c')];
       for (const { connection } of stucks) expect(connection.send(Buffer.alloc(1_500_000))).toBe(true);
       expect(await harness.count('ended_outbound_bytes')).toBe(1);
+      // Nothing of the others could be dropped: they stay.
+      expect(await harness.count('closed_outbound_bytes')).toBe(0);
       await poll(() => closes).toHaveLength(1);
       expect(closes).toEqual([[expect.stringMatching(/^[ab]$/), 1006]]);
       expect(await heldBytes()).toBeLessThan(MAX_PER_WORKER);

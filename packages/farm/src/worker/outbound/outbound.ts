@@ -37,11 +37,18 @@ export interface OutboundHandlers {
 }
 
 export interface OutboundParts {
-  readonly config: FarmConfig;
+  readonly config: Pick<
+    FarmConfig,
+    | 'maxCompressBytes'
+    | 'maxOutboundBytes'
+    | 'maxOutboundBytesPerWorker'
+    | 'minCompressBytes'
+    | 'slowConsumerPolicy'
+  >;
   readonly table: ConnectionTable;
   readonly clock: Clock;
   readonly counters: Counters;
-  readonly sockets: Sockets;
+  readonly sockets: Pick<Sockets, 'send' | 'setInterest' | 'shutdownWrite'>;
   readonly deflater: MessageDeflater;
 }
 
@@ -52,11 +59,11 @@ export interface OutboundParts {
  * reported here: the next wake-up reports the end of the connection.
  */
 export class Outbound implements RowOwner {
-  readonly #config: FarmConfig;
+  readonly #config: OutboundParts['config'];
   readonly #table: ConnectionTable;
   readonly #clock: Clock;
   readonly #counters: Counters;
-  readonly #sockets: Sockets;
+  readonly #sockets: OutboundParts['sockets'];
   readonly #deflater: MessageDeflater;
   readonly #queues = new Map<number, OutboundQueue>();
   readonly #memory = new OutboundMemory();

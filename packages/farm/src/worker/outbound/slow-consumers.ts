@@ -117,11 +117,13 @@ export class SlowConsumers {
   #shorten(slot: number): void {
     // The close frame of a row that is closing must not be dropped.
     if (!this.#table.isOpen(slot)) return;
+    // What may have begun stays. Where nothing else waits, a connection would be lost for nothing.
+    const dropped = this.#queues.get(slot)?.keepFirst() ?? 0;
     if (this.#config.slowConsumerPolicy === 'drop') {
-      this.#counters.add('messages_dropped_outbound_bytes', this.#queues.get(slot)?.keepFirst() ?? 0);
-    } else {
+      this.#counters.add('messages_dropped_outbound_bytes', dropped);
+    } else if (dropped > 0) {
       this.#counters.add('closed_outbound_bytes');
-      this.#close(slot, "slow consumer: the server's outbound queues are full");
+      this.#judge(slot, "slow consumer: the server's outbound queues are full");
     }
   }
 

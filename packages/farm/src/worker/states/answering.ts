@@ -23,9 +23,9 @@ export interface AnsweringParts {
   readonly timeouts: Timeouts;
   readonly attachments: Attachments;
   readonly deadlines: Deadlines;
-  readonly subscriptions: Subscriptions;
+  readonly subscriptions: Pick<Subscriptions, 'problem' | 'join' | 'markGap'>;
   readonly outbound: Pick<Outbound, 'sendHead'>;
-  readonly apps: AppHost;
+  readonly apps: Pick<AppHost, 'open' | 'report'>;
   readonly refusing: Refusing;
 }
 

@@ -13,6 +13,7 @@ import type { AppHost } from '../app/app-host.ts';
 import { copyOf } from '../outbound/copy-of.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { RowFlag, RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import { EMPTY } from '../rows/empty.ts';
 import type { MessageRate } from '../rows/message-rate.ts';
 import type { RowOwner } from '../rows/row-owner.ts';
 import type { Rows } from '../rows/rows.ts';
@@ -42,7 +43,6 @@ export interface AwakeParts {
 /** What a connection costs while it is awake, beside its fragments: ws's objects, measured with 20,000 of them. */
 const AWAKE_BYTES = 2700;
 
-const EMPTY = Buffer.alloc(0);
 const FIN = 0x80;
 const CLOSE = 0x88;
 

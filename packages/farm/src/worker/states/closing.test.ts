@@ -1,241 +1,315 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { accept, type App } from '../../api/app.ts';
-import type { Connection } from '../../api/connection.ts';
-import {
-  clientFrame,
-  type HarnessOptions,
-  poll,
-  textFrame,
-  WorkerHarness,
-} from '../fixtures/worker-harness.ts';
+import { clientFrame, textFrame } from '@roost/testing';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { RowRig } from '../fixtures/row-rig.ts';
+import { RowFlag, RowState, Transport } from '../rows/connection-table.ts';
+import { TimeoutKind } from '../rows/timeouts.ts';
+import { CLOSE_REASONS } from './close-reasons.ts';
+import { Closing } from './closing.ts';
 
-const closes: unknown[] = [];
-const messages: string[] = [];
-let connections: Connection[] = [];
-/** The first message of anybody ends everybody. */
-let isMassacre = false;
+/** The client's close frame: 1000, done. */
+const CLOSE_DONE = clientFrame(0x88, Buffer.concat([Buffer.from([0x03, 0xe8]), Buffer.from('done')]));
+/** Whoever takes its payload for frames finds nothing but close frames without a code. */
+const DATA = clientFrame(0x82, Buffer.alloc(600, '888000000000', 'hex'), '00000000');
+/** Our close frame without a reason. */
+const SENT_4000 = 'send 88020fa0';
 
-/** Closes with 4000 when told to, and counts what it hears. */
-const APP: App = {
-  upgrade: () => accept({ channels: ['all'] }),
-  open: (connection) => void connections.push(connection),
-  message(connection, data) {
-    messages.push(String(data));
-    if (isMassacre) for (const each of connections) each.terminate();
-    if (String(data) === 'close') connection.close(4000, 'as you wish');
-    if (String(data) === 'terminate') connection.terminate();
-  },
-  close: (_connection, code, reason) => void closes.push([code, reason]),
-};
-const CLOSE_4000 = '880d0fa0617320796f752077697368';
-const ANSWER = clientFrame(0x88, Buffer.from([0x0f, 0xa0]));
+let rig: RowRig;
+let closing: Closing;
+let slot: number;
 
-let harness: WorkerHarness;
-afterEach(async () => {
-  await harness.stop();
-  closes.length = messages.length = connections.length = 0;
-});
-
-async function start(options: HarnessOptions = {}): Promise<void> {
-  connections = [];
-  isMassacre = false;
-  harness = await WorkerHarness.start(APP, options);
+/** An open row. */
+function setUp(): void {
+  rig = new RowRig();
+  ({ slot } = rig);
+  closing = new Closing(rig);
+  rig.states[RowState.closing] = closing;
+  rig.open();
 }
 
-describe('a close that the server begins', () => {
-  it('sends the frame, and is done when the client has answered', async () => {
-    await start();
-    const client = await harness.client();
-    client.send('close');
-    expect(await client.closed).toEqual({ code: 4000, reason: 'as you wish' });
-    await poll(() => closes).toEqual([[4000, 'as you wish']]);
-    expect(await harness.count('wakes')).toBe(0);
-    expect(await harness.count('closed_abnormally')).toBe(0);
-    await poll(() => harness.released).toBe(1);
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  setUp();
+});
+afterEach(() => void vi.useRealTimers());
+
+/** The client says this. */
+function receive(bytes: Buffer): void {
+  closing.receive(slot, bytes, 0, bytes.length);
+}
+
+/** Of a frame so many bytes have arrived while the row was open. */
+function keep(frame: Buffer, bytes: number): void {
+  expect(rig.inboundBuffer.append(slot, frame, 0, bytes)).toBe(true);
+  rig.inboundBuffer.setRequired(slot, frame.length);
+}
+
+/** The row speaks TLS, or HTTP until now: a Node stream has its descriptor. */
+function useStream(): void {
+  rig.table.transports[slot] = Transport.stream;
+}
+
+describe('a close that the worker begins', () => {
+  it('takes the row from its channels and from the app, and sends the frame', () => {
+    closing.begin(slot, 4000, 'bye');
+    expect(rig.asked).toEqual(['leave', 'send 88050fa0627965']);
+    expect(rig.table.state(slot)).toBe(RowState.closing);
+    expect(rig.table.hasFlag(slot, RowFlag.open | RowFlag.sendable)).toBe(false);
+    expect(rig.timeouts.kind(slot)).toBe(TimeoutKind.closing);
+    expect(rig.closes).toEqual([]);
   });
 
-  it('ends with FIN although the answer comes in pieces, and tells its reason', async () => {
-    await start();
-    const client = await harness.open();
-    client.write(textFrame('close'));
-    expect((await client.read(15)).toString('hex')).toBe(CLOSE_4000);
-    const answer = clientFrame(0x88, Buffer.concat([Buffer.from([0x0f, 0xa0]), Buffer.from('bye')]));
-    client.write(answer.subarray(0, 8));
-    // By the time another one is let in, the first piece has been read.
-    await harness.open();
-    client.write(answer.subarray(8));
-    expect(await client.closed).toEqual({ errorCode: undefined });
-    await poll(() => closes).toEqual([[4000, 'bye']]);
+  it("ends with the code and the reason of the client's frame", () => {
+    closing.begin(slot, 4000, '');
+    receive(CLOSE_DONE);
+    expect(rig.closes).toEqual([[1000, 'done']]);
+    expect(rig.asked).toEqual(['leave', SENT_4000]);
+    expect(rig.hasEnded).toBe(true);
   });
 
-  it('discards data that still comes, whole, in fragments, and of any size', async () => {
-    await start();
-    const client = await harness.open();
-    client.write(textFrame('close'));
-    expect((await client.read(15)).toString('hex')).toBe(CLOSE_4000);
-    client.write(textFrame('too late'));
-    client.write(clientFrame(0x01, 'in'));
-    client.write(clientFrame(0x89, 'ping'));
-    client.write(clientFrame(0x80, 'pieces'));
-    client.write(clientFrame(0x82, Buffer.alloc(200_000)));
-    client.write(ANSWER);
-    await client.closed;
-    await poll(() => closes).toEqual([[4000, '']]);
-    expect(messages).toEqual(['close']);
-    expect(client.unread).toHaveLength(0);
-  });
-
-  it('finds the answer wherever the stream is cut, also within a frame that had begun to arrive', async () => {
-    await start();
-    const rest = Buffer.concat([textFrame('whole'), clientFrame(0x82, Buffer.alloc(130)), ANSWER]);
-    for (let cut = 1; cut < rest.length - 1; cut += 7) {
-      const client = await harness.open();
-      const { length } = closes;
-      client.write(Buffer.concat([textFrame('close'), rest.subarray(0, cut)]));
-      expect((await client.read(15)).toString('hex')).toBe(CLOSE_4000);
-      client.write(rest.subarray(cut));
-      await client.closed;
-      await poll(() => closes.slice(length)).toEqual([[4000, '']]);
+  it("finds the client's frame behind data, wherever the stream is cut", () => {
+    const bytes = Buffer.concat([textFrame('late'), DATA, CLOSE_DONE]);
+    for (let cut = 1; cut < bytes.length; cut++) {
+      setUp();
+      closing.begin(slot, 4000, '');
+      receive(bytes.subarray(0, cut));
+      expect(rig.closes, `cut at ${cut}`).toEqual([]);
+      receive(bytes.subarray(cut));
+      expect(rig.closes, `cut at ${cut}`).toEqual([[1000, 'done']]);
     }
   });
 
-  it('may come in the middle of a frame that arrives', async () => {
-    await start();
-    const client = await harness.open();
-    const frame = clientFrame(0x82, Buffer.alloc(1000, 0x88));
-    client.write(frame.subarray(0, 500));
-    await harness.report();
-    expect(connections[0]?.close(4000, 'as you wish')).toBe(true);
-    expect((await client.read(15)).toString('hex')).toBe(CLOSE_4000);
-    client.write(Buffer.concat([frame.subarray(500), ANSWER]));
-    await client.closed;
-    await poll(() => closes).toEqual([[4000, '']]);
-  });
-
-  it('leaves the channels at once: publications do not reach it any more', async () => {
-    await start();
-    const client = await harness.open();
-    client.write(textFrame('close'));
-    await client.read(15);
-    harness.publish('all', 'news');
-    const other = await harness.client();
-    harness.publish('all', 'more news');
-    expect((await other.nextMessage()).text).toBe('more news');
-    client.write(ANSWER);
-    await client.closed;
-    expect(client.unread).toHaveLength(0);
-    await other.close();
-  });
-
-  it('that is not answered within closeTimeoutMs ends the connection', async () => {
-    await start({ closeTimeoutMs: 100 });
-    const client = await harness.open();
-    client.write(textFrame('close'));
-    await client.read(15);
-    await client.closed;
-    expect(closes).toEqual([[1006, '']]);
-    expect(await harness.count('close_timeouts')).toBe(1);
-    expect(await harness.count('closed_abnormally')).toBe(1);
-  });
-
-  it('ends with the FIN of a client that says nothing', async () => {
-    await start();
-    const client = await harness.open();
-    client.write(textFrame('close'));
-    await client.read(15);
-    client.end();
-    await client.closed;
-    await poll(() => closes).toEqual([[1006, '']]);
-  });
-
-  it('ends at once when what the client says is no frame', async () => {
-    await start();
-    const client = await harness.open();
-    client.write(textFrame('close'));
-    await client.read(15);
-    client.writeText('GET / HTTP/1.1\r\n');
-    await client.closed;
-    await poll(() => closes).toEqual([[1006, '']]);
-  });
-
-  it('happens once: a second close or a send answers false', async () => {
-    await start();
-    const client = await harness.client();
-    await poll(() => connections.length).toBe(1);
-    const [connection] = connections;
-    expect(connection?.close(4000, 'first')).toBe(true);
-    expect(connection?.isOpen).toBe(false);
-    expect(connection?.close(4001, 'second')).toBe(false);
-    expect(connection?.send('late')).toBe(false);
-    expect(await connection?.subscribe('late')).toBe(false);
-    expect(await client.closed).toEqual({ code: 4000, reason: 'first' });
-    await poll(() => closes).toHaveLength(1);
-  });
-});
-
-describe('terminate', () => {
-  it('ends the TCP connection without a close frame, in the middle of a batch', async () => {
-    await start();
-    const client = await harness.open();
-    client.write(Buffer.concat([textFrame('terminate'), textFrame('not read')]));
-    await client.closed;
-    expect(client.unread).toHaveLength(0);
-    expect(closes).toEqual([[1006, '']]);
-    expect(messages).toEqual(['terminate']);
-  });
-
-  it('of others, whose bytes stand in the same batch, keeps their messages from the app', async () => {
-    await start();
-    const clients = await Promise.all(Array.from({ length: 10 }, () => harness.open()));
-    await poll(() => connections.length).toBe(10);
-    isMassacre = true;
-    for (const client of clients) client.write(textFrame('me first'));
-    await Promise.all(clients.map((client) => client.closed));
-    expect(messages).toEqual(['me first']);
-    await poll(() => closes.length).toBe(10);
-  });
-});
-
-describe('the close hook', () => {
-  it('is called exactly once for each open, however the connection ends', async () => {
-    await start({ closeTimeoutMs: 100 });
-    for (let round = 0; round < 3; round++) {
-      await (await harness.client()).close(1000, 'done');
-      await (await harness.client()).terminate();
-      const [fin, reset, silent, terminated] = await Promise.all([1, 2, 3, 4].map(() => harness.open()));
-      fin?.end();
-      reset?.reset();
-      silent?.write(textFrame('close'));
-      terminated?.write(textFrame('terminate'));
-      await Promise.all([fin, reset, silent, terminated].map((client) => client?.closed));
+  it("finds it byte by byte, and keeps no more of the client's than the beginning of a header or of that frame", () => {
+    closing.begin(slot, 4000, '');
+    for (const byte of Buffer.concat([DATA, CLOSE_DONE])) {
+      expect(rig.inboundBuffer.length(slot)).toBeLessThan(CLOSE_DONE.length);
+      receive(Buffer.from([byte]));
     }
-    await poll(() => closes.length).toBe(18);
-    await poll(() => harness.released).toBe(18);
-    expect(connections).toHaveLength(18);
-    expect(await harness.count('closed')).toBe(18);
-    const report = await harness.report();
-    expect(report.connections).toBe(0);
-    expect(report.subscriptions).toBe(0);
-    expect(closes).toHaveLength(18);
+    expect(rig.closes).toEqual([[1000, 'done']]);
+    expect(rig.inboundBuffer.usedBytes).toBe(0);
   });
 
-  it('is called for those who are open when the worker ends', async () => {
-    await start();
-    const client = await harness.client();
-    await harness.stop();
-    expect(closes).toEqual([[1001, '']]);
-    expect((await client.closed).code).toBe(1006);
+  it('skips a frame that has begun to arrive, wherever that was cut', () => {
+    for (let cut = 1; cut < DATA.length; cut++) {
+      setUp();
+      keep(DATA, cut);
+      closing.begin(slot, 4000, '');
+      receive(DATA.subarray(cut));
+      expect(rig.closes, `cut at ${cut}`).toEqual([]);
+      receive(CLOSE_DONE);
+      expect(rig.closes, `cut at ${cut}`).toEqual([[1000, 'done']]);
+    }
   });
 
-  it('is not called for who never was open', async () => {
-    await start();
-    const silent = await harness.connect();
-    const refused = await harness.connect();
-    refused.writeText('nonsense\r\n\r\n');
-    await refused.closed;
-    await silent.close();
-    await poll(() => harness.released).toBe(2);
-    expect(closes).toEqual([]);
-    expect(await harness.count('closed')).toBe(0);
+  it('takes compressed data for data where that was agreed on, and for nonsense elsewhere', () => {
+    const compressed = clientFrame(0xc1, 'anything');
+    rig.table.setFlag(slot, RowFlag.deflate);
+    closing.begin(slot, 4000, '');
+    receive(Buffer.concat([compressed, CLOSE_DONE]));
+    expect(rig.closes).toEqual([[1000, 'done']]);
+    setUp();
+    closing.begin(slot, 4000, '');
+    receive(compressed);
+    expect(rig.closes).toEqual([[1006, '']]);
+  });
+
+  it.each([
+    ['what is no frame', Buffer.from('GET / HTTP/1.1\r\n')],
+    ['a frame without a mask', Buffer.from('8100', 'hex')],
+    ['a close frame with a code that stands in none', clientFrame(0x88, Buffer.from([0x03, 0xee]))],
+  ])('ends with 1006 at %s', (_what, bytes) => {
+    closing.begin(slot, 4000, '');
+    receive(bytes);
+    expect(rig.closes).toEqual([[1006, '']]);
+  });
+
+  it("ends with 1006 when there is no memory for the beginning of the client's frame", () => {
+    closing.begin(slot, 4000, '');
+    rig.fillInboundBuffer();
+    receive(CLOSE_DONE.subarray(0, 5));
+    expect(rig.closes).toEqual([[1006, '']]);
+  });
+
+  it('needs no memory for data that it skips', () => {
+    closing.begin(slot, 4000, '');
+    rig.fillInboundBuffer();
+    receive(DATA.subarray(0, 100));
+    receive(DATA.subarray(100));
+    receive(CLOSE_DONE);
+    expect(rig.closes).toEqual([[1000, 'done']]);
+  });
+});
+
+describe('a close handshake whose row still has a queue', () => {
+  beforeEach(() => {
+    rig.isStuck = true;
+    closing.begin(slot, 4000, '');
+  });
+
+  it('ends when the queue is empty, with what the client has said first', () => {
+    receive(CLOSE_DONE);
+    expect(rig.closes).toEqual([]);
+    receive(clientFrame(0x88, Buffer.from([0x03, 0xe9])));
+    receive(Buffer.from('nonsense'));
+    expect(rig.closes).toEqual([]);
+    rig.flush();
+    expect(rig.closes).toEqual([[1000, 'done']]);
+    expect(rig.asked).toEqual(['leave', SENT_4000]);
+  });
+
+  it('still waits for the client when only its own frame has gone', () => {
+    rig.flush();
+    expect(rig.closes).toEqual([]);
+    receive(CLOSE_DONE);
+    expect(rig.closes).toEqual([[1000, 'done']]);
+  });
+
+  it('sends the rest to a client that has sent FIN, and ends with 1006 if no close frame came', () => {
+    closing.onPeerEnd(slot);
+    expect(rig.closes).toEqual([]);
+    rig.flush();
+    expect(rig.closes).toEqual([[1006, '']]);
+  });
+
+  it("ends with the client's code when FIN came behind its frame", () => {
+    receive(CLOSE_DONE);
+    closing.onPeerEnd(slot);
+    expect(rig.closes).toEqual([]);
+    rig.flush();
+    expect(rig.closes).toEqual([[1000, 'done']]);
+  });
+
+  it('ends at once when the TCP connection is lost', () => {
+    closing.onLost(slot);
+    expect(rig.closes).toEqual([[1006, '']]);
+  });
+
+  it("ends with the client's code when the TCP connection is lost behind its frame", () => {
+    receive(CLOSE_DONE);
+    closing.onLost(slot);
+    expect(rig.closes).toEqual([[1000, 'done']]);
+  });
+});
+
+describe('a close handshake', () => {
+  it('ends with the FIN of a client that has said nothing and is owed nothing', () => {
+    closing.begin(slot, 4000, '');
+    closing.onPeerEnd(slot);
+    expect(rig.closes).toEqual([[1006, '']]);
+  });
+
+  it('ends with 1006 after closeTimeoutMs, which data does not renew', () => {
+    closing.begin(slot, 4000, '');
+    vi.advanceTimersByTime(200);
+    receive(DATA);
+    vi.advanceTimersByTime(99);
+    expect(rig.closes).toEqual([]);
+    vi.advanceTimersByTime(3);
+    expect(rig.closes).toEqual([[1006, '']]);
+    expect(rig.counters.get('close_timeouts')).toBe(1);
+  });
+
+  it("ends with the client's code when only its queue outlasts closeTimeoutMs", () => {
+    rig.isStuck = true;
+    closing.begin(slot, 4000, '');
+    receive(CLOSE_DONE);
+    vi.advanceTimersByTime(302);
+    expect(rig.closes).toEqual([[1000, 'done']]);
+    expect(rig.counters.get('close_timeouts')).toBe(1);
+  });
+
+  it('over a stream ends its half behind the close frames, and the row when all has gone', () => {
+    useStream();
+    closing.begin(slot, 4000, '');
+    receive(CLOSE_DONE);
+    expect(rig.asked).toEqual(['leave', SENT_4000, 'finish']);
+    expect(rig.closes).toEqual([]);
+    rig.flush();
+    expect(rig.closes).toEqual([[1000, 'done']]);
+  });
+});
+
+describe('a close that the client begins', () => {
+  const PAYLOAD = Buffer.concat([Buffer.from([0x03, 0xe8]), Buffer.from('grüß')]);
+
+  it('is answered with a copy of its frame, and the row ends', () => {
+    closing.answer(slot, PAYLOAD);
+    expect(rig.asked).toEqual(['leave', 'send 880803e86772c3bcc39f']);
+    expect(rig.closes).toEqual([[1000, 'grüß']]);
+  });
+
+  it('without a code is answered without one, and told as 1005', () => {
+    closing.answer(slot, Buffer.alloc(0));
+    expect(rig.asked).toEqual(['leave', 'send 8800']);
+    expect(rig.closes).toEqual([[1005, '']]);
+  });
+
+  it('ends when the queue is empty; what still comes is not looked at, and nothing is kept', () => {
+    keep(DATA, 100);
+    rig.isStuck = true;
+    closing.answer(slot, PAYLOAD);
+    expect(rig.table.state(slot)).toBe(RowState.closing);
+    expect(rig.table.isOpen(slot)).toBe(false);
+    receive(Buffer.from('nonsense'));
+    expect(rig.inboundBuffer.usedBytes).toBe(0);
+    expect(rig.closes).toEqual([]);
+    rig.flush();
+    expect(rig.closes).toEqual([[1000, 'grüß']]);
+  });
+
+  it('ends after closeTimeoutMs when its client does not read the answer', () => {
+    rig.isStuck = true;
+    closing.answer(slot, PAYLOAD);
+    vi.advanceTimersByTime(302);
+    expect(rig.closes).toEqual([[1000, 'grüß']]);
+  });
+
+  it('over a stream ends when the stream has sent everything', () => {
+    useStream();
+    closing.answer(slot, PAYLOAD);
+    expect(rig.asked.at(-1)).toBe('finish');
+    expect(rig.closes).toEqual([]);
+    rig.flush();
+    expect(rig.closes).toEqual([[1000, 'grüß']]);
+  });
+});
+
+describe("a close for a reason of the worker's own, in the middle of the client's bytes", () => {
+  it('is counted, and finds a close frame among the rest of them', () => {
+    const bytes = Buffer.concat([Buffer.from('read'), DATA, CLOSE_DONE, Buffer.from('not read')]);
+    closing.beginFor(CLOSE_REASONS.messageTimeout, slot, bytes, 4, bytes.length - 8);
+    // 4001, the message did not arrive in time
+    expect(rig.asked[1]).toBe(
+      'send 88240fa1746865206d65737361676520646964206e6f742061727269766520696e2074696d65',
+    );
+    expect(rig.closes).toEqual([[1000, 'done']]);
+    expect(rig.counters.get('closed_message_timeout')).toBe(1);
+  });
+
+  it('goes on behind a frame that has begun to arrive', () => {
+    keep(DATA, 100);
+    const rest = Buffer.concat([DATA.subarray(100), CLOSE_DONE]);
+    closing.beginFor(CLOSE_REASONS.noMemory, slot, rest, 0, rest.length);
+    expect(rig.closes).toEqual([[1000, 'done']]);
+    expect(rig.counters.get('refused_inbound_bytes')).toBe(1);
+  });
+
+  it('reads no further when what is kept has ended the row already', () => {
+    keep(Buffer.from('nonsense'), 4);
+    // What is read of this would be kept for more to come.
+    closing.beginFor(CLOSE_REASONS.noMemory, slot, CLOSE_DONE, 0, 5);
+    expect(rig.closes).toEqual([[1006, '']]);
+    expect(rig.inboundBuffer.usedBytes).toBe(0);
+  });
+});
+
+describe('a close that ws decides', () => {
+  it('takes the row from its channels and from the app, and sends FIN; ws still reads', () => {
+    rig.rows.enter(slot, RowState.awake);
+    closing.joinWs(slot);
+    expect(rig.asked).toEqual(['leave', 'finish']);
+    expect(rig.table.state(slot)).toBe(RowState.awake);
+    expect(rig.table.hasFlag(slot, RowFlag.open | RowFlag.sendable)).toBe(false);
+    expect(rig.timeouts.kind(slot)).toBe(TimeoutKind.closing);
+    expect(rig.closes).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import type { Counters } from '../../api/counters.ts';
 import type { Subscriptions } from '../fan-out/subscriptions.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { RowFlag, RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import { EMPTY } from '../rows/empty.ts';
 import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 import type { Rows } from '../rows/rows.ts';
 import { TimeoutKind, type Timeouts } from '../rows/timeouts.ts';
@@ -21,8 +22,6 @@ export interface ClosingParts {
   readonly outbound: Pick<Outbound, 'send' | 'sendChunk' | 'finish'>;
   readonly ending: Ending;
 }
-
-const EMPTY = Buffer.alloc(0);
 
 /**
  * The closing handshake (RFC 6455 §7.1.2). A close that the client begins is answered with a copy of its frame, and the row

@@ -5,11 +5,11 @@ import type { FarmConfig } from '../../options/options.ts';
 import { RowFlag, type ConnectionTable } from '../rows/connection-table.ts';
 import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 import type { Rows } from '../rows/rows.ts';
+import type { Deciding } from './deciding.ts';
 import type { Http } from './http.ts';
 import { REFUSALS } from './refusals.ts';
 import type { Refusing } from './refusing.ts';
 import { State } from './state.ts';
-import type { Upgrading } from './upgrading.ts';
 
 export interface HandshakeParts {
   readonly config: Pick<FarmConfig, 'maxRequestHeadBytes'>;
@@ -19,7 +19,7 @@ export interface HandshakeParts {
   readonly inboundBuffer: InboundBuffer;
   readonly refusing: Refusing;
   readonly http: Http;
-  readonly upgrading: Upgrading;
+  readonly deciding: Deciding;
 }
 
 const LINE_FEED = 0x0a;
@@ -35,7 +35,7 @@ export class Handshake extends State {
   readonly #inboundBuffer: InboundBuffer;
   readonly #refusing: Refusing;
   readonly #http: Http;
-  readonly #upgrading: Upgrading;
+  readonly #deciding: Deciding;
 
   constructor(parts: HandshakeParts) {
     super(parts.rows);
@@ -45,7 +45,7 @@ export class Handshake extends State {
     this.#inboundBuffer = parts.inboundBuffer;
     this.#refusing = parts.refusing;
     this.#http = parts.http;
-    this.#upgrading = parts.upgrading;
+    this.#deciding = parts.deciding;
   }
 
   receive(slot: number, bytes: Buffer, start: number, end: number): void {
@@ -73,7 +73,7 @@ export class Handshake extends State {
     } else if (this.#table.hasFlag(slot, RowFlag.limited)) {
       this.#refusing.refuse(slot, REFUSALS.limitedAddress);
     } else if (result.head.isUpgrade) {
-      this.#upgrading.begin(slot, result.head, source, from + result.head.headBytes, to);
+      this.#deciding.begin(slot, result.head, source, from + result.head.headBytes, to);
     } else {
       this.#counters.add('http_connections');
       this.#http.take(slot, source, from, to);

@@ -6,6 +6,7 @@ import type { Counters } from '../../api/counters.ts';
 import type { FarmConfig } from '../../options/options.ts';
 import type { AppHost } from '../app/app-host.ts';
 import { RowFlag, RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import { EMPTY } from '../rows/empty.ts';
 import type { Draining } from '../rows/draining.ts';
 import type { RowOwner } from '../rows/row-owner.ts';
 import type { Rows } from '../rows/rows.ts';
@@ -234,7 +235,6 @@ export class Http extends State implements RowOwner {
   }
 }
 
-const EMPTY = Buffer.alloc(0);
 const REQUEST_TIMEOUT = refusalResponse(408, 'the request did not arrive in time');
 
 /** What our own parser answers, which sees only the first request of a connection. */

@@ -5,6 +5,7 @@ import type { Counters } from '../../api/counters.ts';
 import type { FarmConfig } from '../../options/options.ts';
 import type { TrustedProxies } from '../../options/trusted-proxies.ts';
 import { RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import { EMPTY } from '../rows/empty.ts';
 import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 import type { RowOwner } from '../rows/row-owner.ts';
 import type { Rows } from '../rows/rows.ts';
@@ -29,7 +30,6 @@ export interface SecuringParts {
 const HANDSHAKE_RECORD = 0x16;
 /** Each costs a private-key operation, up to a millisecond: other events are handled in between. */
 const STARTS_PER_TICK = 8;
-const EMPTY = Buffer.alloc(0);
 
 /**
  * Rows of a port that speaks TLS, until their handshake is complete. A row's first bytes come from the poller, so that

@@ -13,7 +13,7 @@ export interface UpgradeGuardsParts {
   readonly counters: Counters;
   readonly trustedProxies: TrustedProxies;
   readonly allowedOrigins: AllowedOrigins;
-  readonly countedRows: CountedRows;
+  readonly countedRows: Pick<CountedRows, 'admit'>;
   readonly draining: Draining;
 }
 
@@ -23,7 +23,7 @@ export class UpgradeGuards {
   readonly #counters: Counters;
   readonly #trustedProxies: TrustedProxies;
   readonly #allowedOrigins: AllowedOrigins;
-  readonly #countedRows: CountedRows;
+  readonly #countedRows: UpgradeGuardsParts['countedRows'];
   readonly #draining: Draining;
 
   constructor(parts: UpgradeGuardsParts) {

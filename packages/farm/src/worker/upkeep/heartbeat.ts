@@ -7,6 +7,7 @@ import type { FarmConfig } from '../../options/options.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { TICKS_PER_SECOND, type Clock } from '../rows/clock.ts';
 import { RowFlag, RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import { EMPTY } from '../rows/empty.ts';
 import type { Rows } from '../rows/rows.ts';
 
 export interface HeartbeatParts {
@@ -24,7 +25,6 @@ const MAX_ROUND_MS = 1000;
 const SLICE_ROWS = 16_384;
 /** A ping, or an end, takes as long as so many looks. */
 const ROWS_PER_PING = 64;
-const EMPTY = new Uint8Array(0);
 
 /**
  * Finds clients that are gone without a word: a row that was silent for `heartbeatMs` is sent a ping, one that stays
