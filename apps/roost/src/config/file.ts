@@ -89,7 +89,10 @@ function parseConfigFile(source: string, path: string): Map<OptionKey, FileEntry
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null))
     return entries;
   if (!isMap(document.contents)) {
-    throw new ConfigError('CONFIG_ERR_FILE', `${path} must hold settings such as "port: 8080", one a line.`);
+    throw new ConfigError(
+      'CONFIG_ERR_FILE',
+      `${path} must hold settings such as "port: 8080", one per line.`,
+    );
   }
   checkAliases(document, lines, path);
   collect(document.contents, '', { document, lines, path, entries });

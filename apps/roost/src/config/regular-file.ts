@@ -45,7 +45,7 @@ function reasonOf(error: unknown): string {
     case 'ELOOP':
       return 'its symbolic links lead in a circle';
     case 'ENOTDIR':
-      return 'a part of its path is no folder';
+      return 'a part of its path is not a folder';
     case 'ENAMETOOLONG':
       return 'its path is too long';
     case 'ENXIO':

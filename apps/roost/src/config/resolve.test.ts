@@ -214,7 +214,7 @@ describe('a configuration error', () => {
       { file: 'api: yes please\n' },
       'api (line 1 of roost.yaml) must be a group of settings: key, maxBodyBytes, maxBroadcastChannels.',
     ],
-    ['a list', { file: '- port\n' }, 'roost.yaml must hold settings such as "port: 8080", one a line.'],
+    ['a list', { file: '- port\n' }, 'roost.yaml must hold settings such as "port: 8080", one per line.'],
     [
       'an absent file',
       { configPath: 'absent.yaml' },

@@ -22,7 +22,7 @@ export function readTls(
       cert === null ? (['tls.key', 'tls.cert'] as const) : (['tls.cert', 'tls.key'] as const);
     throw new ConfigError(
       'CONFIG_ERR_VALUE',
-      `${nameOf(given)} needs ${missing} beside it, got none. Set both, or leave both out to speak plain HTTP.`,
+      `${nameOf(given)} needs ${missing} as well, got none. Set both, or leave both out to speak plain HTTP.`,
     );
   }
   return { cert: read('tls.cert', cert, nameOf), key: read('tls.key', key, nameOf), minVersion };

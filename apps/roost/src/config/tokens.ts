@@ -64,7 +64,7 @@ export function checkTokens(settings: Settings, nameOf: (key: OptionKey) => stri
   if (second !== undefined) {
     throw new ConfigError(
       'CONFIG_ERR_VALUE',
-      `${nameOf(second)} must be left out beside ${nameOf(first)}: tokens are verified with one kind of key.`,
+      `${nameOf(second)} must be left out when ${nameOf(first)} is set: tokens are verified with one kind of key.`,
     );
   }
   const { 'tokens.publicKey': publicKey, 'tokens.jwks': jwks } = settings;

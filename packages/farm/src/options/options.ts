@@ -58,8 +58,8 @@ export interface FarmOptions extends Partial<Limits> {
   readonly proxyProtocol?: ProxyProtocol;
   /**
    * Origins of the web pages whose scripts may connect: `https://app.example.com`, `https://*.example.com` (subdomains
-   * at any depth), `http://localhost:*` (any port), `null`, or `*`. Others get 403; requests without an origin are no
-   * browser's and pass. At most 1,024. Default: none, which lets everybody in.
+   * at any depth), `http://localhost:*` (any port), `null`, or `*`. Others get 403; requests without an origin are not
+   * from browsers and pass. At most 1,024. Default: none, which accepts all origins.
    */
   readonly allowedOrigins?: readonly string[];
   /**

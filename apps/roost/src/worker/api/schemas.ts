@@ -39,7 +39,7 @@ export function describeProblem(problem: SchemaProblem | undefined): string {
     case 'required':
       return `"${String(problem.params['missingProperty'])}" is missing`;
     case 'additionalProperties':
-      return `${JSON.stringify(problem.params['additionalProperty'])} is no field of this method`;
+      return `${JSON.stringify(problem.params['additionalProperty'])} is not a field of this method`;
     default:
       return `${field} ${problem.message ?? 'does not fit'}`;
   }

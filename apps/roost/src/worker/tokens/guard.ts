@@ -45,7 +45,7 @@ export class TokenGuard {
       const closed = this.#rules.firstClosed(channels, claims);
       if (closed === undefined) return undefined;
       if (claims === undefined) return this.#refuse('token_missing');
-      return this.#refuse('token_channel', `The token does not give the channel ${quote(closed)}.`);
+      return this.#refuse('token_channel', `The token does not cover the channel ${quote(closed)}.`);
     },
     publishable: (channels, patterns) => channels.filter((channel) => isCovered(channel, patterns)),
     refuseMessage: (connection) => {

@@ -90,7 +90,7 @@ export class Attempt {
     const { target } = this.#config.location;
     if ('masterName' in target) {
       if (this.#sentinels !== undefined) return this.#sentinels.findMaster();
-      throw new SentinelError('There is nobody to ask for the master.');
+      throw new SentinelError('There is no sentinel to ask for the master.');
     }
     return target;
   }

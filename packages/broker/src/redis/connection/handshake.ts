@@ -39,7 +39,7 @@ export async function shakeHands(
   if (!authenticated.value) {
     shortcomings.push({
       kind: 'password',
-      reason: `Redis at ${shownServer} wants no password although the URL has one: whoever reaches it can publish to everybody.`,
+      reason: `Redis at ${shownServer} needs no password although the URL has one: any program that reaches it can publish to all clients.`,
     });
   }
   if (selected.status === 'rejected') {
