@@ -1,4 +1,4 @@
-// Control characters would let whoever is quoted in a log line move the cursor or retitle the terminal.
+// Control characters would let text that is quoted in a log line move the cursor or retitle the terminal.
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
 

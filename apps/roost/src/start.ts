@@ -99,7 +99,7 @@ function reread(farm: Farm, settings: Settings, log: Log): void {
   }
 }
 
-/** A signal may end the farm before it was announced: that is no failure. */
+/** A signal may end the farm before it was announced: that is not a failure. */
 function unlessStopped(error: unknown): void {
   if (!(error instanceof FarmError && error.code === 'FARM_ERR_STOPPED')) throw error;
 }

@@ -8,7 +8,7 @@ const MAX_PEM_BYTES = 1024 * 1024;
 
 /**
  * Certificate and private key as their files hold them now; undefined without TLS. The farm checks what is in them.
- * Throws a ConfigError when one of the two is missing or cannot be read; `nameOf` tells an option as the user has
+ * Throws a ConfigError when one of the two is missing or cannot be read; `nameOf` names an option as the user has
  * written it.
  */
 export function readTls(

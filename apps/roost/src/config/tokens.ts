@@ -10,7 +10,7 @@ import { readRegularFile } from './regular-file.ts';
 const MAX_KEY_FILE_BYTES = 256 * 1024;
 
 const KEY_OPTIONS = ['tokens.secret', 'tokens.publicKey', 'tokens.jwks'] as const;
-/** Those that somebody may take for a protection. */
+/** Options that may be taken for a protection. */
 const DEPENDENT_OPTIONS = [
   'tokens.issuer',
   'tokens.audience',
@@ -46,7 +46,7 @@ function keyOf(settings: Settings): TokenOptions['key'] | null {
 
 /**
  * What no option by itself can be wrong in: there is one kind of key, its file can be used, and what protects nothing
- * without a key is not set without one. Throws a ConfigError; `nameOf` tells an option as the user has written it.
+ * without a key is not set without one. Throws a ConfigError; `nameOf` names an option as the user has written it.
  */
 export function checkTokens(settings: Settings, nameOf: (key: OptionKey) => string): void {
   const [first, second] = KEY_OPTIONS.filter((key) => settings[key] !== null);

@@ -51,17 +51,17 @@ export interface RedisBrokerCounters {
  * ```
  * PUBLISH roost:channel:news hello      a publication to channel "news"
  * PUBLISH roost:control <bytes>         a control message to every broker
- * roost:probe:<uuid>                    private: this broker hears itself here
+ * roost:probe:<uuid>                    private: this broker receives its own messages here
  * ```
  *
  * Two connections: one publishes, one is subscribed (to channels with local subscribers only). An idle
  * subscription is probed with a message to oneself, which proves the whole way through PUBLISH and the
- * subscription, where a PING would prove only that somebody answers. When it does not come back, both
- * connections are made anew. An error is a sign of life, too: a user that may not publish the probe is probed by
+ * subscription, where a PING would prove only that a server answers. When it does not return, both
+ * connections are renewed. An error is a sign of life, too: a user that may not publish the probe is probed by
  * PING instead. Publishing needs the publisher connection only, so it may succeed while the state is `away`
  * because of the subscriber.
  *
- * A replica is as good as no Redis: it answers publishes that reach nobody elsewhere. Each connection asks for the
+ * A replica counts as no Redis: it answers publishes that reach no other server. Each connection asks for the
  * role when it is made, and the publisher's is asked again every `roleIntervalMs`, so that a failover that cuts no
  * connection is noticed.
  *
@@ -247,7 +247,7 @@ export class RedisBroker implements Broker {
     try {
       await this.#ownKeys.subscribe(client);
     } catch (error) {
-      // Anything else than a reply is the end of the connection, which is told elsewhere.
+      // Anything else than a reply is the end of the connection, which is reported elsewhere.
       if (isReplyError(error) && this.#isCurrent(client)) {
         this.#subscriberConnection.reset(explainFailure(this.#config.shownUrl, error));
       }
@@ -262,7 +262,7 @@ export class RedisBroker implements Broker {
     if (wasReady) this.counters.lostConnectionCount += 1;
     if (connection === this.#subscriberConnection) {
       this.#isRestored = false;
-      // The cause of the gap is what happened first, not how the attempts to come back ended.
+      // The cause of the gap is what happened first, not how the attempts to reconnect ended.
       if (this.#gapSince === undefined || !this.#wasRestored) this.#gapReason = connection.reason;
       if (wasReady) {
         // Not from now: what Redis sent since the last sign of life may have been lost on the way.
@@ -305,7 +305,7 @@ export class RedisBroker implements Broker {
   }
 
   #onRefused(channel: string, reason: string): void {
-    // Permissions changed while it was away: nobody waits for an answer, but somebody counts on it.
+    // Permissions changed while it was away: no call waits for an answer, but a subscriber needs it.
     if (this.#table.refuse(channel, new BrokerError('BROKER_REFUSED', reason))) this.#tellGap(1, 0, reason);
   }
 

@@ -32,9 +32,9 @@ export interface SentinelLocation {
   readonly isTls: boolean;
 }
 
-/** Where Redis is, and what it wants to hear first. */
+/** Where Redis is, and the credentials that it needs. */
 export interface RedisLocation {
-  /** One server, or who knows which server it is. */
+  /** One server, or the sentinels that know it. */
   readonly target: ServerAddress | SentinelLocation;
   readonly credentials: Credentials | undefined;
   readonly database: number;

@@ -23,7 +23,7 @@ export const CHANNELS_SCHEMA = {
   additionalProperties: false,
 } as const;
 
-/** A complaint of the validator, as far as it is told. */
+/** A problem that the validator reports, as far as it is passed on. */
 export interface SchemaProblem {
   readonly keyword: string;
   readonly instancePath: string;

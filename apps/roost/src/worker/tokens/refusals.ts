@@ -3,7 +3,7 @@ import type { TokenReason, UpgradeDecision } from '@roost/farm';
 
 interface RefusalRow {
   readonly status: number;
-  /** RFC 6750 §3.1; null when the request shows no token, which is no error there. */
+  /** RFC 6750 §3.1; null when the request shows no token, which is not an error there. */
   readonly error: 'invalid_request' | 'invalid_token' | 'insufficient_scope' | null;
   readonly message: string;
 }

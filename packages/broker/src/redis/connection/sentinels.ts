@@ -6,7 +6,7 @@ import type { HostAndPort, SentinelLocation } from '../redis-url.ts';
 
 /**
  * Asks sentinels, one after the other, where the master is, on a connection for each question. It begins with the one that
- * answered last; one whose answer turned out wrong (a sentinel may not have heard of a failover yet) comes last the next time.
+ * answered last; one whose answer was wrong (a sentinel may not know of a failover yet) is asked last the next time.
  * (redis.io/docs, "Guidelines for Redis clients with support for Redis Sentinel")
  */
 export class Sentinels {
