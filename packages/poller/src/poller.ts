@@ -46,7 +46,7 @@ export interface PollerOptions {
  * need not wait until every busy row was served. A row has at most one entry with data in a batch, and perhaps one
  * before it that reports that it is writable. Entries stay valid until `onEvents` returns.
  *
- * The caller owns the descriptors in its columns: the poller closes only what it is told to close. Several pollers,
+ * The caller owns the descriptors in its columns: the poller closes only what {@link Poller.close} names. Several pollers,
  * also in several threads, do not know of each other. While it is open a poller keeps the process alive.
  *
  * Calls that name a slot use the descriptor and generation that its columns hold at that moment. A watched row whose

@@ -43,8 +43,8 @@ export interface RedisBrokerCounters {
 }
 
 /**
- * Carries publications over Redis pub/sub: everything that connects to the same Redis with the same prefix
- * hears each other, and so does anything else that can PUBLISH.
+ * Carries publications over Redis pub/sub: all brokers on the same Redis with the same prefix
+ * receive each other's publications, and those of any program that can PUBLISH.
  *
  * Keys, with the default prefix (payloads are raw bytes, without an envelope):
  *
@@ -55,7 +55,7 @@ export interface RedisBrokerCounters {
  * ```
  *
  * Two connections: one publishes, one is subscribed (to channels with local subscribers only). An idle
- * subscription is probed with a message to oneself, which proves the whole way through PUBLISH and the
+ * subscription is probed with a message to itself, which proves the whole way through PUBLISH and the
  * subscription, where a PING would prove only that a server answers. When it does not return, both
  * connections are renewed. An error is a sign of life, too: a user that may not publish the probe is probed by
  * PING instead. Publishing needs the publisher connection only, so it may succeed while the state is `away`
@@ -65,12 +65,12 @@ export interface RedisBrokerCounters {
  * role when it is made, and the publisher's is asked again every `roleIntervalMs`, so that a failover that cuts no
  * connection is noticed.
  *
- * RESP2 rather than RESP3: 2.2 µs of CPU a message instead of 2.3 (200 bytes, ioredis 6, Node 20, three runs
+ * RESP2 rather than RESP3: 2.2 µs of CPU per message instead of 2.3 (200 bytes, ioredis 6, Node 20, three runs
  * each), no HELLO that an old server or a proxy may not know, and the subscriber needs none of the commands
  * that RESP3 would allow on it.
  *
- * With ACLs the user needs `+subscribe`, `+unsubscribe`, `+publish`, `+info` and `&<prefix>*`. What happens without one of
- * them is told in docs/guide/broadcasting.md.
+ * With ACLs the user needs `+subscribe`, `+unsubscribe`, `+publish`, `+info` and `&<prefix>*`. docs/guide/broadcasting.md
+ * describes what happens without one of them.
  */
 export class RedisBroker implements Broker {
   readonly counters: RedisBrokerCounters = {
@@ -136,7 +136,7 @@ export class RedisBroker implements Broker {
       channelPrefix: this.#channelPrefix,
       shownUrl: config.shownUrl,
       onConfirmed: (channels) => {
-        this.#probe.heard();
+        this.#probe.signOfLife();
         this.#table.confirm(channels);
       },
       onRefused: (channel, reason) => this.#onRefused(channel, reason),
@@ -292,7 +292,7 @@ export class RedisBroker implements Broker {
   }
 
   #onMessage(key: Buffer, message: Buffer): void {
-    this.#probe.heard();
+    this.#probe.signOfLife();
     if (key.equals(this.#ownKeys.control)) {
       this.#handlers.brokerOnControl(ownedCopy(message));
       return;
@@ -312,7 +312,7 @@ export class RedisBroker implements Broker {
   #sendProbe(): boolean {
     const { client } = this.#publisherConnection;
     if (client === undefined) return false;
-    void this.#ownKeys.sendProbe(client, this.#subscriberConnection.client, () => this.#probe.heard());
+    void this.#ownKeys.sendProbe(client, this.#subscriberConnection.client, () => this.#probe.signOfLife());
     return true;
   }
 

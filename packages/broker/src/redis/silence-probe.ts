@@ -32,7 +32,7 @@ export class SilenceProbe {
   }
 
   /** A sign of life. */
-  heard(): void {
+  signOfLife(): void {
     this.#heardAt = performance.now();
   }
 
@@ -40,7 +40,7 @@ export class SilenceProbe {
   start(): void {
     this.stop();
     this.#isReading = true;
-    this.heard();
+    this.signOfLife();
     this.#lookIn(this.#options.intervalMs);
   }
 

@@ -38,7 +38,7 @@ export function isOriginPattern(text: string): boolean {
  * must be those of an entry; the default port may be written or not. `*.` stands for one or more labels, as in Content
  * Security Policy: `https://*.example.com` is every subdomain at any depth, and not example.com itself. `:*` is any
  * port. A request without an origin comes from a program, which could say anything: it passes. Without entries
- * everybody passes.
+ * every origin passes.
  */
 export class AllowedOrigins {
   readonly #isOpen: boolean;

@@ -197,8 +197,8 @@ function xorShort(bytes: Buffer, start: number, end: number, mask: Buffer): numb
     bytes[index + 3] = byte3;
     seenBits |= byte0 | byte1 | byte2 | byte3;
   }
-  for (let turn = 0; index < end; index++, turn++) {
-    const byte = (bytes[index] ?? 0) ^ (mask[turn] ?? 0);
+  for (let at = 0; index < end; index++, at++) {
+    const byte = (bytes[index] ?? 0) ^ (mask[at] ?? 0);
     bytes[index] = byte;
     seenBits |= byte;
   }

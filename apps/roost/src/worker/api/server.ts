@@ -88,10 +88,10 @@ async function result(work: Promise<object>): Promise<object> {
 
 /** What is known, with the status of what is missing: a caller that reads only the channels must not take them for all. */
 async function channelsReply(reply: FastifyReply, work: ReturnType<ApiMethods['channels']>): Promise<object> {
-  const { result: told, error } = await work;
-  if (error === undefined) return { result: told };
+  const { result: known, error } = await work;
+  if (error === undefined) return { result: known };
   void reply.code(error.status).header('Retry-After', '1');
-  return { ...error.body, result: told };
+  return { ...error.body, result: known };
 }
 
 /** A missing body is an empty object. */

@@ -29,8 +29,8 @@ export class Sentinels {
     this.#round += 1;
     const round = this.#round;
     const failures: string[] = [];
-    for (let turn = 0; turn < sentinels.length && round === this.#round; turn += 1) {
-      const index = (this.#first + turn) % sentinels.length;
+    for (let asked = 0; asked < sentinels.length && round === this.#round; asked += 1) {
+      const index = (this.#first + asked) % sentinels.length;
       const sentinel = sentinels[index];
       if (sentinel === undefined) continue;
       const answer = await this.#ask(sentinel);

@@ -122,7 +122,7 @@ export class Acceptor {
   close(): void {
     if (this.#isClosed) return;
     this.#isLast = true;
-    for (let turn = 0; turn < MAX_ACCEPTS && this.#hooks.room() > 0; turn++) {
+    for (let calls = 0; calls < MAX_ACCEPTS && this.#hooks.room() > 0; calls++) {
       const before = this.#counters.get('accepted');
       this.run();
       if (this.#counters.get('accepted') === before) break;

@@ -170,7 +170,7 @@ export class SupervisedWorker implements WorkerLoad {
       },
     });
     process.link.open({
-      linkOnMessage: this.#guard.wrap('a message of a worker', (message) => this.#heard(message)),
+      linkOnMessage: this.#guard.wrap('a message of a worker', (message) => this.#received(message)),
       linkOnClose: this.#guard.wrap('the end of a link', (reason) => this.#linkClosed(reason)),
     });
     this.#hooks.workerStarted(this);
@@ -274,7 +274,7 @@ export class SupervisedWorker implements WorkerLoad {
     else this.#process.child.kill('SIGKILL');
   }
 
-  #heard(message: WorkerMessage): void {
+  #received(message: WorkerMessage): void {
     this.#times.heardAt = performance.now();
     switch (message.type) {
       case 'ready':
