@@ -93,7 +93,7 @@ describe('a farm whose Redis', () => {
     await eventually(async () => expect((await get(farm, '/health/ready')).status).toBe(200));
     expect(await counter(farm, 'broker_warnings')).toBe(6);
     const warnings = farm.logs.filter(({ msg }) => msg === 'broker warning');
-    for (const part of ['wants no password', 'database 99', 'whether it is the master']) {
+    for (const part of ['needs no password', 'database 99', 'whether it is the master']) {
       expect(warnings.filter(({ reason }) => String(reason).includes(part))).toHaveLength(2);
     }
     expect(await call(farm, 'publish', { channel: 'news', data: 'x' })).toMatchObject({ status: 200 });

@@ -202,7 +202,7 @@ describe('a start with TLS that is configured wrong', () => {
     const files = filesOf(certificate);
     const [, cert = '', , key = ''] = files.args;
     expect(await failure(['--tls-cert', cert])).toMatch(
-      /ended with 78 [^]*--tls-cert needs tls\.key beside it/,
+      /ended with 78 [^]*--tls-cert needs tls\.key as well/,
     );
     expect(await failure(['--tls-cert', '/nowhere.pem', '--tls-key', key])).toMatch(
       /ended with 78 [^]*--tls-cert must be a readable PEM file, got \/nowhere\.pem: there is no such file/,

@@ -167,7 +167,7 @@ describe('with proxyProtocol required', () => {
 describe('a configuration that could let nobody in', () => {
   it('is no start', async () => {
     await expect(startServer(['--proxy-protocol', 'required'])).rejects.toThrow(
-      'proxyProtocol must be "off" unless trustedProxies names who may speak it, got "required".',
+      'proxyProtocol must be "off" unless trustedProxies names the proxies that may speak it, got "required".',
     );
   });
 });

@@ -17,7 +17,7 @@ import { describeOrigin } from './origin.mjs';
 const WHO = 'Roost and ws cluster have two workers, the others one process.';
 
 /** No garbage collection is forced, so that what was taken before may have been freed meanwhile. */
-const BELOW_ZERO = 'Below zero: a heap that had grown in the warm-up was given back while it was measured.';
+const BELOW_ZERO = 'Below zero: the heap had grown in the warm-up, and shrank during the measurement.';
 
 /**
  * What is drawn.
@@ -26,7 +26,7 @@ const BELOW_ZERO = 'Below zero: a heap that had grown in the warm-up was given b
 export const CHARTS = [
   {
     file: 'cpu.svg',
-    title: 'CPU time of the server for one operation',
+    title: 'Server CPU per operation',
     subtitle: 'User and system time of all its processes. Less is better.',
     panels: [
       ['handshake', 'cpu'],
@@ -36,14 +36,13 @@ export const CHARTS = [
     hasRatios: true,
     notes: [
       WHO,
-      'The bare poller is no product but a floor: its epoll loop without the checks of WebSocket.',
+      'The bare poller is not a product: it is the addon’s epoll loop without WebSocket validation, as a lower bound.',
     ],
   },
   {
     file: 'memory.svg',
-    title: 'Memory of the server for one idle connection',
-    subtitle:
-      'User memory of all its processes; the kernel’s own 4 to 5 KB come on top, everywhere. Less is better.',
+    title: 'Server memory per idle connection',
+    subtitle: 'User memory of all its processes, without the kernel’s own 4 to 5 KB. Less is better.',
     panels: [
       ['idle', 'slope'],
       ['idle', 'first'],
@@ -76,17 +75,13 @@ export function drawChart({ title, subtitle, panels, hasRatios, notes }, rows) {
 }
 
 /**
- * A sentence for each panel, from the least to the most; alt text.
+ * What the chart shows, as alt text. The table of the README has its figures.
  * @param {Chart} chart
  * @param {readonly ShownRow[]} rows
  */
 export function describeInWords({ title, panels }, rows) {
-  const sentences = panels.map((place) => {
-    const figure = getFigure(rows, place);
-    const values = sortServers(figure).map(([name, { median }]) => `${name} ${formatValue(median, figure)}`);
-    return `${capitalise(figure.title)}: ${values.join(', ')}.`;
-  });
-  return [`${title}.`, ...sentences].join(' ');
+  const titles = panels.map((place) => getFigure(rows, place).title);
+  return `${title}: ${titles.join('; ')}. The figures are in the table below.`;
 }
 
 /**
@@ -109,7 +104,7 @@ function describePanel(figure, hasRatios) {
   const runs = Math.max(...Object.values(figure.servers).map((server) => server.runs));
   return {
     title: capitalise(figure.title),
-    axisTitle: `${figure.unit}, ${runs === 1 ? 'one run' : `median of ${runs} runs; the line goes from the least to the most`}`,
+    axisTitle: `${figure.unit}, ${runs === 1 ? 'one run' : `median of ${runs} runs; the line is the range`}`,
     bars: sortServers(figure).map(([name, { median, min, max }]) => ({
       name,
       median,

@@ -16,9 +16,9 @@ export const emptyWorker = {
   servers: ['Roost', 'ws cluster'],
   figures: [
     { key: 'embedded', title: 'PSS of an empty worker', unit: 'MB', digits: 1, targets: [{ max: 20 }] },
-    { key: 'own', title: 'of it not from files', unit: 'MB', digits: 1, targets: [] },
+    { key: 'own', title: 'of that private, not file-backed', unit: 'MB', digits: 1, targets: [] },
     { key: 'redis', title: 'PSS of an empty worker, Redis', unit: 'MB', digits: 1, targets: [{ max: 20 }] },
-    { key: 'redisOwn', title: 'of it not from files, Redis', unit: 'MB', digits: 1, targets: [] },
+    { key: 'redisOwn', title: 'of that private, not file-backed, Redis', unit: 'MB', digits: 1, targets: [] },
   ],
 
   async measure(serverName) {

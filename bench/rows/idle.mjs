@@ -50,7 +50,7 @@ function idleRow({ name, servers, app, channels = [], max }) {
       },
       {
         key: 'first',
-        title: 'the same for the first ones, heap growth and all',
+        title: 'the same, cold (with heap growth)',
         unit: 'B',
         digits: 0,
         targets: [],

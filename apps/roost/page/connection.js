@@ -14,7 +14,7 @@ const ABNORMAL = 1006;
 const TOKEN_EXPIRED = 4003;
 
 /**
- * What the page is told.
+ * What is reported to the page.
  *
  * @typedef {object} ConnectionHandlers
  * @property {(state: string, text: string) => void} connectionOnState
@@ -29,7 +29,7 @@ const TOKEN_EXPIRED = 4003;
  * - `none` → `connecting` by connect().
  * - `connecting` → `open`; or, when the WebSocket fails before, the server is asked why: `closed` when it refuses for
  *   good, `waiting` when it cannot be reached, is short of something (503, 429), or had been open before.
- * - `open` → `waiting` when the close code asks to come back, else `closed`.
+ * - `open` → `waiting` when the close code asks to reconnect, else `closed`.
  * - `waiting` → `connecting` after a pause that doubles; it is shorter by chance, so that many pages do not come at once.
  * - any → `closed` by disconnect(), and from there `connecting` again by connect().
  */
@@ -84,11 +84,11 @@ export class PageConnection {
     /** @type {WebSocket} */
     let socket;
     try {
-      // A browser cannot set headers: the token is a protocol, beside one that the server can select.
+      // A browser cannot set headers: the token is a protocol, next to one that the server can select.
       socket = token === '' ? new WebSocket(url) : new WebSocket(url, ['roost', `bearer.${token}`]);
     } catch {
       // The error's message would show the token.
-      this.#fail('What stands in the field for the token cannot be sent as one: it has no spaces or commas.');
+      this.#fail('The text in the token field cannot be a token: a token has no spaces or commas.');
       return;
     }
     this.#socket = socket;
@@ -136,7 +136,7 @@ export class PageConnection {
   /** @param {{ url: URL, token: string }} target */
   async #failedToOpen(target) {
     const refusal = this.#target === target ? await askWhy(target.url, target.token) : undefined;
-    // Meanwhile the user may have given up, or begun anew.
+    // The user may have given up, or begun again, since then.
     if (refusal === undefined || this.#target !== target) {
       if (this.#target === undefined) this.#handlers.connectionOnState('closed', 'closed');
       return;

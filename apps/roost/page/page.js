@@ -85,7 +85,7 @@ function publishBody() {
   try {
     value = input('publish-json').checked ? JSON.parse(data.value) : data.value;
   } catch (error) {
-    throw new Error(`The data is no JSON: ${messageOf(error)}`, { cause: error });
+    throw new Error(`The data is not JSON: ${messageOf(error)}`, { cause: error });
   }
   return JSON.stringify({ channel: input('publish-channel').value, data: value });
 }
@@ -106,7 +106,7 @@ async function publish() {
   }
 }
 
-/** Who publishes and sees nothing should know why. */
+/** A user who publishes and sees nothing should know why. */
 function published() {
   if (state !== 'open') return 'published; connect to see what arrives';
   const channel = input('publish-channel').value;

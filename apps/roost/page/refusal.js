@@ -1,5 +1,5 @@
 /**
- * Why a WebSocket did not open. `refused`: the server said so. `unreachable`: nobody answers. `unknown`: over HTTP nothing
+ * Why a WebSocket did not open. `refused`: the server said so. `unreachable`: no answer. `unknown`: over HTTP nothing
  * is wrong, or the server does not know.
  *
  * @typedef {{ kind: 'refused', status: number, text: string, retryMs: number | undefined }

@@ -1,4 +1,4 @@
-/** What the server tells the page, as the module /page/settings.js that it makes. */
+/** What the server passes to the page, as the module /page/settings.js that it makes. */
 export declare const settings: {
   /** Whether clients of /plain may send (`plain.clientPublish`). */
   readonly plainTakesMessages: boolean;

@@ -4,10 +4,10 @@ import { input, show } from './elements.js';
 const shellQuote = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /**
- * What to type into a shell for what stands in the fields.
+ * What to type into a shell for the contents of the fields.
  *
  * @param {object} fields
- * @param {() => string} fields.publishBody throws when the data is no JSON
+ * @param {() => string} fields.publishBody throws when the data is not JSON
  * @param {string} fields.data
  * @param {URL | undefined} fields.url
  */

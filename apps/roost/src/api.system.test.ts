@@ -154,7 +154,7 @@ describe('the HTTP API', () => {
     ['publish', { channel: 7, data: 'x' }, '"channel" must be string'],
     ['publish', { channel: 'a' }, 'give exactly one of "data" and "b64data"'],
     ['publish', { channel: 'a', data: 'x', b64data: '' }, 'give exactly one of "data" and "b64data"'],
-    ['publish', { channel: 'a', data: 'x', tags: {} }, '"tags" is no field of this method'],
+    ['publish', { channel: 'a', data: 'x', tags: {} }, '"tags" is not a field of this method'],
     ['publish', { channel: 'a\n', data: 'x' }, 'a channel name must not contain control characters'],
     ['publish', [], 'the body must be object'],
     ['publish', '{', 'the body is not JSON'],

@@ -40,7 +40,7 @@ export async function runCommandLine(words: readonly string[], io: CommandLine):
     .helpCommand(false)
     .configureOutput({
       writeOut: (text) => io.print(text),
-      // A suggestion of commander stands on a line of its own; here an error is one line.
+      // commander puts a suggestion on a separate line; here an error is one line.
       writeErr: (text) =>
         io.printError(
           `${text
@@ -115,7 +115,7 @@ function withSwitchValues(words: readonly string[]): string[] {
   const written: string[] = [];
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
-    // What follows is no flag.
+    // What follows is not a flag.
     if (word === '--') return [...written, ...words.slice(at)];
     const [flag = '', ...rest] = word.split('=');
     refuseRenamed(flag);

@@ -10,7 +10,7 @@ export const EXIT_CODES = {
   portInUse: { code: 69, meaning: 'The port is in use by another process.' },
   failed: {
     code: 70,
-    meaning: 'The application could not be loaded, or the farm met a failure it could not go on from.',
+    meaning: 'The application could not be loaded, or the farm could not recover from a failure.',
   },
   unsupported: {
     code: 71,
@@ -19,7 +19,7 @@ export const EXIT_CODES = {
   },
   unwritable: {
     code: 74,
-    meaning: 'What a command was to print could not be written: the disk is full, most often.',
+    meaning: 'The output of a command could not be written: most often the disk is full.',
   },
   misconfigured: { code: 78, meaning: 'A flag, a variable or the configuration file is wrong.' },
   forced: { code: 130, meaning: 'A second signal ended the farm before it had drained.' },

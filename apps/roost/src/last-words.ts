@@ -4,7 +4,7 @@ import { watchTerminals } from './output/lost-terminals.ts';
 
 /**
  * Puts into the log what Node would write to stderr by itself, where a reader that does not read would stop the process
- * for good: warnings, and what nobody has caught, which ends the process. However it ends, what waits for being written
+ * for good: warnings, and uncaught exceptions, which end the process. However it ends, what waits for being written
  * has `flushMs` to get out.
  */
 export function logLastWords(log: ServerLog, flushMs: number): void {

@@ -11,8 +11,8 @@ export interface ServerLog extends Required<Log> {
 }
 
 /**
- * Logs to stdout: a JSON object a line, or lines for people when stdout is a terminal. Never waits for whoever reads,
- * and never fails: at most `maxBytes` wait, and lines beyond them are lost, counted and told of later.
+ * Logs to stdout: a JSON object a line, or lines for people when stdout is a terminal. Never waits for its reader,
+ * and never fails: at most `maxBytes` wait, and lines beyond them are lost, counted and reported later.
  */
 export function createLog(level: string, maxBytes: number): ServerLog {
   const outputs = createOutputs({

@@ -13,7 +13,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   environment: process.env,
   folder: process.cwd(),
   version: manifest.version,
-  // Not process.stdout.isTTY: looking at it makes a pipe non-blocking, for everybody who shares it.
+  // Not process.stdout.isTTY: looking at it makes a pipe non-blocking, for all processes that share it.
   columns: isatty(1) ? process.stdout.columns : undefined,
   print: printAll,
   printError,

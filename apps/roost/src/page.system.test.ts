@@ -141,7 +141,7 @@ describe.skipIf(!isInstalled())('the page', () => {
     await page.getByLabel('the data is JSON').check();
     await page.getByRole('textbox', { name: 'Data' }).fill('{');
     await page.getByRole('button', { name: 'Publish' }).click();
-    await page.getByRole('status').filter({ hasText: 'The data is no JSON' }).waitFor();
+    await page.getByRole('status').filter({ hasText: 'The data is not JSON' }).waitFor();
   });
 
   describe('sending', () => {
@@ -204,7 +204,7 @@ describe.skipIf(!isInstalled())('the page', () => {
       await notice(page).getByText('401: token_malformed: ').waitFor();
       await page.getByLabel('Token').fill('two words');
       await connect(page);
-      await notice(page).getByText('What stands in the field for the token cannot be sent as one').waitFor();
+      await notice(page).getByText('The text in the token field cannot be a token').waitFor();
     });
 
     it('that the server knows of WebSockets only says where else to look', async () => {

@@ -11,8 +11,8 @@ export function isRunByNpm(environment: Readonly<Record<string, string | undefin
 }
 
 /**
- * Calls `onGone` once when the parent that this process has now has ended, and somebody else is its parent. A shell that
- * was told not to wait (`roost start &`) has ended by now. Returns what stops the watch.
+ * Calls `onGone` once when the parent that this process has now has ended, and another process is its parent. A shell that
+ * does not wait (`roost start &`) has ended by now. Returns what stops the watch.
  */
 export function watchParent(onGone: () => void): () => void {
   const parent = process.ppid;

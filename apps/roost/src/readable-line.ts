@@ -1,10 +1,10 @@
-// Control characters would let whoever is quoted in a log line move the cursor or retitle the terminal.
+// Control characters would let text that is quoted in a log line move the cursor or retitle the terminal.
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
 
 /**
- * A log line of JSON as a person reads it: time, level, message, fields. A text that quotes would alter (a command with
- * quotes of its own) gets a line to itself, ready to paste.
+ * A log line of JSON as a person reads it: time, level, message, fields. A text that quotes would alter (a command
+ * with quotes) gets a separate line, ready to paste.
  */
 export function readableLine(json: string): string {
   const line: Readonly<Record<string, unknown>> = JSON.parse(json);

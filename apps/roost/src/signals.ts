@@ -46,7 +46,7 @@ export class ShutdownSignals {
     process.off('SIGHUP', this.#onHangUp);
   }
 
-  /** As the first signal: nobody is left who could send one. Does nothing after one. */
+  /** As the first signal, when no process is left to send one. Does nothing after one. */
   parentGone(): void {
     if (this.#firstAt === undefined) this.#begin({}, 'parent process ended: draining');
   }
@@ -77,7 +77,7 @@ export class ShutdownSignals {
   }
 
   #drain(farm: Farm): void {
-    // How it ends is told by farm.stopped, which the server waits for.
+    // farm.stopped, which the server waits for, reports how it ends.
     farm.drain().catch((error: unknown) => this.#log.error({ err: error }, 'drain failed'));
   }
 }

@@ -13,7 +13,7 @@ export interface StartFailure {
   readonly exitCode: ExitCode;
 }
 
-/** Puts what startFarm() rejected with into one line. Returns undefined for what nobody foresaw: that needs its stack. */
+/** Puts what startFarm() rejected with into one line. Returns undefined for an unforeseen error, which needs its stack. */
 export function startFailure(error: unknown, settings: Settings): StartFailure | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   // A worker's reason is the text of its error, with the stack below and, if it is ours, its name before.

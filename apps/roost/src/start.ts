@@ -99,7 +99,7 @@ function reread(farm: Farm, settings: Settings, log: Log): void {
   }
 }
 
-/** A signal may end the farm before it was announced: that is no failure. */
+/** A signal may end the farm before it was announced: that is not a failure. */
 function unlessStopped(error: unknown): void {
   if (!(error instanceof FarmError && error.code === 'FARM_ERR_STOPPED')) throw error;
 }
@@ -127,7 +127,7 @@ function fileProblem(path: string): string | undefined {
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return 'there is no such file';
     if (stat.isDirectory()) return 'it is a folder; name the module in it, such as index.js';
-    return stat.isFile() ? undefined : 'it is no file';
+    return stat.isFile() ? undefined : 'it is not a file';
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -9,7 +9,7 @@ export interface StreamPosition {
 /** One message to one channel. */
 export interface Publication {
   readonly channel: string;
-  /** Raw bytes, owned by the receiver: a copy with memory of its own, never a view of a network chunk. */
+  /** Raw bytes, owned by the receiver: a copy in separate memory, never a view of a network chunk. */
   readonly payload: Buffer;
   /** Reserved for history: no broker produces it yet. */
   readonly position?: StreamPosition;
@@ -44,11 +44,11 @@ export interface BrokerGap {
 }
 
 /**
- * What a broker tells its owner. One object for the whole life of the broker. The methods must not throw;
- * publications, control messages and gaps never come from inside a call to one of the broker's methods.
+ * What a broker reports to its owner. One object for the whole life of the broker. The methods must not throw;
+ * publications, control messages and gaps are never reported from inside a call to one of the broker's methods.
  */
 export interface BrokerHandlers {
-  /** A publication of a channel that is subscribed here. Publications of one channel come in order. */
+  /** A publication of a channel that is subscribed here. Publications of one channel arrive in order. */
   brokerOnPublication(publication: Publication): void;
   /** A control message (with Redis: a message to `<prefix>control`). Owned by the receiver. */
   brokerOnControl(message: Buffer): void;
@@ -56,13 +56,13 @@ export interface BrokerHandlers {
   brokerOnState(state: BrokerState, reason: string): void;
   /** After a reconnect, once everything is subscribed again: publications of that time may be missing. */
   brokerOnGap(gap: BrokerGap): void;
-  /** Something that the broker can do without is refused to it. One sentence for logs, with what to do; each is told once. */
+  /** Redis denies a command that the broker can do without. One sentence for logs, with what to do; each is given once. */
   brokerOnWarning(reason: string): void;
 }
 
 /**
  * The channels that the owner has local subscribers of: a Set, or whatever the owner keeps them in anyway. The broker keeps
- * no list of its own and looks here instead, e.g. for what to subscribe again after a reconnect.
+ * no list and looks here instead, e.g. for what to subscribe again after a reconnect.
  */
 export interface WantedChannels {
   has(channel: string): boolean;
@@ -71,8 +71,8 @@ export interface WantedChannels {
 
 /**
  * - `confirmed`: publications from now on arrive.
- * - `gap`: the broker is away. The channel will be subscribed when it is back; until then publications are
- *   missed, and `brokerOnGap` tells when that ends.
+ * - `gap`: the broker is away. The channel will be subscribed when it has reconnected; until then publications are
+ *   missed, and `brokerOnGap` reports when that ends.
  */
 export type SubscribeOutcome = 'confirmed' | 'gap';
 
@@ -80,7 +80,7 @@ export type SubscribeOutcome = 'confirmed' | 'gap';
  * Carries publications between the workers of a farm, and between hosts.
  *
  * A broker holds no subscribers, nor which channels have any: that is known to its owner (a worker's hub), in the
- * {@link WantedChannels} that it gives to the broker. Of each change the owner tells the broker first, in the same tick:
+ * {@link WantedChannels} that it gives to the broker. The owner reports each change to the broker first, in the same tick:
  * it calls {@link subscribe} just before a channel is wanted, and {@link unsubscribe} just before it no longer is. The
  * broker itself keeps only what is on its way. Delivery is at most once and in order per channel; the publisher's own worker
  * gets its publications the same way as all others.
@@ -101,12 +101,12 @@ export interface Broker {
 
   /**
    * Publishes raw bytes. The payload is copied or written before this returns: the caller keeps it.
-   * Resolves when the publication has its place in the order of its channel: whoever publishes the next one afterwards,
-   * through any broker, comes after it. That says nothing of its receivers.
+   * Resolves when the publication has its place in the order of its channel: a publication that is sent afterwards,
+   * through any broker, arrives after it. That says nothing about its receivers.
    *
    * Rejects with a BrokerError:
    * - `BROKER_UNAVAILABLE`: away or stopped; nothing was sent. Fails at once.
-   * - `BROKER_OUTCOME_UNKNOWN`: the connection broke, or whoever orders publications went silent or was not awaited any
+   * - `BROKER_OUTCOME_UNKNOWN`: the connection broke, or the server or exchange went silent or was not awaited any
    *   more (`stop`), with the publication under way.
    * - `BROKER_OVERLOADED`: too many bytes are under way already; nothing was sent.
    * - `BROKER_REFUSED`: the server answered with an error.
@@ -115,13 +115,13 @@ export interface Broker {
   publish(channel: string, payload: Uint8Array): Promise<PublishResult>;
 
   /**
-   * A channel is about to be wanted, or is already and somebody else has to know when it arrives. Resolves when the
+   * A channel is about to be wanted, or is already and another caller must know when it arrives. Resolves when the
    * subscription is confirmed, or at once with `gap` while the broker is away. Calls of one tick travel together, and those
    * for a channel that is on its way wait for the same answer.
    *
    * Rejects with `BROKER_SUBSCRIBE_TIMEOUT` when connected but not confirmed within `subscribeTimeoutMs` of the first call
-   * that waits, `BROKER_REFUSED` when the server says no, `BROKER_UNAVAILABLE` when the broker is stopped, and
-   * `BROKER_INVALID_CHANNEL`. A channel that nobody else wants is then unsubscribed like any other.
+   * that waits, `BROKER_REFUSED` when the server refuses, `BROKER_UNAVAILABLE` when the broker is stopped, and
+   * `BROKER_INVALID_CHANNEL`. A channel that no other subscriber wants is then unsubscribed like any other.
    */
   subscribe(channel: string): Promise<SubscribeOutcome>;
 
@@ -130,16 +130,16 @@ export interface Broker {
 
   /**
    * The last local subscriber leaves. Nothing of the channel is delivered from here on; the subscription
-   * itself lingers for `unsubscribeLingerMs`, and a `subscribe` meanwhile is confirmed at once. Nothing for a channel that
-   * is not wanted.
+   * itself lingers for `unsubscribeLingerMs`, and a `subscribe` in that time is confirmed at once. It has no
+   * effect for a channel that is not wanted.
    */
   unsubscribe(channel: string): void;
 
   /**
-   * Stops reading, and reads on, for an owner that is behind. Nothing is lost by that: publications wait with whoever sends
-   * them, and so does everything else that comes the same way. Of all channels, and not for long: a link fills up, and Redis
+   * Stops reading, and reads on, for an owner that is behind. Nothing is lost by that: publications wait at their
+   * sender, and so does everything else that arrives the same way. Of all channels, and not for long: a link fills up, and Redis
    * ends a subscriber for which too much waits. So the owner reads on after a fraction of a second. A connection that is
-   * made anew is read. Nothing after `stop`.
+   * renewed is read. No effect after `stop`.
    */
   setReading(isReading: boolean): void;
 

@@ -1,7 +1,7 @@
 import { BrokerError } from './errors.ts';
 
 /**
- * Longest channel name in bytes of UTF-8 that any broker carries; who serves the public allows less. Names are held per
+ * Longest channel name in bytes of UTF-8 that any broker carries; a public server should allow less. Names are held per
  * subscription, so they must be bounded.
  */
 export const MAX_CHANNEL_BYTES = 1024;

@@ -12,7 +12,7 @@ export class DeadlineQueue<Item> {
   readonly #onDue: (item: Item) => void;
   readonly #dueAt = new Map<Item, number>();
   #timer: NodeJS.Timeout | undefined;
-  #turn: NodeJS.Immediate | undefined;
+  #immediate: NodeJS.Immediate | undefined;
 
   constructor(timeoutMs: number, onDue: (item: Item) => void) {
     this.#timeoutMs = timeoutMs;
@@ -23,7 +23,7 @@ export class DeadlineQueue<Item> {
   add(item: Item): void {
     this.#dueAt.delete(item);
     this.#dueAt.set(item, performance.now() + this.#timeoutMs);
-    if (this.#timer === undefined && this.#turn === undefined) this.#arm(this.#timeoutMs);
+    if (this.#timer === undefined && this.#immediate === undefined) this.#arm(this.#timeoutMs);
   }
 
   remove(item: Item): void {
@@ -33,16 +33,16 @@ export class DeadlineQueue<Item> {
   clear(): void {
     this.#dueAt.clear();
     clearTimeout(this.#timer);
-    clearImmediate(this.#turn);
+    clearImmediate(this.#immediate);
     this.#timer = undefined;
-    this.#turn = undefined;
+    this.#immediate = undefined;
   }
 
   #arm(delayMs: number): void {
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
-        this.#turn = setImmediate(() => this.#expire());
+        this.#immediate = setImmediate(() => this.#expire());
       },
       Math.max(1, delayMs),
     );
@@ -50,7 +50,7 @@ export class DeadlineQueue<Item> {
   }
 
   #expire(): void {
-    this.#turn = undefined;
+    this.#immediate = undefined;
     const now = performance.now();
     for (const [item, dueAt] of this.#dueAt) {
       if (dueAt > now) {

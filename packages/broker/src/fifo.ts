@@ -2,7 +2,7 @@
 const MAX_EMPTY = 1024;
 
 /**
- * A line of items, first in, first out. `Array.shift` of some ten thousand items moves all that stay for each one that goes;
+ * A queue of items, first in, first out. `Array.shift` of some ten thousand items moves all that stay for each one that goes;
  * here they move when half of the places are empty. No item may be `undefined`.
  */
 export class Fifo<Item> {

@@ -1,5 +1,5 @@
 /**
- * A copy with memory of its own. `Buffer.from` and `Buffer.allocUnsafe` would take small ones out of Node's
+ * A copy in separate memory. `Buffer.from` and `Buffer.allocUnsafe` would take small ones out of Node's
  * pool, where one kept payload of 10 bytes pins 8 KiB; a view of a network chunk pins up to 64 KiB.
  */
 export function ownedCopy(bytes: Uint8Array): Buffer {

@@ -8,7 +8,7 @@ export const SUBSCRIBE_TIMEOUT_MS = 5_000;
 /** Default of `unsubscribeLingerMs`. */
 export const UNSUBSCRIBE_LINGER_MS = 2_000;
 
-/** Requests that may wait for their answer: 4 keep a connection busy, and leave the event loop its turns. */
+/** Requests that may wait for their answer: 4 keep a connection busy, and leave time for other events. */
 const MAX_OUTSTANDING_REQUESTS = 4;
 
 /** How long a wire that could not take a request is left alone, in ms. */
@@ -17,12 +17,12 @@ const RETRY_SEND_MS = 20;
 const CONFIRMED = Promise.resolve<SubscribeOutcome>('confirmed');
 const GAP = Promise.resolve<SubscribeOutcome>('gap');
 
-/** The way to whoever carries the subscriptions. Names at most `maxNames` channels in one request. */
+/** The way to the carrier of the subscriptions. Names at most `maxNames` channels in one request. */
 export interface SubscriptionWire {
   readonly maxNames: number;
   /**
    * False: not now; it will be tried again. Each request taken leads to `confirm` or `refuse` for each of its
-   * channels and one `answered`, in a later turn of the event loop.
+   * channels and one `answered`, in a later tick.
    */
   requestSubscribe(channels: readonly string[]): boolean;
   /** False: not now; it will be tried again. Has no answer. Ordered with the requests to subscribe. */
@@ -38,14 +38,14 @@ export interface SubscriptionTableOptions {
   readonly unsubscribeLingerMs: number;
 }
 
-/** One promise for all who wait for a channel. */
+/** One promise for all calls that wait for a channel. */
 interface Waiter {
   readonly promise: Promise<SubscribeOutcome>;
   readonly resolve: (outcome: SubscribeOutcome) => void;
   readonly reject: (error: BrokerError) => void;
 }
 
-/** A channel on its way in or out; its states are told at {@link SubscriptionTable}. */
+/** A channel on its way in or out; its states are described at {@link SubscriptionTable}. */
 interface Entry {
   readonly channel: string;
   state: 'queued' | 'asked' | 'refused' | 'lingering';
@@ -69,13 +69,13 @@ interface Entry {
  *                                          └─ time over ──► absent, and its name among those to unsubscribe
  * ```
  *
- * - `queued` stands in line for a request. Left before its turn, it is forgotten, unless somebody waits for an answer.
- * - `asked` waits for the answer. There is one request at most for a channel, and what happens to it meanwhile shows in
- *   what is wanted when the answer comes. Whoever subscribes it again, queued or asked, waits for that same answer.
- * - `refused` was refused while others count on it: it must not pass for confirmed, and the next `subscribe` asks again.
+ * - `queued` waits for a request. Left before that, it is forgotten, unless a call waits for an answer.
+ * - `asked` waits for the answer. There is one request at most for a channel, and what happens to it in that time shows in
+ *   what is wanted when the answer arrives. A call that subscribes it again, queued or asked, waits for the same answer.
+ * - `refused` was refused while others rely on it: it must not pass for confirmed, and the next `subscribe` asks again.
  * - `lingering` is subscribed and no longer wanted.
  *
- * `down()` forgets everything, those who wait are told `gap`; `up()` asks for what is wanted then. While the wire is down
+ * `down()` forgets everything and resolves waiting calls to `gap`; `up()` asks for what is wanted then. While the wire is down
  * `subscribe` and `unsubscribe` only concern what is wanted, so there is nothing to do.
  *
  * Requests of one tick travel together, and at most a few are under way at once, so that restoring 100,000 channels neither
@@ -87,7 +87,7 @@ export class SubscriptionTable {
   readonly #subscribeTimeoutMs: number;
   readonly #entries = new Map<string, Entry>();
   readonly #queued = new Set<Entry>();
-  /** To be unsubscribed. One that is wanted again meanwhile has an entry as well. */
+  /** To be unsubscribed. One that is wanted again by then has an entry as well. */
   readonly #leaving = new Set<string>();
   readonly #lingering: DeadlineQueue<Entry>;
   readonly #waiting: DeadlineQueue<Entry>;
@@ -182,7 +182,7 @@ export class SubscriptionTable {
     }
   }
 
-  /** This channel is refused: who waits is told why. Returns whether others count on it, who do not wait. */
+  /** This channel is refused: waiting calls reject with the reason. Returns whether others rely on it that do not wait. */
   refuse(channel: string, error: BrokerError): boolean {
     const entry = this.#entries.get(channel);
     if (entry?.state !== 'asked') return false;
@@ -316,7 +316,7 @@ export class SubscriptionTable {
   }
 }
 
-/** Whether nothing is lost with an entry that nobody wants: the rest has been asked, or somebody waits for its answer. */
+/** Whether an unwanted entry can be dropped: others have been asked, or a call waits for the answer. */
 function isIdle({ state, waiter, isRestoring }: Entry): boolean {
   return state === 'queued' && waiter === undefined && !isRestoring;
 }

@@ -1,9 +1,9 @@
 // The seam to the kernel: which descriptors are ready. A backend keeps a set of descriptors, each with what is to be
-// reported of it and for whom, and answers who is ready. It receives nothing and knows no fairness: whose turn it is
-// stands above it (wake.cc, kept-rows.h). A build has one backend, so a call costs no indirection; epoll.cc is it.
+// reported of it and for whom, and answers which are ready. It receives nothing and has no part in fairness: the order
+// is decided above it (wake.cc, kept-rows.h). A build has one backend, so a call costs no indirection; epoll.cc is it.
 //
 // What fits: an interface that reports readiness as long as it lasts (level-triggered), keeps 64 bits of ours with each
-// descriptor, and has a descriptor of its own that is readable while something is ready, for the event loop to watch.
+// descriptor, and has a descriptor that is readable while something is ready, for the event loop to watch.
 // kqueue(2) has all three. What does not fit: an interface of completions, as io_uring, which receives by itself. Its seam
 // would be CollectEvents (poller.h) and the calls of send(2). docs/decisions/0025 has the rest of what another system needs.
 #pragma once
@@ -60,7 +60,7 @@ class Backend {
   int Modify(int fd, Target target, int interest);
   int Remove(int fd);
 
-  // Who is ready now, without waiting: at most `count`, which is from 1 to max_events, and no target twice. How many, or
+  // Which are ready now, without waiting: at most `count`, which is from 1 to max_events, and no target twice. How many, or
   // -errno; after -EINTR the set is still readable.
   int Wait(Readiness* ready, int32_t count);
 

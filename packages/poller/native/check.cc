@@ -56,7 +56,7 @@ bool ReadInteger(napi_env env, napi_value value, const char* name, int32_t min, 
   double number;
   napi_status status = napi_get_value_double(env, value, &number);
   if (status != napi_ok) {
-    ThrowTypeError(env, "%s must be an integer from %d to %d, got something that is no number", name, min, max);
+    ThrowTypeError(env, "%s must be an integer from %d to %d, got something that is not a number", name, min, max);
     return false;
   }
   // Written so that NaN fails, and before the cast, which is undefined out of range.

@@ -131,7 +131,7 @@ napi_value ReceiveDescriptors(napi_env env, napi_callback_info info) {
       Ok(env, napi_set_named_property(env, result, "truncated", truncated_value))) {
     return result;
   }
-  // Nobody will learn of them.
+  // No caller will learn of them.
   for (size_t i = 0; i < count; i++) close(fds.data[i]);
   return nullptr;
 }

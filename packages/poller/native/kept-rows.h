@@ -1,4 +1,4 @@
-// Ready rows whose turn has not come: a list through the slots, first in first out. Each slot is in it at most once,
+// Ready rows that are not served yet: a list through the slots, first in first out. Each slot is in it at most once,
 // so it is bounded by the table and every operation is O(1). Its pages are touched only by slots that were ever in it.
 #pragma once
 

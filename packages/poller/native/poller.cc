@@ -1,8 +1,8 @@
 // The life of a poller: a backend, a uv_poll_t on the descriptor of its set, and one call into JavaScript a wake-up. All
 // on the thread of the environment that created it; there are no globals, so several environments do not meet.
 //
-// An open poller is kept alive by a reference of its own, like a listening server: it ends by destroy(), or with its
-// environment, through an asynchronous cleanup hook, because uv_close answers only in a later turn of the loop. The
+// An open poller keeps a reference to itself, like a listening server: it ends by destroy(), or with its
+// environment, through an asynchronous cleanup hook, because uv_close calls back only in a later tick. The
 // set is ours and is closed there; descriptors of rows are the caller's and stay open. createPoller
 // answers the instance; destroy answers nothing and may be repeated; every other method throws POLLER_DESTROYED then.
 #include "poller.h"
@@ -68,7 +68,7 @@ void Report(napi_env env, napi_status status) {
   napi_value exception;
   if (napi_is_exception_pending(env, &pending) == napi_ok && pending) {
     if (napi_get_and_clear_last_exception(env, &exception) == napi_ok) {
-      // It fails only where JavaScript can no longer run: the environment is ending, and nobody is left to tell.
+      // It fails only where JavaScript can no longer run: the environment is ending, with no listener left.
       static_cast<void>(napi_fatal_exception(env, exception));
     }
   } else if (status != napi_pending_exception && status != napi_cannot_run_js) {

@@ -62,7 +62,7 @@ struct Poller {
   uint16_t sendable_value = 0;
 
   RowState* states = nullptr;
-  // What a wake-up is told, max_entries of them.
+  // What the kernel reports to a wake-up, max_entries of them.
   Readiness* ready = nullptr;
   KeptRows kept;
   // Of the wake-up in progress.

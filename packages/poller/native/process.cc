@@ -61,7 +61,7 @@ struct Mapping {
   unsigned long start = 0;
   unsigned long end = 0;
   unsigned long resident_kb = 0;
-  // A file's, and nobody may write to it.
+  // It belongs to a file and is not writable.
   bool is_constant = false;
   // Has pages that are not the file's: relocated ones, or a debugger's breakpoints. These exist nowhere else.
   bool is_changed = true;

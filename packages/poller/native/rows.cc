@@ -96,7 +96,7 @@ napi_value Watch(napi_env env, napi_callback_info info) {
   if (p == nullptr || !ReadInterest(env, arguments.values[1], &interest)) return nullptr;
   int result = Add(*p, slot, interest);
   if (result == 0) {
-    // A row kept under an earlier generation of the slot is nobody's now.
+    // A row kept under an earlier generation of the slot has no owner now.
     p->kept.Remove(slot);
     p->states[slot] = static_cast<RowState>(kRowWatched | interest);
   }
@@ -109,7 +109,7 @@ napi_value ReceiveNew(napi_env env, napi_callback_info info) {
   Poller* p = ReadSlots(env, info, arguments, &slots);
   if (p == nullptr) return nullptr;
   for (size_t i = 0; i < slots.length; i++) {
-    // A row kept under an earlier generation of the slot is nobody's now.
+    // A row kept under an earlier generation of the slot has no owner now.
     p->kept.Remove(slots.data[i]);
     p->states[slots.data[i]] = kRowWatched | kRowNew | kInterestReadable;
   }
@@ -126,7 +126,7 @@ napi_value WatchNew(napi_env env, napi_callback_info info) {
   for (size_t i = 0; i < slots.length; i++) {
     int32_t slot = slots.data[i];
     RowState state = p->states[slot];
-    // Closed, taken out or told another interest since: it is as it should be.
+    // Closed, taken out or given another interest since: nothing to do.
     if ((state & kRowNew) == 0) continue;
     int interest = state & kRowInterest;
     if (Add(*p, slot, interest) == 0) {

@@ -1,5 +1,5 @@
 // TCP sockets by descriptor: socket(2), bind(2), listen(2), accept4(2), connect(2), all non-blocking and close-on-exec,
-// and what a socket says about itself: getsockname(2), getsockopt(2), ioctl(2). On the calling thread. Descriptors belong
+// and the state of a socket: getsockname(2), getsockopt(2), ioctl(2). On the calling thread. Descriptors belong
 // to the caller from the moment they are answered. listen and localAddress throw system errors; accept answers a count,
 // connect a descriptor, both -errno on failure. Nothing is kept, so there is nothing to do at teardown.
 #include "check.h"

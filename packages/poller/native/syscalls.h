@@ -1,5 +1,5 @@
 // System calls that are made for every message or connection, without libc's wrappers: in a process with several threads
-// these make each call a cancellation point (pthreads(7)), which costs a tenth of an echo. Nobody cancels ours.
+// these make each call a cancellation point (pthreads(7)), which costs a tenth of an echo. Ours are never cancelled.
 // As the wrappers they answer -1 and set errno.
 #pragma once
 

@@ -7,7 +7,7 @@
 // A row that filled its last share, or the one before, is busy and is kept: it waits until those that send little have been served, in the
 // wake-up that reports them and first in it. Bytes say little about time: 64 KB can be one message, or 9,000 that are
 // each answered. So kept rows get what can be handled in about 2 ms, by what the wake-ups before have taken: while 200
-// clients pour 7-byte frames, an echo of somebody else waits for one such wake-up, not for a round of all of them.
+// clients pour 7-byte frames, another client's echo waits for one such wake-up, not for a round of all of them.
 #include "poller.h"
 #include "syscalls.h"
 
@@ -70,12 +70,12 @@ int ErrorOf(int fd, const Readiness& reported) {
   socklen_t size = sizeof error;
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) return errno;
   if (error != 0) return error;
-  // Somebody has read SO_ERROR before us.
+  // SO_ERROR was read before us.
   return reported.error ? ECONNRESET : EPIPE;
 }
 
 void EmitDescriptor(Poller& p, const Readiness& reported) {
-  // After a failure the next call on the descriptor tells: everything that could be asked for is reported.
+  // After a failure the next call on the descriptor returns it: everything that could be asked for is reported.
   int flags = kFlagDescriptor;
   if (reported.failed() || reported.readable) flags |= kFlagReadable;
   if (reported.failed() || reported.writable) flags |= kFlagWritable;

@@ -15,20 +15,20 @@ export interface BroadcastWalkOptions {
    * The bits of a row's flags that hold the number of its form: at most four, neighbours. Default 0: all take the first.
    */
   readonly formMask?: number;
-  /** Rows that a walk can tell of before it stops; at least 1. Default 1,024. */
+  /** Exceptions that a walk can report before it stops; at least 1. Default 1,024. */
   readonly maxExceptions?: number;
 }
 
 /**
- * One message on its way to many rows, some of them at a time: who is sent what, and what became of it. `broadcast` of a
- * {@link Poller}, or of what stands for one, walks through `members[from … to)`, in this order:
+ * One message on its way to many rows, some of them at a time: the rows, their forms, and the outcomes. `broadcast` of a
+ * {@link Poller}, or its substitute, walks through `members[from … to)`, in this order:
  *
  * - Negative members are holes and are passed over.
  * - A row that must not be sent to directly, by its flags, is an exception: BROADCAST_SKIPPED.
  * - Any other is sent its form at once, as a whole. Taken whole it is counted; everything else is an exception: how many
  *   bytes were taken (0: there was no room), or -errno (-EBADF: no descriptor, or no such slot).
  *
- * It stops when `budgetMicros` have passed, which is looked at every so many sends, or before a row for whose exception
+ * It stops when `budgetMicros` have passed, which is checked every few sends, or before a row for whose exception
  * there might be no room, and answers the index at which to go on: `to` when it is done. The next walk overwrites the
  * results.
  *
@@ -91,18 +91,18 @@ export class BroadcastWalk {
     return this.results[FIRST_PAIR + PAIR_ELEMENTS * exception + 1] ?? 0;
   }
 
-  /** For what walks in JavaScript: nothing has been sent yet. */
+  /** For walks in JavaScript: nothing has been sent yet. */
   begin(): void {
     this.results[EXCEPTIONS] = 0;
     this.results[WHOLE] = 0;
   }
 
-  /** For what walks in JavaScript: whether one more row may be tried. */
+  /** For walks in JavaScript: whether one more row may be tried. */
   get hasRoom(): boolean {
     return FIRST_PAIR + PAIR_ELEMENTS * (this.exceptionCount + 1) <= this.results.length;
   }
 
-  /** For what walks in JavaScript: what became of a row whose form has so many bytes. */
+  /** For walks in JavaScript: the outcome for a row whose form has this many bytes. */
   record(slot: number, outcome: number, formBytes: number): void {
     if (outcome === formBytes) {
       this.results[WHOLE] = this.wholeCount + 1;

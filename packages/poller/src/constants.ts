@@ -1,4 +1,4 @@
-/** What a watched row is asked to report. The two may be added; {@link Interest.paused} stands alone. */
+/** What a watched row is asked to report. The two may be added; {@link Interest.paused} is used alone. */
 export const Interest = {
   /**
    * Reports only the end of the connection, once: {@link PollFlag.peerEnded} when the peer has sent FIN,
@@ -14,7 +14,7 @@ export const Interest = {
 
 /** Bits of the third field of an event entry. */
 export const PollFlag = {
-  /** `length` bytes of this row stand in the slab at `offset`. */
+  /** `length` bytes of this row are in the slab at `offset`. */
   data: 1,
   /**
    * recv(2) returned 0: the peer has sent everything it ever will. Reported once; the row is no longer watched for
@@ -37,8 +37,8 @@ export const PollFlag = {
   descriptor: 64,
   /**
    * A watched descriptor is readable (accept or receive may be tried). Never set for rows. When the other side is
-   * gone, a watched descriptor reports `readable` and `writable` at once, again and again: the next call on it says
-   * what happened, and whoever is told must unwatch it.
+   * gone, a watched descriptor reports `readable` and `writable` at once, again and again: the next call on it returns
+   * the reason, and the owner must unwatch it.
    */
   readable: 128,
 } as const;

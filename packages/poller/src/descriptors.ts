@@ -28,7 +28,7 @@ export function closeDescriptor(fd: number): void {
   native().closeDescriptor(fd);
 }
 
-/** shutdown(SHUT_RDWR) and close(2): ends the connection whoever else holds a copy of the descriptor. */
+/** shutdown(SHUT_RDWR) and close(2): ends the connection even if other copies of the descriptor exist. */
 export function terminateDescriptor(fd: number): void {
   native().terminateDescriptor(fd);
 }

@@ -43,10 +43,10 @@ export interface PollerOptions {
  * A wake-up calls epoll_wait(2) once, recv(2) once for each ready row into the shared {@link slab}, and then
  * {@link PollerOptions.onEvents} once. It is bounded in bytes as well as in rows; ready rows that did not fit are
  * kept and served first by the next wake-up, with half of the slab. The other half is for rows that send little: they
- * need not wait until every busy row had its turn. A row has at most one entry with data in a batch, and perhaps one
- * before it that says that it is writable. Entries stay valid until `onEvents` returns.
+ * need not wait until every busy row was served. A row has at most one entry with data in a batch, and perhaps one
+ * before it that reports that it is writable. Entries stay valid until `onEvents` returns.
  *
- * The caller owns the descriptors in its columns: the poller closes only what it is told to close. Several pollers,
+ * The caller owns the descriptors in its columns: the poller closes only what {@link Poller.close} names. Several pollers,
  * also in several threads, do not know of each other. While it is open a poller keeps the process alive.
  *
  * Calls that name a slot use the descriptor and generation that its columns hold at that moment. A watched row whose
@@ -89,7 +89,7 @@ export class Poller {
 
   /**
    * Takes over `count` rows, the first elements of `slots`, whose first bytes may have come already, and calls recv(2)
-   * once for each, as far as the slab goes: a connection whose request is here needs no turn of the epoll set for it.
+   * once for each, as far as the slab goes: a connection whose request is here need not wait for the epoll set.
    * Answers the number of entries in {@link events}, as `onEvents` does, and overwrites those of the batch: call it behind
    * the last of them. The rows are not in the set until {@link watchNew}, or setInterest.
    */
@@ -99,7 +99,7 @@ export class Poller {
 
   /**
    * Adds those of the rows to the set, for reading, that {@link receiveNew} took over and that were not closed, unwatched
-   * or told another interest since. Answers how many could not be added (0 when all is well): `watch` tells why.
+   * or given another interest since. Answers how many could not be added (0 when all is well): `watch` has the reason.
    */
   watchNew(slots: Int32Array, count: number): number {
     return this.#native.watchNew(slots, count);

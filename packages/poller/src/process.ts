@@ -7,7 +7,7 @@ export function pinThread(cpu: number): number {
 
 /**
  * PR_SET_PDEATHSIG: the kernel sends `signal` to this process when its parent dies, even while its loop is blocked; 0
- * turns it off. The parent is the thread that started us. One that is dead already sends nothing: compare
+ * turns it off. The parent is the thread that started us. If it is dead already, no signal arrives: compare
  * `process.ppid` afterwards. 0 or -errno.
  */
 export function signalOnParentDeath(signal: number): number {

@@ -53,7 +53,7 @@ export interface ConnectOptions {
 
 /**
  * Starts a non-blocking connect(2), with TCP_NODELAY, and answers its descriptor, the caller's, or -errno. It becomes
- * writable when the connection stands; a row that is watched for writing reports PollFlag.error when it failed.
+ * writable when the connection is established; a row that is watched for writing reports PollFlag.error when it failed.
  * Watched with `Poller.watchDescriptor` it becomes writable either way: then ask {@link socketError}.
  */
 export function connect(options: ConnectOptions): number {

@@ -15,7 +15,7 @@ export class WebSocketArgumentError extends RangeError {
 /** The largest value of a byte limit: ws keeps them as signed 32-bit integers, and so do the rows' columns. */
 export const MAX_LIMIT = 2 ** 31 - 1;
 
-/** Answers `value`, or throws WEBSOCKET_OPTION when it is no integer from `minimum` to {@link MAX_LIMIT}. */
+/** Answers `value`, or throws WEBSOCKET_OPTION when it is not an integer from `minimum` to {@link MAX_LIMIT}. */
 export function checkedLimit(option: string, value: number, minimum = 1): number {
   if (Number.isInteger(value) && value >= minimum && value <= MAX_LIMIT) return value;
   throw new WebSocketArgumentError(

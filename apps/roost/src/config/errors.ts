@@ -3,10 +3,10 @@ export type ConfigErrorCode =
   | 'CONFIG_ERR_VALUE'
   /** No option has this name. */
   | 'CONFIG_ERR_UNKNOWN'
-  /** The file cannot be read, or is no YAML, or says the same thing twice. */
+  /** The file cannot be read, is not YAML, or sets the same key twice. */
   | 'CONFIG_ERR_FILE';
 
-/** Something that whoever runs the server has to correct. The message is all that is printed: one line, exit code 78. */
+/** Something that the operator must correct. The message is all that is printed: one line, exit code 78. */
 export class ConfigError extends Error {
   readonly code: ConfigErrorCode;
 

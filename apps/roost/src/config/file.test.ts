@@ -116,7 +116,7 @@ describe('a configuration file', () => {
     ['a list as a key', '? [a]\n: 1\n', /^A list or a map as a key \(line 1 /],
     ['an alias as a key', 'port: &a 1\n*a : 2\n', /^\*a \(line 2 of .*\) is not a setting/],
     ['a value without a key', ': 1\n', /^A value without a key \(line 1 /],
-    ['one word', 'port\n', /must hold settings such as "port: 8080", one a line\.$/],
+    ['one word', 'port\n', /must hold settings such as "port: 8080", one per line\.$/],
     ['a number beyond all', 'port: 1e999\n', /^port .*got Infinity\./],
     ['what is no number', 'port: .nan\n', /^port .*got NaN\./],
     ['a group as a list', 'api: [key]\n', /^api \(line 1 of .*\) must be a group of settings/],

@@ -31,7 +31,7 @@ const SHOWN_DEPTH = 3;
 /** No option has so long a name. */
 const MAX_KEY_LENGTH = 80;
 
-/** One value of the file, and the line on which its key stands (from 1). */
+/** One value of the file, and the line of its key (from 1). */
 export interface FileEntry {
   readonly value: unknown;
   readonly line: number;
@@ -89,7 +89,10 @@ function parseConfigFile(source: string, path: string): Map<OptionKey, FileEntry
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null))
     return entries;
   if (!isMap(document.contents)) {
-    throw new ConfigError('CONFIG_ERR_FILE', `${path} must hold settings such as "port: 8080", one a line.`);
+    throw new ConfigError(
+      'CONFIG_ERR_FILE',
+      `${path} must hold settings such as "port: 8080", one per line.`,
+    );
   }
   checkAliases(document, lines, path);
   collect(document.contents, '', { document, lines, path, entries });
@@ -150,10 +153,10 @@ function collect(map: YAMLMap, group: string, reading: Reading): void {
   }
 }
 
-/** A key as it is written, short enough for one line. One that is a list or a map, or nothing, is no setting's. */
+/** A key as it is written, short enough for one line. A key that is a list, a map or nothing is not a setting's. */
 function keyOf({ key }: Pair): string {
   if (isScalar(key) && key.value !== null) {
-    // oxlint-disable-next-line typescript/no-base-to-string -- what is no text, number or symbol is no setting anyway
+    // oxlint-disable-next-line typescript/no-base-to-string -- what is not a text, number or symbol is not a setting anyway
     const text = String(key.value);
     return text.length <= MAX_KEY_LENGTH ? text : `${text.slice(0, MAX_KEY_LENGTH)}…`;
   }

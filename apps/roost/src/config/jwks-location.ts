@@ -3,7 +3,7 @@ export function isHttpUrl(location: string): boolean {
   return /^https?:\/\//i.test(location);
 }
 
-/** A path, or a URL without a user and a password, which would stand in logs. */
+/** A path, or a URL without a user and a password, which would appear in logs. */
 export function isJwksLocation(location: string): boolean {
   if (location === '') return false;
   if (!isHttpUrl(location)) return !location.includes('://');

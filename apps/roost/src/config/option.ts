@@ -44,7 +44,7 @@ export function decimal(row: NumberRow): Option<number> {
   return numeric(row, z.number().min(row.min).max(row.max), 'a number');
 }
 
-/** An integer with no default of its own: `whenLeftOut` says what happens then. */
+/** An integer without a default: `whenLeftOut` says what happens when it is left out. */
 export function optionalInteger(
   row: Omit<NumberRow, 'default'> & { whenLeftOut: string },
 ): Option<number | null> {
@@ -63,7 +63,7 @@ function numeric(row: NumberRow, schema: z.ZodType<number>, noun: string): Optio
     fromText: (written) => (/^[+-]?\d+(\.\d+)?$/.test(written) ? Number(written) : written),
     default: row.default,
     whenLeftOut: `for the default of ${row.default}${unit}`,
-    allowed: `${noun}${row.unit === undefined ? '' : ` of ${row.unit}`} from ${row.min} to ${row.max}`,
+    allowed: `${noun} from ${row.min} to ${row.max}${unit}`,
     placeholder: row.unit === 'ms' || row.unit === 'bytes' ? `<${row.unit}>` : '<n>',
     doc: row.doc,
     isSecret: false,

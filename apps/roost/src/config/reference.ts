@@ -11,11 +11,11 @@ export function configReference(): string {
   const paragraphs = [
     '# Configuration',
     '<!-- Generated from the option table by "npm run docs:config -w apps/roost"; a test keeps it so. -->',
-    'Every option is a flag of `roost start`, an environment variable, and a key of the file that `--config` (or `ROOST_CONFIG`) names. Flags beat the environment, which beats the file, which beats the defaults. An empty variable counts as left out. Unknown flags and keys are errors. Unknown variables that begin with `ROOST_` are warned about and ignored, for somebody else may have set them; so are those that Kubernetes sets for a Service named `roost` or `roost-…`.',
+    'Every option is a flag of `roost start`, an environment variable, and a key of the file that `--config` (or `ROOST_CONFIG`) names. Flags beat the environment, which beats the file, which beats the defaults. An empty variable counts as left out. Unknown flags and keys are errors. Unknown variables that begin with `ROOST_` are ignored with a warning, since another program may have set them; so are those that Kubernetes sets for a Service named `roost` or `roost-…`.',
     'The file is YAML, of which JSON is a subset; a dot in a key is a level of nesting:',
     '```yaml\nport: 9000\nredisUrl: redis://localhost:6379\nplain:\n  clientPublish: true\n```',
-    '`roost check-config` takes what `roost start` takes, and prints the configuration that would be used with the source of each value. It hides secrets. A wrong configuration is one line on stderr and exit code 78.',
-    'A switch needs no value as a flag; `--no-…` or `--…=false` turns it off. As a variable it is `true` or `false`. A list is a YAML list in the file; in a flag or a variable its elements have commas between them.',
+    '`roost check-config` accepts what `roost start` accepts, and prints the configuration that would be used, with the source of each value. It hides secrets. A wrong configuration is one line on stderr and exit code 78.',
+    'A switch needs no value as a flag; `--no-…` or `--…=false` turns it off. As a variable it is `true` or `false`. A list is a YAML list in the file; in a flag or a variable its elements are separated by commas.',
     '## Settings',
     ...settings.flatMap(section),
     '## Limits',
@@ -30,7 +30,7 @@ export function configReference(): string {
 
 function section(key: OptionKey): string[] {
   const option = OPTIONS[key];
-  // A list is empty by default, and what that means says more.
+  // A list is empty by default; what that means is more useful than the value.
   const isNothing = option.default === null || typeof option.default === 'object';
   const value = isNothing ? `Leave it out ${option.whenLeftOut}` : `Default: ${grouped(option.default)}`;
   return [
@@ -62,13 +62,13 @@ function sentence(words: string): string {
   return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
 }
 
-/** Numbers of six digits and more with a comma between thousands; values that are one word as code. */
+/** Numbers of five digits and more with a comma between thousands; values that are one word as code. */
 function grouped(value: string | number | boolean): string {
   if (typeof value === 'boolean') return value ? 'on' : 'off';
   if (typeof value === 'number') return grouped(String(value));
   return /^[a-z][a-z0-9.:]*$|^0\.0\.0\.0$/.test(value)
     ? `\`${value}\``
-    : value.replace(/\b\d{6,}\b/g, (digits) => Number(digits).toLocaleString('en-US'));
+    : value.replace(/\b\d{5,}\b/g, (digits) => Number(digits).toLocaleString('en-US'));
 }
 
 function exitCodes(): string {

@@ -1,13 +1,13 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 
 /**
- * The bytes of a file that somebody has configured: at most `maxBytes`, and of a regular file only, since a pipe or a device
+ * The bytes of a configured file: at most `maxBytes`, and of a regular file only, since a pipe or a device
  * may never end, or never begin. Throws an Error whose message says why not, in words that can follow "cannot be read:".
  */
 export function readRegularFile(path: string, maxBytes: number): Buffer {
   let descriptor: number;
   try {
-    // Opening a pipe without O_NONBLOCK waits until somebody writes to it (fifo(7)).
+    // Opening a pipe without O_NONBLOCK waits until another process writes to it (fifo(7)).
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     throw new Error(reasonOf(error), { cause: error });
@@ -23,7 +23,7 @@ export function readRegularFile(path: string, maxBytes: number): Buffer {
   }
 }
 
-/** The size of a file in /proc is 0, and that of any may have grown meanwhile. */
+/** The size of a file in /proc is 0, and any file may have grown since. */
 function readAtMost(descriptor: number, maxBytes: number): Buffer {
   const buffer = Buffer.allocUnsafe(maxBytes + 1);
   let length = 0;
@@ -45,7 +45,7 @@ function reasonOf(error: unknown): string {
     case 'ELOOP':
       return 'its symbolic links lead in a circle';
     case 'ENOTDIR':
-      return 'a part of its path is no folder';
+      return 'a part of its path is not a folder';
     case 'ENAMETOOLONG':
       return 'its path is too long';
     case 'ENXIO':

@@ -13,7 +13,7 @@ const NEW_SPELLINGS: ReadonlyMap<string, string> = new Map(
 
 /**
  * Throws a ConfigError when what was written is the old name of an option. To ignore a variable with an old name would drop
- * a bound that somebody has set.
+ * a bound that the user has set.
  */
 export function refuseRenamed(written: string): void {
   const renamed = NEW_SPELLINGS.get(written);

@@ -118,7 +118,7 @@ describe('configuration', () => {
 
   it('takes fractions only where a limit is measured so', () => {
     expect(resolved({ flags: { broadcastSliceMs: '0.5' } }).settings.broadcastSliceMs).toBe(0.5);
-    expect(messageOf({ flags: { heartbeatMs: '1000.5' } })).toContain('an integer of ms');
+    expect(messageOf({ flags: { heartbeatMs: '1000.5' } })).toContain('an integer from 1000 to 86400000 ms');
   });
 });
 
@@ -137,7 +137,7 @@ describe('a configuration error', () => {
     [
       'a key of the file, with its line',
       { file: '# farm\n\nmaxMessageBytes: lots\n' },
-      'maxMessageBytes (line 3 of roost.yaml) must be an integer of bytes from 125 to 268435456, got "lots". Leave it out for the default of 65536 bytes.',
+      'maxMessageBytes (line 3 of roost.yaml) must be an integer from 125 to 268435456 bytes, got "lots". Leave it out for the default of 65536 bytes.',
     ],
     [
       'a nested key of the file',
@@ -214,7 +214,7 @@ describe('a configuration error', () => {
       { file: 'api: yes please\n' },
       'api (line 1 of roost.yaml) must be a group of settings: key, maxBodyBytes, maxBroadcastChannels.',
     ],
-    ['a list', { file: '- port\n' }, 'roost.yaml must hold settings such as "port: 8080", one a line.'],
+    ['a list', { file: '- port\n' }, 'roost.yaml must hold settings such as "port: 8080", one per line.'],
     [
       'an absent file',
       { configPath: 'absent.yaml' },

@@ -31,7 +31,7 @@ export interface ResolvedConfig {
   readonly origins: ReadonlyMap<OptionKey, string>;
   /** Certificate and private key, as read with the settings; undefined without TLS. */
   readonly tls: TlsOptions | undefined;
-  /** What was ignored, and whoever runs the server should know of. */
+  /** What was ignored and the operator should know about. */
   readonly notices: readonly Notice[];
 }
 

@@ -8,7 +8,7 @@ const MAX_PEM_BYTES = 1024 * 1024;
 
 /**
  * Certificate and private key as their files hold them now; undefined without TLS. The farm checks what is in them.
- * Throws a ConfigError when one of the two is missing or cannot be read; `nameOf` tells an option as the user has
+ * Throws a ConfigError when one of the two is missing or cannot be read; `nameOf` names an option as the user has
  * written it.
  */
 export function readTls(
@@ -22,7 +22,7 @@ export function readTls(
       cert === null ? (['tls.key', 'tls.cert'] as const) : (['tls.cert', 'tls.key'] as const);
     throw new ConfigError(
       'CONFIG_ERR_VALUE',
-      `${nameOf(given)} needs ${missing} beside it, got none. Set both, or leave both out to speak plain HTTP.`,
+      `${nameOf(given)} needs ${missing} as well, got none. Set both, or leave both out to speak plain HTTP.`,
     );
   }
   return { cert: read('tls.cert', cert, nameOf), key: read('tls.key', key, nameOf), minVersion };

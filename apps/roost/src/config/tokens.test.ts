@@ -79,7 +79,7 @@ describe('the key for tokens', () => {
     [
       'is two of them',
       { 'tokens.secret': SECRET, 'tokens.jwks': 'good.json' },
-      /^--tokens-jwks must be left out beside --tokens-secret/,
+      /^--tokens-jwks must be left out when --tokens-secret/,
     ],
     [
       'is in no file',
@@ -87,9 +87,9 @@ describe('the key for tokens', () => {
       /^--tokens-public-key names .*absent\.pem, which cannot be used: there is no such file\.$/,
     ],
     [
-      'is no PEM',
+      'is not a PEM file',
       { 'tokens.publicKey': 'text.pem' },
-      /: it is no PEM file of a public key or certificate\.$/,
+      /: it is not a PEM file with a public key or certificate\.$/,
     ],
     [
       'is private',
@@ -102,9 +102,9 @@ describe('the key for tokens', () => {
     [
       'is no JWKS',
       { 'tokens.jwks': 'RSA.pem' },
-      /^--tokens-jwks names .*RSA\.pem, which cannot be used: it is no JSON\.$/,
+      /^--tokens-jwks names .*RSA\.pem, which cannot be used: it is not JSON\.$/,
     ],
-    ['is a list', { 'tokens.jwks': 'shapeless.json' }, /: it is no JWKS: an object with a list "keys"\.$/],
+    ['is a list', { 'tokens.jwks': 'shapeless.json' }, /: it is not a JWKS: an object with a list "keys"\.$/],
     ['is for encryption', { 'tokens.jwks': 'useless.json' }, /: it has no key for signatures/],
     ['is a secret in a JWKS', { 'tokens.jwks': 'secret.json' }, /: it holds a secret key/],
     ['is private in a JWKS', { 'tokens.jwks': 'private.json' }, /: it holds a secret key/],

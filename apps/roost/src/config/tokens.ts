@@ -10,7 +10,7 @@ import { readRegularFile } from './regular-file.ts';
 const MAX_KEY_FILE_BYTES = 256 * 1024;
 
 const KEY_OPTIONS = ['tokens.secret', 'tokens.publicKey', 'tokens.jwks'] as const;
-/** Those that somebody may take for a protection. */
+/** Options that may be taken for a protection. */
 const DEPENDENT_OPTIONS = [
   'tokens.issuer',
   'tokens.audience',
@@ -46,7 +46,7 @@ function keyOf(settings: Settings): TokenOptions['key'] | null {
 
 /**
  * What no option by itself can be wrong in: there is one kind of key, its file can be used, and what protects nothing
- * without a key is not set without one. Throws a ConfigError; `nameOf` tells an option as the user has written it.
+ * without a key is not set without one. Throws a ConfigError; `nameOf` names an option as the user has written it.
  */
 export function checkTokens(settings: Settings, nameOf: (key: OptionKey) => string): void {
   const [first, second] = KEY_OPTIONS.filter((key) => settings[key] !== null);
@@ -64,7 +64,7 @@ export function checkTokens(settings: Settings, nameOf: (key: OptionKey) => stri
   if (second !== undefined) {
     throw new ConfigError(
       'CONFIG_ERR_VALUE',
-      `${nameOf(second)} must be left out beside ${nameOf(first)}: tokens are verified with one kind of key.`,
+      `${nameOf(second)} must be left out when ${nameOf(first)} is set: tokens are verified with one kind of key.`,
     );
   }
   const { 'tokens.publicKey': publicKey, 'tokens.jwks': jwks } = settings;

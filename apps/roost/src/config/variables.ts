@@ -19,7 +19,7 @@ interface Variables {
 /**
  * What Kubernetes sets in each pod for every Service of the namespace ("service links": Service in the reference of
  * Kubernetes, "Environment variables"), and Docker's old links did. A Service `roost` makes ROOST_PORT, and `roost-redis`
- * ROOST_REDIS_PORT. Those that end in _PORT or _TCP hold an address, and nobody's own value looks like it.
+ * ROOST_REDIS_PORT. Those that end in _PORT or _TCP hold an address, and no user's value looks like it.
  */
 const LINK_NAME =
   /^ROOST(?:_[A-Z0-9_]+)?_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)_(?:PROTO|PORT|ADDR))$/;
@@ -27,8 +27,8 @@ const LINK_TO_ADDRESS_NAME = /^ROOST(?:_[A-Z0-9_]+)?_PORT(?:_\d+_(?:TCP|UDP|SCTP
 const LINK_ADDRESS = /^(?:tcp|udp|sctp):\/\/(?:\d+\.\d+\.\d+\.\d+|\[?[0-9a-f:.]+\]?):\d+$/i;
 
 /**
- * Sorts the environment. A variable with our prefix that is none of ours is ignored: somebody else may have set it, and a
- * neighbour must not be able to stop a deploy.
+ * Sorts the environment. A variable with our prefix that is none of ours is ignored: another program may have set it, and
+ * a neighbour must not be able to stop a deploy.
  */
 export function readVariables(environment: Readonly<Record<string, string | undefined>>): Variables {
   const known = new Set([CONFIG_VARIABLE, ...OPTION_KEYS.map(variableOf)]);
@@ -36,7 +36,7 @@ export function readVariables(environment: Readonly<Record<string, string | unde
   const links: string[] = [];
   const notices: Notice[] = [];
   for (const [name, value] of Object.entries(environment)) {
-    // Container tools pass variables that nobody set as empty ones, so an empty variable counts as left out.
+    // Container tools pass unset variables as empty ones, so an empty variable counts as left out.
     if (!name.startsWith(ENVIRONMENT_PREFIX) || value === undefined || value === '') continue;
     if (isServiceLink(name, value)) links.push(name);
     else if (known.has(name)) variables.set(name, value);

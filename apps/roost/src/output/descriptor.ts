@@ -4,7 +4,7 @@ import { isatty } from 'node:tty';
 export type StandardDescriptor = 1 | 2;
 
 /**
- * A descriptor for what stdout (1) or stderr (2) is, whose writes do not wait for whoever reads it:
+ * A descriptor for what stdout (1) or stderr (2) is, whose writes do not wait for its reader:
  *
  * - A pipe or a terminal is opened once more, so that O_NONBLOCK is ours alone: the flag belongs to the open file
  *   description, which a shell and other programs share with us (open(2)).
@@ -28,7 +28,7 @@ export function openStandard(descriptor: StandardDescriptor): number {
   // For a terminal Node's stream would block all the same; for a file there is nothing to be done.
   if (!isTerminal) {
     const stream = descriptor === 1 ? process.stdout : process.stderr;
-    // Should anybody write to it: an error of output is no reason to die.
+    // If it is written to: an error of output is not a reason to end.
     stream.on('error', () => undefined);
   }
   return descriptor;

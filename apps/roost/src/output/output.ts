@@ -9,7 +9,7 @@ export interface OutputOptions {
   readonly onResumed: (lines: number) => void;
 }
 
-/** What a waiting write costs beside its bytes: a Buffer, and its place in the list. */
+/** What a waiting write costs besides its bytes: a Buffer, and its place in the list. */
 const ENTRY_OVERHEAD_BYTES = 128;
 /** Of one writev(2), well below IOV_MAX (1,024). */
 const MAX_ENTRIES_PER_WRITE = 64;
@@ -26,11 +26,11 @@ const NOTHING = Buffer.alloc(0);
  *     flowing ─► waiting ─► losing
  *        ▲──────────┴──────────┘
  *
- * flowing: nothing waits, and what comes is written at once. waiting: the last write was refused, because nobody reads
+ * flowing: nothing waits, and what comes is written at once. waiting: the last write was refused, because there is no reader
  * (EAGAIN) or by an error: a full disk or quota (ENOSPC, EDQUOT), a terminal that has gone (EIO), a pipe without a reader
  * (EPIPE). What comes is kept in order, up to `maxBytes`, and tried again ever more rarely, at least once a second.
  * losing: the bound was reached. What waits is kept, because it says how the trouble began; what comes is counted and
- * dropped, until all that waited is written. So there is one gap, and one line that tells how many lines it has.
+ * dropped, until all that waited is written. So there is one gap, and one line that reports how many lines it has.
  */
 export class Output {
   readonly #descriptor: StandardDescriptor;
@@ -45,7 +45,7 @@ export class Output {
   /** Of urgent lines since something waits. */
   #urgentBytes = 0;
   #isLosing = false;
-  /** Since it was last told. */
+  /** Since the last report. */
   #untold = 0;
   #linesLost = 0;
   #retryMs = FIRST_RETRY_MS;
@@ -83,7 +83,7 @@ export class Output {
   }
 
   /**
-   * The process ends: writes what waits, for `ms` at the most where nobody reads, and not at all where writing fails.
+   * The process ends: writes what waits, for `ms` at most where there is no reader, and not at all where writing fails.
    * Holds up the event loop.
    */
   flush(ms: number): void {

@@ -12,8 +12,8 @@ export class OutputError extends Error {
 }
 
 /**
- * Writes all of what a command was asked for, and waits for whoever reads it: `roost check-config | less` gets the whole
- * text. That nobody reads it (any more), as in `roost check-config | head -1`, is no error. Throws an OutputError where
+ * Writes all of what a command was asked for, and waits for its reader: `roost check-config | less` gets the whole
+ * text. A reader that has gone, as in `roost check-config | head -1`, is not an error. Throws an OutputError where
  * it cannot be written, as on a full disk.
  */
 export function printAll(text: string): void {
@@ -21,7 +21,7 @@ export function printAll(text: string): void {
   if (problem !== undefined) throw new OutputError(problem);
 }
 
-/** Says why a command failed, where anybody can be told. */
+/** Prints why a command failed, if that is possible. */
 export function printError(text: string): void {
   writeAll(2, text);
 }
@@ -37,7 +37,7 @@ function writeAll(descriptor: StandardDescriptor, text: string): Error | undefin
       if (!(error instanceof Error && 'code' in error)) throw error;
       if (error.code === 'EPIPE') return undefined;
       if (error.code !== 'EAGAIN') return error;
-      // Somebody has made the pipe non-blocking, for all who share it.
+      // Another process has made the pipe non-blocking, for all that share it.
       Atomics.wait(pause, 0, 0, RETRY_MS);
     }
   }

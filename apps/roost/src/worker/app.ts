@@ -10,7 +10,7 @@ import { loadUserApps } from './user-app.ts';
 
 /**
  * What each worker of the server runs: the plain dialect, health checks, the HTTP API and the page, then the user's own
- * application for every other path. Where tokens are configured, a guard stands before those that take WebSockets. An
+ * application for every other path. Where tokens are configured, a guard comes before those that take WebSockets. An
  * empty worker is to stay small, so nothing heavy is imported from here.
  */
 export default async function serverApps(context: WorkerContext): Promise<readonly App[]> {

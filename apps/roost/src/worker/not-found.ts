@@ -4,7 +4,7 @@ import { answer, pathOf } from './http.ts';
 import { quote } from './quote.ts';
 
 /**
- * The last app of the list: says what there is to those who asked for something else. Where the user has apps, a path that
+ * The last app of the list: lists the paths to clients that asked for another one. Where the user has apps, a path that
  * none of them answers over HTTP may still take WebSockets.
  */
 export function notFoundApp(hasUserApps: boolean): App {

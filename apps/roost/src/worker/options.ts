@@ -1,4 +1,4 @@
-/** What the master tells the server's own apps in each worker: structured data. The one secret is that of tokens. */
+/** What the master passes to the server's own apps in each worker: structured data. The one secret is that of tokens. */
 export interface WorkerOptions {
   /** Tells this run of this farm from all others. */
   readonly farmId: string;

@@ -49,7 +49,7 @@ const CONTENT_SECURITY_POLICY = [
 
 /**
  * `GET /`: a page to try the server by hand, with its files below `/page/`. Each is read when it is first asked for, and
- * kept: 30 KB in all, in workers whose page somebody has opened.
+ * kept: 30 KB in all, in workers whose page was opened.
  */
 export function pageApp(plain: PlainOptions): App {
   const texts = new Map<string, Promise<string>>();
@@ -58,7 +58,7 @@ export function pageApp(plain: PlainOptions): App {
     if (known !== undefined) return known;
     const text = readFile(new URL(name, FOLDER), 'utf8');
     texts.set(name, text);
-    // To be tried again by who asks next; the one who asked is told by the hook's guard.
+    // The next request tries again; the hook's guard answers this one.
     text.catch(() => texts.delete(name));
     return text;
   };

@@ -43,7 +43,7 @@ interface UpgradeRules {
  *
  * Messages of clients end the connection with 4501, unless `clientPublish` is on: then each goes to every channel of its
  * connection, and one that the broker did not take ends the connection with 1013. The dialect has no error message that
- * could tell the client otherwise, and silence would be a lie.
+ * could tell the client, and silence would mislead it.
  *
  * Where tokens are verified, `access` decides which channels a client may subscribe to, and to which of them its messages
  * go; a message that may go to none ends the connection with 4501.
@@ -63,7 +63,7 @@ export function plainApp(
   };
 }
 
-/** Answers a request to /plain that is no upgrade, and would be let in as one. */
+/** Answers a request to /plain that is not an upgrade, and would be accepted as one. */
 export function askForUpgrade(request: IncomingMessage, response: ServerResponse): void {
   answer(request, response, {
     status: 426,
@@ -113,7 +113,7 @@ function publishRight(
 function publisher(access: PlainAccess | undefined): NonNullable<App['message']> {
   if (access === undefined) return (connection, data) => publishTo(connection.channels, connection, data);
   return (connection, data) => {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nobody else sets the attachments of this app
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only this app sets its attachments
     const right = connection.attachment as PublishRight;
     if (right === undefined) {
       access.refuseMessage(connection);

@@ -5,7 +5,7 @@ import { pathOf } from './http.ts';
 type HttpAnswer = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
- * Answers a request to `path` that is no upgrade as `apps` would refuse its WebSocket: with the same status, headers and
+ * Answers a request to `path` that is not an upgrade as `apps` would refuse its WebSocket: with the same status, headers and
  * sentence. A browser does not show a web page why its WebSocket was refused, but it shows this. What the apps let in, or
  * pass on, goes to `otherwise`.
  *

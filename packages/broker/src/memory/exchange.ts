@@ -6,12 +6,12 @@ import {
   type ExchangeToWorkerMessage,
 } from './link.ts';
 
-/** How often a worker that took nothing is tried again, in ms. */
+/** After how long a worker that took nothing is tried again, in ms. */
 const RETRY_MS = 25;
-/** When at the latest a worker that takes messages is told that a channel has lost some to its share of the link, in ms. */
+/** After how long at most a reading worker gets the gap of a channel that exceeded its share of the link, in ms. */
 const GAP_MS = 250;
 
-/** Of a link that does not say how full it is. */
+/** For a link that does not report how full it is. */
 const NO_LEVEL: LinkLevel = { bufferedBytes: 0, maxBufferedBytes: Number.POSITIVE_INFINITY };
 
 /**
@@ -26,7 +26,7 @@ interface Port {
   readonly confirmations: (readonly string[])[];
   /** Publications of this worker that have their place in the order. */
   orderedCount: number;
-  /** It is to be told `orderedCount`: `soon` in this turn of the event loop, or it was `late` because it took nothing. */
+  /** `orderedCount` must be sent to it: `soon` in this tick, or it was `late` because it took nothing. */
   acknowledgement: 'none' | 'soon' | 'late';
   readonly shares: LinkShares;
   isBehind: boolean;
@@ -42,7 +42,7 @@ export interface MemoryBrokerExchangeCounters {
   deliveryCount: number;
   /** Deliveries and control messages not made because the worker did not read. */
   droppedCount: number;
-  /** How often a worker was told of a gap. */
+  /** How often a gap was reported to a worker. */
   gapCount: number;
 }
 
@@ -69,7 +69,7 @@ export class MemoryBrokerExchange {
   // channels may share theirs: the many that one worker alone wants cost an entry each.
   readonly #subscribers = new Map<string, readonly Port[]>();
   readonly #behind = new Set<Port>();
-  /** Whose publications of this turn are to be acknowledged at its end. */
+  /** Workers whose publications of this tick are acknowledged at its end. */
   readonly #toAcknowledge: Port[] = [];
   #acknowledgeTurn: NodeJS.Immediate | undefined;
   readonly #after: (milliseconds: number, callback: () => void) => NodeJS.Timeout;
@@ -185,7 +185,7 @@ export class MemoryBrokerExchange {
     }
   }
 
-  /** A send that throws has not taken the message: it must not cost the other workers theirs, nor the caller its turn. */
+  /** A send that throws has not taken the message: it must not cost the other workers theirs, nor fail the caller. */
   #send(port: Port, message: ExchangeToWorkerMessage): boolean {
     try {
       return port.isAttached && port.send(message);
@@ -258,7 +258,7 @@ export class MemoryBrokerExchange {
     return true;
   }
 
-  /** One acknowledgement for all publications of a worker in a turn of the event loop. */
+  /** One acknowledgement per worker and tick, for all its publications. */
   #acknowledgeSoon(port: Port): void {
     if (port.acknowledgement !== 'none') return;
     port.acknowledgement = 'soon';
@@ -281,7 +281,7 @@ export class MemoryBrokerExchange {
   }
 
   #retryLater(port: Port): void {
-    // Detached from inside its own send: nobody is there to try.
+    // Detached from inside its own send: there is no worker to try.
     if (!port.isAttached) return;
     this.#behind.add(port);
     if (this.#retryTimer !== undefined) return;
@@ -289,7 +289,7 @@ export class MemoryBrokerExchange {
     this.#retryTimer.unref();
   }
 
-  /** One attempt for each. Who still takes nothing waits for the next timer: the event loop turns in between. */
+  /** One attempt for each. A worker that still takes nothing waits for the next timer, behind other events. */
   #retry(): void {
     this.#retryTimer = undefined;
     const now = performance.now();
@@ -297,7 +297,7 @@ export class MemoryBrokerExchange {
     this.#behind.clear();
     for (const port of behind) {
       if (!port.isAttached) continue;
-      // A flood that goes on would be told in every round.
+      // A continuing flood would be reported in every round.
       const isDue = port.isBehind || now - (port.dropped?.since ?? now) >= GAP_MS;
       if (!isDue && port.dropped !== undefined) this.#retryLater(port);
       else if (!this.#caughtUp(port)) this.#fellBehind(port);

@@ -16,7 +16,7 @@ export interface InProcessLinkOptions {
   readonly maxBytes?: number;
 }
 
-/** What a message takes beside its payload: its object, its Buffer and its place in the line (measured as RSS: 430 to 530). */
+/** What a message takes besides its payload: its object, Buffer and place in the queue (measured as RSS: 430 to 530). */
 const MESSAGE_BYTES = 512;
 
 /**
@@ -60,7 +60,7 @@ class Lane<Message extends BrokerLinkMessage> {
   readonly maxBufferedBytes: number;
   #messages: Message[] = [];
   #bytes = 0;
-  #turn: NodeJS.Immediate | undefined;
+  #immediate: NodeJS.Immediate | undefined;
   #isReading = true;
   #isClosed = false;
 
@@ -90,13 +90,13 @@ class Lane<Message extends BrokerLinkMessage> {
   close(): void {
     this.#isClosed = true;
     this.#messages = [];
-    clearImmediate(this.#turn);
+    clearImmediate(this.#immediate);
   }
 
   #readSoon(): void {
     if (!this.#isReading || this.#isClosed || this.#messages.length === 0) return;
-    this.#turn ??= setImmediate(() => {
-      this.#turn = undefined;
+    this.#immediate ??= setImmediate(() => {
+      this.#immediate = undefined;
       if (!this.#isReading) return;
       const messages = this.#messages;
       this.#messages = [];

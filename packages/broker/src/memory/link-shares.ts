@@ -7,7 +7,7 @@ export interface LinkLevel {
   readonly maxBufferedBytes: number;
 }
 
-/** A publication in a link takes this much beside its payload: its envelope, objects and place in the line (measured: 567). */
+/** What a publication in a link takes besides its payload: envelope, objects, place in the queue (measured: 567). */
 const MESSAGE_BYTES = 640;
 
 /**
@@ -41,7 +41,7 @@ export class LinkShares {
     }
     this.#follow(bufferedBytes);
     const own = this.#byChannel.get(channel);
-    // It has nothing in the link: whether it fits is the link's to say.
+    // It has nothing in the link, so the link decides whether it fits.
     if (own === undefined) {
       this.#refused.delete(channel);
       return true;

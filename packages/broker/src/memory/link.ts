@@ -1,5 +1,5 @@
 /**
- * What a worker's MemoryBroker and the master's MemoryBrokerExchange say to each other. Plain data; whoever
+ * The messages of a worker's MemoryBroker and the master's MemoryBrokerExchange. Plain data; whatever
  * carries the messages chooses the bytes. `payload` is only lent: it may be a view of a shared chunk that is
  * valid during the call, so a carrier that keeps it copies it, and so does the MemoryBroker.
  */
@@ -21,7 +21,7 @@ export type ExchangeToWorkerMessage =
   /** So many publications of this worker have their place in the order, since it was attached. */
   | { readonly type: 'published'; readonly count: number }
   | { readonly type: 'control'; readonly payload: Buffer }
-  /** The link to the worker was full, or some channels had their share of it: so many publications were dropped for it. */
+  /** The link to the worker was full, or some channels had used their share: this many publications were dropped for it. */
   | {
       readonly type: 'gap';
       readonly channelCount: number;
@@ -48,9 +48,9 @@ export interface BrokerLink {
   setReading(isReading: boolean): void;
 }
 
-/** The exchange's end of the channel to one worker, as `MemoryBrokerExchange.attach` returns it. */
+/** The exchange's end of the link to one worker, as `MemoryBrokerExchange.attach` returns it. */
 export interface ExchangePort {
-  /** A message of the worker. Anything a worker does not say is ignored. */
+  /** A message of the worker. Anything else is ignored. */
   receive(message: BrokerLinkMessage): void;
   /** The worker is gone: its subscriptions end. Calling it twice is safe. */
   detach(): void;

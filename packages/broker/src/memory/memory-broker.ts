@@ -42,11 +42,11 @@ const MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024;
 const PUBLISH_TIMEOUT_MS = 5_000;
 
 /**
- * The embedded broker of one worker. Everything it publishes goes to the exchange in the master and comes back
+ * The embedded broker of one worker. Everything it publishes goes to the exchange in the master and returns
  * from there, so that all workers of the farm see one order.
  *
- * `publish` resolves when the exchange has given the publication its place in that order, so who publishes the next one
- * through another worker is not overtaken. `BROKER_OUTCOME_UNKNOWN`: the exchange did not say so within
+ * `publish` resolves when the exchange has given the publication its place in that order, so a later publication
+ * through another worker does not overtake it. `BROKER_OUTCOME_UNKNOWN`: the exchange did not acknowledge it within
  * `publishTimeoutMs`, or until the broker was stopped. `ready` from `start` to `stop`.
  */
 export class MemoryBroker implements Broker {

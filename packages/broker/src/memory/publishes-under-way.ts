@@ -8,7 +8,7 @@ const PUBLISHED: PublishResult = Object.freeze({});
 export interface PublishesUnderWayOptions {
   /** Most bytes under way: payloads, and 896 for each. */
   readonly maxBytes: number;
-  /** When nothing is acknowledged for so many ms, all that is under way is given up. */
+  /** When nothing is acknowledged for this many ms, everything under way is given up. */
   readonly timeoutMs: number;
 }
 
@@ -21,7 +21,7 @@ interface Pending {
 }
 
 /**
- * What a publish under way costs beside its payload, in bytes: its promise, its {@link Pending}, its place in the line, and
+ * What a publish under way costs besides its payload, in bytes: its promise, its {@link Pending}, its place in the queue, and
  * what waits for it in a worker. Measured as the growth of the heap by a million of them, each awaited by an async function
  * whose promise has a handler (Node 20): 843.
  */
@@ -43,7 +43,7 @@ export class PublishesUnderWay {
   #bytes = 0;
   #progressAt = 0;
   #timer: NodeJS.Timeout | undefined;
-  #turn: NodeJS.Immediate | undefined;
+  #immediate: NodeJS.Immediate | undefined;
 
   constructor(options: PublishesUnderWayOptions) {
     this.#options = options;
@@ -68,7 +68,7 @@ export class PublishesUnderWay {
     if (this.count === 0) {
       this.#progressAt = performance.now();
       // The timer outlives a burst: it looks again only when it fires, so publishing costs no timer each.
-      if (this.#timer === undefined && this.#turn === undefined) this.#lookIn(this.#options.timeoutMs);
+      if (this.#timer === undefined && this.#immediate === undefined) this.#lookIn(this.#options.timeoutMs);
     }
     const bytes = payloadBytes + PUBLISH_OVERHEAD_BYTES;
     this.#bytes += bytes;
@@ -77,7 +77,7 @@ export class PublishesUnderWay {
     });
   }
 
-  /** The exchange has ordered so many since the worker is attached. */
+  /** The exchange has ordered this many since the worker was attached. */
   acknowledged(orderedCount: number): void {
     this.#progressAt = performance.now();
     while (this.#settledCount < orderedCount) {
@@ -95,7 +95,7 @@ export class PublishesUnderWay {
   /** Gives up what is under way. */
   stop(): void {
     clearTimeout(this.#timer);
-    clearImmediate(this.#turn);
+    clearImmediate(this.#immediate);
     this.#giveUp('when the broker was stopped');
   }
 
@@ -123,13 +123,13 @@ export class PublishesUnderWay {
     // Decides after the event loop has read what had arrived, like SilenceProbe.
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#turn = setImmediate(() => this.#look());
+      this.#immediate = setImmediate(() => this.#look());
     }, delayMs);
     this.#timer.unref();
   }
 
   #look(): void {
-    this.#turn = undefined;
+    this.#immediate = undefined;
     if (this.count === 0) return;
     const { timeoutMs } = this.#options;
     const waitedMs = performance.now() - this.#progressAt;

@@ -15,7 +15,7 @@ export interface ChannelRequestsOptions {
   readonly onShortcoming: (shortcoming: Shortcoming) => void;
 }
 
-/** SUBSCRIBE and UNSUBSCRIBE for channels. Answers on a connection that is no longer the current one count for nothing. */
+/** SUBSCRIBE and UNSUBSCRIBE for channels. Answers on a connection that is no longer the current one are ignored. */
 export class ChannelRequests {
   readonly #connection: RedisConnection;
   readonly #options: ChannelRequestsOptions;
@@ -41,7 +41,7 @@ export class ChannelRequests {
       // Anything else than a reply is the end of the connection, and of the subscriptions with it.
       if (!isReplyError(error)) return;
       const { shownUrl, onShortcoming } = this.#options;
-      const reason = `Redis at ${shownUrl} refuses UNSUBSCRIBE (${answerOf(error)}), so publications keep coming that nobody here wants: give the user +unsubscribe.`;
+      const reason = `Redis at ${shownUrl} refuses UNSUBSCRIBE (${answerOf(error)}), so publications without subscribers here keep arriving: give the user +unsubscribe.`;
       onShortcoming({ kind: 'unsubscribe', reason });
     });
     return true;

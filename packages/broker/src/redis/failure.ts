@@ -42,7 +42,7 @@ export function explainFailure(shownUrl: string, error: unknown): string {
   return explain(`Redis at ${shownUrl}`, error);
 }
 
-/** As {@link explainFailure}, of whoever else was spoken to. */
+/** As {@link explainFailure}, for another server. */
 export function explain(subject: string, error: unknown): string {
   if (!(error instanceof Error)) return `${subject} closed the connection.`;
   if (isReplyError(error)) {

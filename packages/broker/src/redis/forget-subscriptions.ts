@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 
 /**
  * Lets a client in subscriber mode remember no further channel. ioredis keeps the names of all of them to subscribe them
- * again by itself, which Roost has switched off: 120 bytes a channel, in an object of so many properties, for nothing.
+ * again by itself, which Roost has switched off: 120 bytes per channel, in an object of as many properties, for nothing.
  *
  * Should another ioredis keep them elsewhere, nothing happens but that the memory is used.
  */

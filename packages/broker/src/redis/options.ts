@@ -13,7 +13,7 @@ export interface RedisBrokerOptions {
    * are percent-encoded. See {@link redisUrlProblem}. Pub/sub ignores the database number.
    */
   readonly url: string;
-  /** What all keys begin with. Brokers with different prefixes do not hear each other. Default `roost:`. */
+  /** What all keys begin with. Brokers with different prefixes do not receive each other's messages. Default `roost:`. */
   readonly prefix?: string;
   /** A connection not ready after this many ms is given up and tried again. Default 5,000. */
   readonly connectTimeoutMs?: number;
@@ -26,7 +26,7 @@ export interface RedisBrokerOptions {
   readonly maxInFlightBytes?: number;
   /**
    * When Redis answers no publish for this many ms while some are under way, they are given up with
-   * `BROKER_OUTCOME_UNKNOWN` and the connection is made anew. Default 5,000.
+   * `BROKER_OUTCOME_UNKNOWN` and the connection is renewed. Default 5,000.
    */
   readonly publishTimeoutMs?: number;
   /** How long `subscribe` waits for Redis, in ms, before `BROKER_SUBSCRIBE_TIMEOUT`. Default 5,000. */
@@ -35,10 +35,10 @@ export interface RedisBrokerOptions {
   readonly unsubscribeLingerMs?: number;
   /** After this many ms without anything on the subscriber connection it is probed. Default 10,000. */
   readonly probeIntervalMs?: number;
-  /** A probe that has not come back after this many ms means new connections. Default 5,000. */
+  /** If a probe has not returned after this many ms, the connections are renewed. Default 5,000. */
   readonly probeTimeoutMs?: number;
   /**
-   * How often, in ms, Redis is asked whether it is still the master: so long may publications reach nobody elsewhere after a
+   * How often, in ms, Redis is asked whether it is still the master: for that long publications may be lost after a
    * failover that cuts no connection. Default 2,000.
    */
   readonly roleIntervalMs?: number;

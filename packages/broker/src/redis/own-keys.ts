@@ -42,7 +42,7 @@ export class OwnKeys {
       refusals.push(error);
       return error;
     };
-    // Both in one go; each has an answer of its own.
+    // Both in one go; each has its own answer.
     const [control, probe] = await Promise.all([
       subscriber.subscribe(this.control).then(() => undefined, refusalOf),
       subscriber.subscribe(this.probe).then(() => undefined, refusalOf),
@@ -60,7 +60,7 @@ export class OwnKeys {
   async sendProbe(publisher: Redis, subscriber: Redis | undefined, onAnswer: () => void): Promise<void> {
     try {
       await publisher.publish(this.probe, EMPTY);
-      // Whether it comes back is the question, unless it cannot.
+      // The question is whether it returns, unless it cannot.
       if (!this.#isProbeRefused) return;
     } catch (error) {
       if (!isReplyError(error)) return;

@@ -150,9 +150,9 @@ describe.skipIf(!redisIsInstalled())('a Redis user (skipped without redis-server
     }
   });
 
-  it('of whom Redis wants no password is served, and told so once', async () => {
+  it('is served without a password where Redis needs none, with one warning', async () => {
     const worker = await start({ url: `redis://:s3cret@127.0.0.1:${redis.port}` });
-    expect(worker.seen.warnings).toEqual([expect.stringContaining('wants no password')]);
+    expect(worker.seen.warnings).toEqual([expect.stringContaining('needs no password')]);
     expect(worker.seen.warnings.join()).not.toContain('s3cret');
     expect(await worker.subscribe('news')).toBe('confirmed');
   });

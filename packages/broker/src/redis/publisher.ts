@@ -5,7 +5,7 @@ import type { RedisConnection } from './connection/connection.ts';
 import { explainFailure, isNeverSent, isReplyError } from './failure.ts';
 import type { RedisBrokerConfig } from './options.ts';
 
-/** What a publish under way costs beside its payload, in bytes: ioredis keeps a Command and a promise. */
+/** What a publish under way costs besides its payload, in bytes: ioredis keeps a Command and a promise. */
 const PUBLISH_OVERHEAD_BYTES = 512;
 
 const PUBLISHED: PublishResult = Object.freeze({});

@@ -43,34 +43,34 @@ export interface RedisBrokerCounters {
 }
 
 /**
- * Carries publications over Redis pub/sub: everything that connects to the same Redis with the same prefix
- * hears each other, and so does anything else that can PUBLISH.
+ * Carries publications over Redis pub/sub: all brokers on the same Redis with the same prefix
+ * receive each other's publications, and those of any program that can PUBLISH.
  *
  * Keys, with the default prefix (payloads are raw bytes, without an envelope):
  *
  * ```
  * PUBLISH roost:channel:news hello      a publication to channel "news"
  * PUBLISH roost:control <bytes>         a control message to every broker
- * roost:probe:<uuid>                    private: this broker hears itself here
+ * roost:probe:<uuid>                    private: this broker receives its own messages here
  * ```
  *
  * Two connections: one publishes, one is subscribed (to channels with local subscribers only). An idle
- * subscription is probed with a message to oneself, which proves the whole way through PUBLISH and the
- * subscription, where a PING would prove only that somebody answers. When it does not come back, both
- * connections are made anew. An error is a sign of life, too: a user that may not publish the probe is probed by
+ * subscription is probed with a message to itself, which proves the whole way through PUBLISH and the
+ * subscription, where a PING would prove only that a server answers. When it does not return, both
+ * connections are renewed. An error is a sign of life, too: a user that may not publish the probe is probed by
  * PING instead. Publishing needs the publisher connection only, so it may succeed while the state is `away`
  * because of the subscriber.
  *
- * A replica is as good as no Redis: it answers publishes that reach nobody elsewhere. Each connection asks for the
+ * A replica counts as no Redis: it answers publishes that reach no other server. Each connection asks for the
  * role when it is made, and the publisher's is asked again every `roleIntervalMs`, so that a failover that cuts no
  * connection is noticed.
  *
- * RESP2 rather than RESP3: 2.2 µs of CPU a message instead of 2.3 (200 bytes, ioredis 6, Node 20, three runs
+ * RESP2 rather than RESP3: 2.2 µs of CPU per message instead of 2.3 (200 bytes, ioredis 6, Node 20, three runs
  * each), no HELLO that an old server or a proxy may not know, and the subscriber needs none of the commands
  * that RESP3 would allow on it.
  *
- * With ACLs the user needs `+subscribe`, `+unsubscribe`, `+publish`, `+info` and `&<prefix>*`. What happens without one of
- * them is told in docs/guide/broadcasting.md.
+ * With ACLs the user needs `+subscribe`, `+unsubscribe`, `+publish`, `+info` and `&<prefix>*`. docs/guide/broadcasting.md
+ * describes what happens without one of them.
  */
 export class RedisBroker implements Broker {
   readonly counters: RedisBrokerCounters = {
@@ -136,7 +136,7 @@ export class RedisBroker implements Broker {
       channelPrefix: this.#channelPrefix,
       shownUrl: config.shownUrl,
       onConfirmed: (channels) => {
-        this.#probe.heard();
+        this.#probe.signOfLife();
         this.#table.confirm(channels);
       },
       onRefused: (channel, reason) => this.#onRefused(channel, reason),
@@ -247,7 +247,7 @@ export class RedisBroker implements Broker {
     try {
       await this.#ownKeys.subscribe(client);
     } catch (error) {
-      // Anything else than a reply is the end of the connection, which is told elsewhere.
+      // Anything else than a reply is the end of the connection, which is reported elsewhere.
       if (isReplyError(error) && this.#isCurrent(client)) {
         this.#subscriberConnection.reset(explainFailure(this.#config.shownUrl, error));
       }
@@ -262,7 +262,7 @@ export class RedisBroker implements Broker {
     if (wasReady) this.counters.lostConnectionCount += 1;
     if (connection === this.#subscriberConnection) {
       this.#isRestored = false;
-      // The cause of the gap is what happened first, not how the attempts to come back ended.
+      // The cause of the gap is what happened first, not how the attempts to reconnect ended.
       if (this.#gapSince === undefined || !this.#wasRestored) this.#gapReason = connection.reason;
       if (wasReady) {
         // Not from now: what Redis sent since the last sign of life may have been lost on the way.
@@ -292,7 +292,7 @@ export class RedisBroker implements Broker {
   }
 
   #onMessage(key: Buffer, message: Buffer): void {
-    this.#probe.heard();
+    this.#probe.signOfLife();
     if (key.equals(this.#ownKeys.control)) {
       this.#handlers.brokerOnControl(ownedCopy(message));
       return;
@@ -305,14 +305,14 @@ export class RedisBroker implements Broker {
   }
 
   #onRefused(channel: string, reason: string): void {
-    // Permissions changed while it was away: nobody waits for an answer, but somebody counts on it.
+    // Permissions changed while it was away: no call waits for an answer, but a subscriber needs it.
     if (this.#table.refuse(channel, new BrokerError('BROKER_REFUSED', reason))) this.#tellGap(1, 0, reason);
   }
 
   #sendProbe(): boolean {
     const { client } = this.#publisherConnection;
     if (client === undefined) return false;
-    void this.#ownKeys.sendProbe(client, this.#subscriberConnection.client, () => this.#probe.heard());
+    void this.#ownKeys.sendProbe(client, this.#subscriberConnection.client, () => this.#probe.signOfLife());
     return true;
   }
 

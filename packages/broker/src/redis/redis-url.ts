@@ -32,9 +32,9 @@ export interface SentinelLocation {
   readonly isTls: boolean;
 }
 
-/** Where Redis is, and what it wants to hear first. */
+/** Where Redis is, and the credentials that it needs. */
 export interface RedisLocation {
-  /** One server, or who knows which server it is. */
+  /** One server, or the sentinels that know it. */
   readonly target: ServerAddress | SentinelLocation;
   readonly credentials: Credentials | undefined;
   readonly database: number;
@@ -101,7 +101,7 @@ function split(rest: string): Parts {
   const at = rest.lastIndexOf('@');
   const userinfo = at === -1 ? undefined : rest.slice(0, at);
   if (userinfo !== undefined && /[/?#]/.test(userinfo)) {
-    fail('a / ? # or @ stands unencoded in user, password, path or parameters: write %2F %3F %23 or %40');
+    fail('a / ? # or @ is unencoded in user, password, path or parameters: write %2F %3F %23 or %40');
   }
   const parts = /^([^/?#]*)(\/[^?#]*)?(?:\?([^#]*))?$/.exec(rest.slice(at + 1));
   if (parts === null) fail('it has a # in it: in user and password write %23');
@@ -114,7 +114,7 @@ function split(rest: string): Parts {
     query: new Map(
       parameters.map((parameter) => {
         const equals = parameter.indexOf('=');
-        if (equals === -1) fail('a parameter behind the ? has no value');
+        if (equals === -1) fail('a parameter after the ? has no value');
         return [parameter.slice(0, equals), decoded(parameter.slice(equals + 1))];
       }),
     ),
@@ -214,7 +214,7 @@ function hostAndPort(text: string, defaultPort: number): HostAndPort {
   const [, host = '', port] = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/.exec(text) ?? [];
   const bare = host.replaceAll(/[[\]]/g, '');
   const isAddress = host.startsWith('[') ? isIP(bare) === 6 : /^[\w.-]{1,253}$/.test(host);
-  if (!isAddress) fail('a host is neither a name nor an address (IPv6 stands in brackets)');
+  if (!isAddress) fail('a host is neither a name nor an address (IPv6 is in brackets)');
   if (port === undefined) return { host: bare, port: defaultPort };
   if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) {
     fail('a port must be a number from 1 to 65535; a : in user or password is written %3A');
@@ -228,7 +228,7 @@ export function shownAddress({ host, port }: HostAndPort): string {
 
 function known(query: Parts['query'], names: readonly string[]): void {
   if ([...query.keys()].every((name) => names.includes(name))) return;
-  fail(`it has a parameter behind the ? that is none of ${names.join(', ')}`);
+  fail(`it has a parameter after the ? that is none of ${names.join(', ')}`);
 }
 
 function decoded(text: string): string {

@@ -16,7 +16,7 @@ export interface RoleWatchOptions {
 
 /**
  * Asks a server again and again whether it is still the master, however busy the connection is: a failover by REPLICAOF cuts
- * none, and a replica goes on answering publishes that reach nobody elsewhere.
+ * none, and a replica goes on answering publishes that reach no other server.
  *
  * Like SilenceProbe it decides only after the event loop has read what had arrived.
  */
@@ -25,7 +25,7 @@ export class RoleWatch {
   #redis: Redis | undefined;
   #masterAt = 0;
   #timer: NodeJS.Timeout | undefined;
-  #turn: NodeJS.Immediate | undefined;
+  #immediate: NodeJS.Immediate | undefined;
 
   constructor(options: RoleWatchOptions) {
     this.#options = options;
@@ -47,7 +47,7 @@ export class RoleWatch {
   stop(): void {
     this.#redis = undefined;
     clearTimeout(this.#timer);
-    clearImmediate(this.#turn);
+    clearImmediate(this.#immediate);
   }
 
   #askLater(redis: Redis): void {
@@ -58,7 +58,7 @@ export class RoleWatch {
   async #ask(redis: Redis): Promise<void> {
     const askedAt = performance.now();
     this.#timer = setTimeout(() => {
-      this.#turn = setImmediate(() => {
+      this.#immediate = setImmediate(() => {
         this.stop();
         this.#options.onSilent();
       });
@@ -70,7 +70,7 @@ export class RoleWatch {
       if (role === 'master') this.#masterAt = askedAt;
       else if (role !== 'unknown') this.#options.onOther(role);
     } catch (error) {
-      // Anything else than a reply is the end of the connection, which is told elsewhere.
+      // Anything else than a reply is the end of the connection, which is reported elsewhere.
       if (!isReplyError(error) || !this.#isAnswered(redis)) return;
       if (isDenied(error)) {
         this.stop();
@@ -85,7 +85,7 @@ export class RoleWatch {
   #isAnswered(redis: Redis): boolean {
     if (this.#redis !== redis) return false;
     clearTimeout(this.#timer);
-    clearImmediate(this.#turn);
+    clearImmediate(this.#immediate);
     return true;
   }
 }

@@ -20,7 +20,7 @@ export class SilenceProbe {
   #askedAt: number | undefined;
   #isReading = true;
   #timer: NodeJS.Timeout | undefined;
-  #turn: NodeJS.Immediate | undefined;
+  #immediate: NodeJS.Immediate | undefined;
 
   constructor(options: SilenceProbeOptions) {
     this.#options = options;
@@ -32,7 +32,7 @@ export class SilenceProbe {
   }
 
   /** A sign of life. */
-  heard(): void {
+  signOfLife(): void {
     this.#heardAt = performance.now();
   }
 
@@ -40,11 +40,11 @@ export class SilenceProbe {
   start(): void {
     this.stop();
     this.#isReading = true;
-    this.heard();
+    this.signOfLife();
     this.#lookIn(this.#options.intervalMs);
   }
 
-  /** While nothing is read, silence says nothing. An answer that is awaited then has its whole time afterwards. */
+  /** While nothing is read, silence means nothing. An answer that is awaited then has its whole time afterwards. */
   setReading(isReading: boolean): void {
     if (isReading && !this.#isReading && this.#askedAt !== undefined) this.#askedAt = performance.now();
     this.#isReading = isReading;
@@ -52,14 +52,14 @@ export class SilenceProbe {
 
   stop(): void {
     clearTimeout(this.#timer);
-    clearImmediate(this.#turn);
+    clearImmediate(this.#immediate);
     this.#askedAt = undefined;
   }
 
   #lookIn(delayMs: number): void {
     this.#timer = setTimeout(
       () => {
-        this.#turn = setImmediate(() => this.#look());
+        this.#immediate = setImmediate(() => this.#look());
       },
       Math.max(1, delayMs),
     );

@@ -18,11 +18,11 @@ export function addressKeyLow(bytes: Uint8Array, offset: number): number {
 }
 
 /**
- * Gives each address that is known a small index, to be used for columns of the owner's, without an object for any of
- * them. `tag` tells several entries of one address apart.
+ * Gives each known address a small index, which the owner uses for its columns, without an object per
+ * address. `tag` distinguishes several entries of one address.
  *
- * A hash table with chains: entries lie densely, in the order in which they came, so that a table of a million that holds
- * a hundred costs a few pages; it never grows, so that nobody waits for a rehash. The hash has a secret, or a client with
+ * A hash table with chains: entries lie densely, in the order of their arrival, so that a table of a million that holds
+ * a hundred costs a few pages; it never grows, so that no call waits for a rehash. The hash has a secret, or a client with
  * many networks could choose those that share a chain.
  */
 export class AddressTable {

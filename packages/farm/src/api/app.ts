@@ -4,7 +4,7 @@ import type { TokenReason } from './counters.ts';
 import type { FarmChannels, FarmInfo, Readiness } from './info.ts';
 import type { Log } from './log.ts';
 
-/** A client asking to become a connection: its parsed request head, and who sent it. */
+/** A client asking to become a connection: its parsed request head, and its address. */
 export interface UpgradeRequest {
   /** Path and query as the client sent them, e.g. `/chat?room=7`. */
   readonly url: string;
@@ -30,7 +30,7 @@ export interface UpgradeRequest {
   readonly claims: TokenClaims | undefined;
 }
 
-/** The payload of a verified JWT (RFC 7519 §4.1). Of other claims nobody has checked the types. */
+/** The payload of a verified JWT (RFC 7519 §4.1). The types of other claims are unchecked. */
 export interface TokenClaims {
   /** The user. */
   readonly sub?: string | undefined;
@@ -61,7 +61,7 @@ export interface Rejection {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** `undefined` passes the request on to the next app of the list; when nobody answers, the client gets 404. */
+/** `undefined` passes the request on to the next app of the list; when no app answers, the client gets 404. */
 export type UpgradeDecision = Acceptance | Rejection | undefined;
 
 /**
@@ -85,7 +85,7 @@ export interface App {
   /** The connection is gone. `code` as in RFC 6455 §7.1.5: 1006 when no close frame came. */
   close?(connection: Connection, code: number, reason: string): void | Promise<void>;
   /**
-   * A request that is no upgrade. `false` (not a promise of it) passes it on; when nobody takes it: 404.
+   * A request that is not an upgrade. `false` (not a promise of it) passes it on; when no app takes it: 404.
    * `request.socket.remoteAddress` is the client's as far as the connection knows it: a PROXY header counts, but
    * `X-Forwarded-For` may differ from request to request and is left to the hook.
    */
@@ -115,7 +115,7 @@ export interface WorkerContext {
   /** Why `name` cannot be a channel of this farm (see `maxChannelBytes`), or undefined when it can. */
   readonly channelNameProblem: (name: string) => string | undefined;
   /**
-   * Adds one to a counter that the application declares under `app_…`, or, for whoever verifies tokens, to one of those
+   * Adds one to a counter that the application declares under `app_…`, or, for code that verifies tokens, to one of those
    * for their outcomes; shown in {@link FarmInfo.counters}.
    */
   count(name: `app_${string}` | TokenReason): void;
@@ -135,7 +135,7 @@ export function defineApp<const Module extends AppModule>(module: Module): Modul
 /**
  * Lets the client in.
  *
- * `channels` are subscribed and confirmed before the 101 is sent: who has the 101 misses nothing from then on.
+ * `channels` are subscribed and confirmed before the 101 is sent: a client with the 101 misses nothing from then on.
  * `protocol` must be one that the client offered. `attachment` is structured-cloneable data of at most 16 KB, no
  * closures: it lives as long as the connection and is the one object that an idle connection may own. At `expiresAt`, in
  * seconds since the epoch as the `exp` of a token, the connection is closed with 4003, at most a second late.

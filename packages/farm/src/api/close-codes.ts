@@ -1,4 +1,4 @@
-/** What a close code tells the client: its name on the errors page, and whether connecting again makes sense. */
+/** The meaning of a close code: its name on the errors page, and whether the client should reconnect. */
 interface CloseCodeRow {
   readonly code: number;
   readonly title: string;
@@ -7,9 +7,9 @@ interface CloseCodeRow {
 }
 
 /**
- * Every close code that Roost itself sends, or tells a close hook. Those below 4000 are RFC 6455's (§7.4.1) and mean
- * what they mean everywhere; of our own, 4000–4499 ask the client to reconnect and 4500–4999 not to. Applications that
- * want codes of their own are safe with 4100–4499 and 4600–4999. docs/reference/errors.md is checked against this table.
+ * Every close code that Roost itself sends, or passes to a close hook. Those below 4000 are RFC 6455's (§7.4.1) and mean
+ * what they mean everywhere; of our own, 4000–4499 ask the client to reconnect and 4500–4999 not to. Applications
+ * should take their own codes from 4100–4499 and 4600–4999. docs/reference/errors.md is checked against this table.
  */
 export const CLOSE_CODES = {
   normal: { code: 1000, title: 'normal closure', reconnect: 'no' },
@@ -18,7 +18,7 @@ export const CLOSE_CODES = {
   protocolError: { code: 1002, title: 'protocol error', reconnect: 'no' },
   /** Never on the wire: the client's close frame had no code. */
   noStatus: { code: 1005, title: 'no status', reconnect: 'no' },
-  /** Never on the wire: there was no close frame. */
+  /** Never on the wire: the connection ended without a close frame. */
   abnormal: { code: 1006, title: 'abnormal closure', reconnect: 'yes' },
   /** Decided by ws. */
   invalidPayload: { code: 1007, title: 'invalid payload', reconnect: 'no' },

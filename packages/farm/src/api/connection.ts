@@ -1,7 +1,7 @@
 /**
  * One live client, as the application sees it: a slot and its generation, so that it is safe to keep. Calls on a
  * connection that is gone do nothing and return false. Nothing of it exists while the connection sleeps: two hooks of
- * one connection may be given different objects, which {@link id} tells to be the same.
+ * one connection may get different objects, with the same {@link id}.
  */
 export interface Connection {
   /** Unique within the farm as long as it runs. */
@@ -27,7 +27,7 @@ export interface Connection {
    * were dropped.
    */
   readonly hasGap: boolean;
-  /** Names of its channels; none once a close has begun. The close hook is told those that it had then. */
+  /** Names of its channels; none once a close has begun. The close hook gets those that it had then. */
   readonly channels: readonly string[];
   /**
    * Sends one message: strings as text; bytes as binary unless `isBinary` is false. True: it is in the kernel or in
@@ -36,7 +36,7 @@ export interface Connection {
   send(data: string | Uint8Array, isBinary?: boolean): boolean;
   /**
    * Subscribes to a channel: 1 to 255 bytes of UTF-8 without control characters. Resolves to true when the broker has
-   * confirmed it (at once if it had before), to false when the connection went away meanwhile. Rejects with
+   * confirmed it (at once if it had before), to false when the connection has ended in the meantime. Rejects with
    * FARM_ERR_CHANNEL_NAME, or with BROKER_SUBSCRIBE_TIMEOUT (then it is not subscribed).
    */
   subscribe(channel: string): Promise<boolean>;

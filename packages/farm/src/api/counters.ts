@@ -1,48 +1,49 @@
 /**
- * Everything that the farm counts, with what it means. docs/reference/counters.md is checked against this table; the
+ * Everything that the farm counts, with its meaning. docs/reference/counters.md is checked against this table. The
  * counts are sums over the master and its workers since the farm started.
  */
 export const COUNTERS = {
   accepted: 'Sockets accepted by the master.',
-  accept_errors: 'accept(2) failed for want of descriptors or memory; accepting paused for a moment.',
-  accept_pauses: 'Accepting paused because no worker could take more; clients waited in the listen queue.',
+  accept_errors: 'accept(2) failed for lack of descriptors or memory; accepting paused for a moment.',
+  accept_pauses: 'Accepting paused because no worker had room; clients waited in the listen queue.',
   accept_rate_pauses: 'Accepting paused because acceptRate was used up; clients waited in the listen queue.',
   handoffs: 'Sockets that a worker has acknowledged.',
   handoffs_placed_again: 'Sockets given to another worker because the first died or had no descriptor left.',
   handoffs_lost: 'Sockets that no worker could take before the farm stopped.',
   worker_restarts: 'Workers that died and were started again.',
   fork_errors:
-    'Workers that could not be forked for want of descriptors, processes or memory; tried again later.',
+    'Workers that could not be forked for lack of descriptors, processes or memory; the fork was repeated later.',
   worker_lags:
-    'Times a worker left hand-offs unacknowledged for workerLagMs; others got what came meanwhile.',
+    'Times a worker took longer than workerLagMs to acknowledge a hand-off; new sockets went to other workers.',
   worker_kills: 'Workers killed by the master because they were silent, or did not start in time.',
   master_errors:
-    'Exceptions that ended something which the master was doing; it went on, and the log has their stacks: please report them.',
+    'Unexpected exceptions in the master, each of which ended one action; the master went on, and the log has their stacks: please report them.',
   watch_errors:
-    'Times epoll_ctl(2) had no memory or no watches left (fs.epoll.max_user_watches): a worker ended the connection, the master tried again.',
+    'Times epoll_ctl(2) had no memory or no watches left (fs.epoll.max_user_watches): a worker ended the connection, the master repeated the call.',
   handoff_errors:
-    'Times the kernel had no memory to pass sockets on, or passed as many as it may; tried again.',
-  upgrades: 'Connections opened: the client has its 101.',
+    'Times the kernel could not pass sockets to a worker, for lack of memory or because too many were under way; repeated later.',
+  upgrades: 'Connections opened: the 101 was sent.',
   upgrades_compressed: 'Connections that agreed on compression.',
   http_connections: 'Connections that turned out to be plain HTTP.',
   tls_handshakes: 'TLS handshakes completed.',
-  tls_resumptions: 'Those among them that resumed a session: no certificate, and no private-key operation.',
+  tls_resumptions:
+    'TLS handshakes among these that resumed a session: no certificate, and no private-key operation.',
   tls_handshakes_failed:
     'TLS handshakes that failed: the client does not trust the certificate, speaks only older versions or h2, or went away.',
   tls_handshakes_held_back:
-    'TLS handshakes that had to wait because maxTlsHandshakesPerAddress of their address were under way.',
-  tls_reload_errors: 'Workers that could not use a new certificate and kept the one before.',
+    'TLS handshakes that waited because maxTlsHandshakesPerAddress of their address were under way.',
+  tls_reload_errors: 'Workers that could not use a new certificate and kept the old one.',
   refused_not_tls:
     'Clients refused with 400, in plain text, because they did not begin with a TLS handshake.',
   refused_bad_request: 'Request heads refused with 400, 405, 431, 501 or 505.',
   refused_not_proxied:
-    'Connections ended at once because proxyProtocol is required and they do not come from trustedProxies.',
+    'Connections ended at once because proxyProtocol is required and their address is not in trustedProxies.',
   refused_proxy_header:
     'Connections of trusted proxies ended because their PROXY header was malformed, or required and missing.',
   forwarded_for_malformed:
-    'Upgrades whose X-Forwarded-For, from a trusted proxy, had an entry that is no address.',
-  refused_origin: 'Upgrades refused with 403 because their page is not of allowedOrigins.',
-  refused_by_app: 'Upgrades refused by an upgrade hook, or that no app took (404).',
+    'Upgrades whose X-Forwarded-For, from a trusted proxy, had an entry that is not an address.',
+  refused_origin: 'Upgrades refused with 403 because the origin of their page is not in allowedOrigins.',
+  refused_by_app: 'Upgrades that an upgrade hook refused, or that no app accepted (404).',
   refused_app_error: 'Upgrades refused with 500 because an upgrade hook threw or rejected.',
   refused_handshake_timeout:
     'Connections ended because the request head did not arrive in handshakeTimeoutMs, or the first HTTP request in httpRequestTimeoutMs.',
@@ -52,20 +53,21 @@ export const COUNTERS = {
   refused_address_connections:
     'Sockets refused, or upgrades of clients behind a trusted proxy, because their address had maxConnectionsPerAddress.',
   refused_address_rate:
-    'Sockets refused, or upgrades of clients behind a trusted proxy, because their address came faster than acceptRatePerAddress.',
+    'Sockets refused, or upgrades of clients behind a trusted proxy, because their address connected faster than acceptRatePerAddress.',
   refusals_answered: 'Sockets over a limit of their address that were answered with 429.',
   refusals_closed:
-    'Sockets over a limit of their address that were closed at once, because maxRefusalsPerSecond or their places were used up.',
+    'Sockets over a limit of their address that were closed at once, because maxRefusalsPerSecond or the connections reserved for refusals were used up.',
   addresses_untracked:
-    'Sockets and upgrades that no limit of their address held, because maxTrackedAddresses were remembered.',
+    'Sockets and upgrades that entered without a limit per address, because maxTrackedAddresses were remembered.',
   refused_limit: 'Upgrades refused with 503 because the farm was at its connection limit.',
   refused_handshakes: 'Upgrades refused with 503 because maxHandshakes were waiting.',
   refused_inbound_bytes:
     'Heads refused with 503 and connections closed with 1013 because maxInboundBytesPerWorker was reached.',
   refused_draining: 'Upgrades refused with 503 because the farm is draining.',
-  token_missing: 'Upgrades refused with 401 because they need a token and showed none.',
+  token_missing: 'Upgrades refused with 401 because they need a token and did not show one.',
   token_repeated: 'Upgrades refused with 400 because they showed more than one token.',
-  token_malformed: 'Upgrades refused with 401 because their token is no JWT, or has claims of wrong types.',
+  token_malformed:
+    'Upgrades refused with 401 because their token is not a JWT, or has claims of wrong types.',
   token_algorithm: 'Upgrades refused with 401 because the key does not allow the algorithm of their token.',
   token_key: 'Upgrades refused with 401 because their token is signed with an unknown key.',
   token_signature: 'Upgrades refused with 401 because the signature of their token is wrong.',
@@ -73,39 +75,39 @@ export const COUNTERS = {
   token_not_yet_valid: 'Upgrades refused with 401 because their token is not valid yet.',
   token_issuer: 'Upgrades refused with 401 because their token comes from another issuer.',
   token_audience: 'Upgrades refused with 401 because their token is meant for another audience.',
-  token_channel: 'Upgrades of /plain refused with 403 because their token does not give a channel.',
+  token_channel: 'Upgrades of /plain refused with 403 because their token does not cover a channel.',
   token_publish: 'Clients of /plain closed with 4501 because their token does not let them publish.',
   token_keys_unavailable: 'Upgrades refused with 503 because the keys for tokens could not be fetched.',
   upgrades_abandoned: 'Clients that went away while their upgrade was being decided.',
   messages_received: 'Messages given to applications.',
-  messages_sent: 'Messages taken for single connections (broadcasts not included).',
+  messages_sent: 'Messages accepted for single connections (broadcasts not included).',
   messages_inflated: 'Compressed messages from clients that were inflated.',
   messages_compressed: 'Messages that were compressed for single connections (broadcasts not included).',
   publications_compressed:
-    'Publications that were compressed: once in each worker, whatever the number of subscribers.',
+    'Publications that were compressed: once per worker, whatever the number of subscribers.',
   inflate_failures: 'Connections closed with 1007 because a compressed message was corrupt.',
   inflate_bombs:
     'Connections closed with 1009 because a compressed message was larger than maxMessageBytes when inflated.',
   app_errors:
-    'Errors of applications: hooks that threw or rejected (their connection was closed with 1011), and exceptions and rejections outside of hooks.',
+    'Errors of applications: hooks that threw or rejected (which closes their connection with 1011), and exceptions and rejections outside of hooks.',
   wakes: 'Connections woken for ws to read them: fragments, close frames, protocol errors.',
-  hibernations: 'Awake connections that went back to sleep.',
+  hibernations: 'Awake connections that hibernated again.',
   collections:
-    'Garbage collections asked for after the start, and after many connections opened or went back to sleep.',
+    'Garbage collections requested after the start, and after many connections opened or hibernated.',
   wakes_refused: 'Connections closed with 1013 because maxAwakeConnections were awake.',
-  closed: 'Connections that ended, however.',
+  closed: 'Connections that ended, for whatever reason.',
   closed_abnormally: 'Connections that ended without a closing handshake (1006).',
   closed_message_rate: 'Connections closed with 4002 because they sent more than messageRate.',
   closed_message_timeout:
     'Connections closed with 4001 because a message did not arrive in messageTimeoutMs.',
-  closed_token_expired: 'Connections closed with 4003 because the time was over that their token gave them.',
-  closed_heartbeat: 'Connections ended because nothing was heard after a ping.',
+  closed_token_expired: 'Connections closed with 4003 because their token had expired.',
+  closed_heartbeat: 'Connections ended because nothing was received after a ping.',
   stalls:
-    "Times a worker did not run for more than a second (a blocked loop, SIGSTOP, a suspended machine); that time is nobody's silence.",
+    'Times a worker did not run for more than a second (a blocked loop, SIGSTOP, a suspended machine); that time does not count as silence of its clients.',
   closed_slow_consumer: 'Connections closed with 4000 because their outbound queue was full.',
   close_timeouts:
     'Connections ended because the client did not answer a close frame, or did not read a refusal.',
-  messages_dropped_slow_consumer: 'Messages skipped for slow consumers (policy drop).',
+  messages_dropped_slow_consumer: 'Messages dropped for slow consumers (policy drop).',
   closed_outbound_bytes:
     'Connections closed with 4000 because maxOutboundBytesPerWorker was reached and their outbound queue was among the longest.',
   messages_dropped_outbound_bytes:
@@ -116,27 +118,27 @@ export const COUNTERS = {
   publications: 'Publications received from the broker for channels with subscribers here.',
   deliveries: 'Frames of publications handed to the kernel or to outbound queues.',
   publications_dropped:
-    'Publications dropped because maxBroadcastQueueBytes were waiting, and their channel had its share of it or one of the longest queues.',
+    'Publications dropped because maxBroadcastQueueBytes were waiting, and their channel had used its share or had one of the longest queues.',
   publications_missed:
-    'Publications that the master dropped for a worker because maxWorkerLinkBytes were waiting for it, or its channel had its share of that.',
+    'Publications that the master dropped for a worker because maxWorkerLinkBytes were waiting for it, or its channel had used its share of that.',
   broker_pauses:
-    'Times a worker let the broker wait, for 250 ms at most, because much was waiting for its fan-out and no channel had more than its share.',
+    'Times a worker paused reading from the broker, for at most 250 ms, because much was waiting for its fan-out and no channel had more than its share.',
   broadcast_turns:
-    'Times a worker waited for its turn to broadcast to a large channel because others share its CPU.',
+    'Times a worker waited for a lease of its CPU before it broadcast to a large channel, because other workers share the CPU.',
   broadcast_turns_expired:
-    'Such turns that ended after twice broadcastTurnMs because the worker had not said that its was over.',
+    'Leases that the master ended after twice broadcastTurnMs because the worker had not returned them.',
   publish_errors: 'Publishes that the broker refused or lost.',
   broker_gaps:
     'Times publications may have been missed because the broker was away, or the worker read too slowly.',
   broker_warnings:
-    'Things that Redis refuses and the broker can do without, such as control messages; each is told once in the log.',
+    'Commands that Redis denies and the broker can do without, such as those for control messages; each is logged once.',
   connections_with_gap:
-    'Connections that may have missed publications: those with a gap of the broker, and the subscribers of dropped publications.',
+    'Connections that may have missed publications: after a gap of the broker, or as subscribers of dropped publications.',
   control_messages: 'Control messages carried out.',
   control_malformed: 'Control messages ignored because they were malformed or unknown.',
   logs_suppressed: 'Log lines of workers suppressed by the rate limit.',
   log_lines_lost:
-    'Log lines, and lines that applications print, lost because maxLogBufferBytes waited: nobody read them, or the disk was full.',
+    'Log lines, and lines that applications print, lost because maxLogBufferBytes were waiting: nothing read them, or the disk was full.',
 } as const;
 
 export type CounterName = keyof typeof COUNTERS;

@@ -29,9 +29,9 @@ export interface FarmInfo {
   readonly connections: number;
   readonly subscriptions: number;
   readonly workers: readonly WorkerInfo[];
-  /** Workers that did not answer within a second: what is told of them, also in the sums, is what they reported last. */
+  /** Workers that did not answer within a second: for these all facts, also in the sums, are from their last report. */
   readonly unanswered: readonly number[];
-  /** `reason` is one sentence, with the address of Redis: not for everybody. Of the first worker whose broker is not ready. */
+  /** `reason` is one sentence, with the address of Redis: do not publish it. Of the first worker whose broker is not ready. */
   readonly broker: { readonly kind: 'memory' | 'redis'; readonly state: string; readonly reason: string };
   readonly readiness: Readiness;
   /** Sums over master and workers since the start; docs/reference/counters.md says what each counts. */

@@ -1,9 +1,9 @@
 /**
- * What a worker tells of the addresses of its sockets, in the order in which it happened; 9 bytes each, little endian:
+ * What a worker reports of the addresses of its sockets, in the order of events; 9 bytes each, little endian:
  *
  *     u8  what happened      u32  high word of the key      u32  low word
  *
- * and what the master tells of the rest of the farm; 16 bytes each:
+ * and what the master reports of the rest of the farm; 16 bytes each:
  *
  *     u32  high word   u32  low word   u32  connections of the address elsewhere   u32  arrivals there since the last
  */

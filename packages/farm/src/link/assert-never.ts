@@ -1,4 +1,4 @@
-/** The end of a switch over every message there is: the compiler finds one that was forgotten. */
+/** The end of a switch over all messages: the compiler finds a forgotten one. */
 export function assertNever(message: never): never {
   throw new Error(`unknown message ${JSON.stringify(message)}`);
 }

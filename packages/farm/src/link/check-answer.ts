@@ -2,8 +2,8 @@ import { FarmError } from '../api/errors.ts';
 import type { AskAnswer, WorkerReport } from './messages.ts';
 
 /**
- * What the master adds up. The other side is our own code of the same version; but a sum over what is no report would
- * concern the whole farm. Throws a FarmError with FARM_ERR_LINK.
+ * What the master adds up. The other side is our own code of the same version; but an invalid report would spoil the sums
+ * of the whole farm. Throws a FarmError with FARM_ERR_LINK.
  */
 export function checkReport(report: WorkerReport): WorkerReport {
   const given: unknown = report;
@@ -11,7 +11,7 @@ export function checkReport(report: WorkerReport): WorkerReport {
   throw malformed('report', given);
 }
 
-/** The same of the answer to a question. */
+/** The same for the answer to a question. */
 export function checkAnswer(answer: AskAnswer): void {
   const given: unknown = answer;
   if (isObject(given)) {
@@ -25,7 +25,7 @@ export function checkAnswer(answer: AskAnswer): void {
 }
 
 function malformed(what: string, given: unknown): FarmError {
-  return new FarmError('FARM_ERR_LINK', `A worker has sent what is no ${what}: ${JSON.stringify(given)}`);
+  return new FarmError('FARM_ERR_LINK', `A worker sent an invalid ${what}: ${JSON.stringify(given)}`);
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

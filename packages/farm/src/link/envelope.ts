@@ -39,7 +39,7 @@ export function encodeEnvelope(message: object): Buffer {
   return envelope;
 }
 
-/** Cuts a byte stream into messages. A payload is only lent: a view of what was received, to be copied by who keeps it. */
+/** Cuts a byte stream into messages. A payload is only lent: a view of what was received, to be copied if it is kept. */
 export class EnvelopeDecoder {
   #chunks: Buffer[] = [];
   #bytes = 0;

@@ -1,7 +1,7 @@
 import { ADDRESS_BYTES, MAX_DESCRIPTORS_PER_MESSAGE } from '@roost/poller';
 
 /**
- * What travels beside the descriptors of one hand-off message (a SOCK_SEQPACKET record, little endian):
+ * What travels with the descriptors of one hand-off message (a SOCK_SEQPACKET record, little endian):
  *
  *     u32  batch number      u16  count      u16  0
  *     then for each descriptor, 32 bytes:

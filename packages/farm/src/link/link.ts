@@ -6,7 +6,7 @@ export type SendOutcome = 'sent' | 'overflow' | 'closed';
 
 export interface LinkHandlers<In> {
   linkOnMessage(message: In): void;
-  /** The other side is gone, or sent something malformed (`reason` says so). Called once; nothing follows. */
+  /** The other side has gone, or sent something malformed (then `reason` says so). Called once; nothing follows. */
   linkOnClose(reason: string): void;
 }
 

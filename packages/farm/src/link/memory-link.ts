@@ -3,9 +3,9 @@ import { encodeEnvelope, EnvelopeDecoder } from './envelope.ts';
 import { MESSAGE_OVERHEAD_BYTES } from './stream-link.ts';
 
 /**
- * The in-memory twin of {@link StreamLink}: two connected ends in one process, so that what master and worker say to
- * each other can be specified without forking. It keeps the twin's manners: messages are copied, arrive in a later
- * turn, in order, and are bounded.
+ * The in-memory twin of {@link StreamLink}: two connected ends in one process, so that the messages of master and worker
+ * can be specified without forking. It behaves like its twin: messages are copied, arrive in a later
+ * tick, in order, and are bounded.
  */
 export function memoryLinkPair<A extends object, B extends object>(
   maxBufferedBytes: number,

@@ -4,7 +4,7 @@ import type { LogFields, LogLevel } from '../api/log.ts';
 import type { FarmConfig } from '../options/options.ts';
 import type { TlsCredentials } from './tls-credentials.ts';
 
-/** What a worker tells about itself, once a second and when asked. All counts are totals since its start. */
+/** What a worker reports about itself, once per second and when asked. All counts are totals since its start. */
 export interface WorkerReport {
   readonly connections: number;
   readonly subscriptions: number;
@@ -24,7 +24,7 @@ export type MasterMessage =
       readonly config: FarmConfig;
       /** Null when the port does not speak TLS. */
       readonly tls: TlsCredentials | null;
-      /** Others have the same CPU: it asks before it broadcasts to a large channel. */
+      /** Other workers have the same CPU: it asks before it broadcasts to a large channel. */
       readonly sharesCpu: boolean;
     }
   /** It may broadcast to large channels now. */
@@ -67,7 +67,7 @@ export type WorkerMessage =
     }
   | { readonly type: 'answer'; readonly id: number; readonly answer: AskAnswer }
   | { readonly type: 'broker'; readonly message: BrokerLinkMessage }
-  /** It wants a turn to broadcast to large channels, and if it has one, that is over; or it needs none any more. */
+  /** It wants a lease of its CPU, to broadcast to large channels, and returns one that it has; or it needs none any more. */
   | { readonly type: 'lease'; readonly isWanted: boolean }
   | { readonly type: 'drained'; readonly closed: number };
 

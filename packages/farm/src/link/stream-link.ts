@@ -3,7 +3,7 @@ import type { Link, LinkHandlers, SendOutcome } from './link.ts';
 import { encodeEnvelope, EnvelopeDecoder } from './envelope.ts';
 
 /**
- * What a message that waits in a stream takes beside its bytes: its Buffer and the stream's record of the write. Measured as
+ * What a message that waits in a stream takes besides its bytes: its Buffer and the stream's record of the write. Measured as
  * the growth of RSS by 300,000 of them on a Unix socket (Node 20): 516 at 100 bytes, 567 at 1,000.
  */
 export const MESSAGE_OVERHEAD_BYTES = 576;
@@ -63,7 +63,7 @@ export class StreamLink<In, Out extends object> implements Link<In, Out> {
   }
 
   setReading(isReading: boolean): void {
-    // Before open() nobody would hear what a resumed stream says.
+    // Before open() there is no listener for what a resumed stream emits.
     if (!isReading) this.#stream.pause();
     else if (this.#stream.isPaused()) this.#stream.resume();
   }

@@ -1,14 +1,14 @@
 import type { Counters } from '../api/counters.ts';
 import type { Log } from '../api/log.ts';
 
-/** Of one place, that often at most: a callback that fails for every socket must not fill a disk. */
+/** At most one log line per place and interval: a callback that fails for every socket must not fill a disk. */
 const LOG_EVERY_MS = 1000;
 
 /**
- * Stands where the event loop calls the master: the poller's events, timers, the ends of children, messages of workers.
- * An exception that nobody foresaw would end this process there, and with it every connection of the farm, for the sake
- * of one socket or one worker. It ends the callback instead: counted (`master_errors`), logged with its stack, and the
- * master goes on. What is left undone then is made up for by the look at all workers four times a second.
+ * Wraps the places where the event loop calls the master: the poller's events, timers, the ends of children, messages of
+ * workers. An unforeseen exception there would end this process, and with it every connection of the farm, because of one
+ * socket or one worker. Here it only ends the callback: it is counted (`master_errors`) and logged with its stack, and the
+ * master goes on. The look at all workers, four times per second, makes up for what the callback has left undone.
  *
  * Workers have no such guard: one whose state may be broken ends, and another takes its place.
  */
@@ -23,7 +23,7 @@ export class Guard {
     this.#log = log;
   }
 
-  /** The same function, which never throws. It answers whether it has done all that it does. */
+  /** The same function, which never throws. It returns whether it ran to its end. */
   wrap<Args extends readonly unknown[]>(
     where: string,
     callback: (...args: Args) => void,
@@ -48,7 +48,7 @@ export class Guard {
     return setTimeout(this.wrap(where, callback), milliseconds);
   }
 
-  /** Something threw or rejected in `where`: words for whoever reads the log. */
+  /** Something threw or rejected in `where`, which is words for the log. */
   failed(where: string, error: unknown): void {
     this.#counters.add('master_errors');
     let place = this.#places.get(where);
@@ -65,7 +65,7 @@ export class Guard {
     try {
       this.#log.error(facts, 'master failed at something; it goes on');
     } catch {
-      // It may have been the log itself. What is counted is seen.
+      // The log itself may have failed. The counter still shows it.
     }
   }
 }

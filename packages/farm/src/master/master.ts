@@ -28,8 +28,8 @@ const WORKER_IDS = 1;
 const LIVENESS_MS = 250;
 
 /**
- * The master: puts the parts together and looks after the workers. The acceptor accepts, the entrance decides who may
- * come in and where. Nobody here ever reads a byte from a client's socket.
+ * The master: puts the parts together and looks after the workers. The acceptor accepts sockets, the entrance decides which
+ * of them may enter and where. The master never reads a byte from a client's socket.
  *
  *     starting ─► running ─► draining ─► stopped
  */
@@ -305,7 +305,7 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
     worker.send({ type: 'answer', id: query.id, answer });
   }
 
-  /** A worker has a process: its acknowledgements and its broker are heard. */
+  /** A worker has a process: its acknowledgements and its broker are received. */
   workerStarted(worker: SupervisedWorker): void {
     const { descriptors } = worker;
     if (descriptors === undefined) return;

@@ -43,7 +43,7 @@ describe('a certificate and a key', () => {
   const other = makeCertificate({ commonName: 'other' });
   it.each([
     ['no certificate', { cert: '', key }, 'tls.cert', "begins with the server's own, got nothing."],
-    ['text', { cert: 'hello', key }, 'tls.cert', 'got 5 characters that are no PEM.'],
+    ['text', { cert: 'hello', key }, 'tls.cert', 'got 5 characters that are not PEM.'],
     ['the key twice', { cert: key, key }, 'tls.cert', 'got "PRIVATE KEY" that cannot be used.'],
     [
       'a broken certificate',

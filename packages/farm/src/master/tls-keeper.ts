@@ -11,7 +11,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const WARNED_DAYS = 14;
 
 /**
- * The farm's certificate and private key. New ones come with new ticket keys, so that no session outlives the
+ * The farm's certificate and private key. New ones have new ticket keys, so that no session outlives the
  * certificate under which it began.
  */
 export class TlsKeeper {
@@ -24,16 +24,15 @@ export class TlsKeeper {
     this.#credentials = options === undefined ? null : this.#check(options);
   }
 
-  /** What workers are given; null without TLS. */
+  /** What workers get; null without TLS. */
   get credentials(): TlsCredentials | null {
     return this.#credentials;
   }
 
-  /** Throws a FarmError when they cannot be used; those in use stay then. */
+  /** Throws a FarmError when they cannot be used; the old ones stay in use. */
   replace(options: TlsOptions): TlsCredentials {
     if (this.#credentials === null) {
-      const message =
-        'tls must be given when the farm starts: a port that does not speak TLS cannot begin to.';
+      const message = 'tls must be given when the farm starts: a port without TLS cannot start to speak it.';
       throw new FarmError('FARM_ERR_OPTION', message, { option: 'tls' });
     }
     this.#credentials = this.#check(options);

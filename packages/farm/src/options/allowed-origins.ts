@@ -38,7 +38,7 @@ export function isOriginPattern(text: string): boolean {
  * must be those of an entry; the default port may be written or not. `*.` stands for one or more labels, as in Content
  * Security Policy: `https://*.example.com` is every subdomain at any depth, and not example.com itself. `:*` is any
  * port. A request without an origin comes from a program, which could say anything: it passes. Without entries
- * everybody passes.
+ * every origin passes.
  */
 export class AllowedOrigins {
   readonly #isOpen: boolean;
@@ -59,7 +59,7 @@ export class AllowedOrigins {
   /** Whether a handshake with these headers (lower-case names) may go on. */
   isAllowed(headers: Readonly<Record<string, string>>): boolean {
     if (this.#isOpen) return true;
-    // Version 8 of the protocol, which ws also speaks, had a name of its own.
+    // Version 8 of the protocol, which ws also speaks, had another name.
     const text = headers['origin'] ?? headers['sec-websocket-origin'];
     if (text === undefined || (OPAQUE.has(text) && this.#exact.has(text))) return true;
     const origin = parse(ORIGIN, text);
@@ -71,7 +71,7 @@ export class AllowedOrigins {
 function matches(pattern: Origin, origin: Origin): boolean {
   if (pattern.scheme !== origin.scheme) return false;
   if (pattern.port !== -1 && pattern.port !== origin.port) return false;
-  // With its dot: https://evilexample.com is no subdomain of example.com.
+  // With its dot: https://evilexample.com is not a subdomain of example.com.
   return pattern.host.startsWith('*')
     ? origin.host.endsWith(pattern.host.slice(1))
     : origin.host === pattern.host;

@@ -1,13 +1,13 @@
 import { LIMITS } from './limits.ts';
 
-// C0, DEL and C1 controls: they would break logs and terminals, and nobody can type them into redis-cli.
+// C0, DEL and C1 controls: they would break logs and terminals, and cannot be typed into redis-cli.
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 
 const MAX_UTF8_PER_UTF16 = 3;
 
 /**
- * Why `name` cannot be a channel, in words for the one who sent it, or undefined when it can. Allowed are 1 to `maxBytes`
+ * Why `name` cannot be a channel, in words for its sender, or undefined when it can. Allowed are 1 to `maxBytes`
  * bytes of UTF-8 without control characters. `maxBytes` is the farm's `maxChannelBytes`; default 255, as there. Apps ask
  * {@link WorkerContext.channelNameProblem}, which knows it.
  */

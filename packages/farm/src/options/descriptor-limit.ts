@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { FarmError } from '../api/errors.ts';
 import type { FarmConfig } from './options.ts';
 
-/** What Linux gives a process that nobody configured. */
+/** What Linux gives a process without configuration. */
 const USUAL_LIMIT = 1024;
 
-/** Descriptors that a worker keeps for everything that is no client: files, Redis, libuv. */
+/** Descriptors that a worker keeps for everything except clients: files, Redis, libuv. */
 const WORKER_RESERVE = 256;
 
 /** The same of the master, and what each worker costs it: a descriptor pair, a control stream, a copy while it forks. */
@@ -32,7 +32,7 @@ export function capacityOf(config: Sizes, limit: number): number {
   return Math.max(1, Math.min(config.maxConnectionsPerWorker, room));
 }
 
-/** Throws a FarmError where a farm could not even hold one connection a worker. */
+/** Throws a FarmError where a farm could not even hold one connection per worker. */
 export function checkDescriptorLimit(config: Sizes, limit: number): void {
   const needed = Math.max(
     WORKER_RESERVE + config.reservedConnections + 1,

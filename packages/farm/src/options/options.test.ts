@@ -54,7 +54,7 @@ describe('a limit', () => {
     for (const wrong of [min - 1, max + 1, Number.NaN, Number.POSITIVE_INFINITY, String(min), true]) {
       const attempt = (): unknown => resolve({ [name]: wrong });
       expect(attempt, String(wrong)).toThrow(FarmError);
-      expect(attempt).toThrow(`${name} must be a number of ${unit} from ${min} to ${max}, got `);
+      expect(attempt).toThrow(`${name} must be a number from ${min} to ${max} ${unit}, got `);
     }
   });
 
@@ -155,7 +155,7 @@ describe('trusted proxies', () => {
 describe('the PROXY protocol', () => {
   it('needs somebody who may speak it', () => {
     expect(() => resolve({ proxyProtocol: 'optional' })).toThrow(
-      'proxyProtocol must be "off" unless trustedProxies names who may speak it, got "optional".',
+      'proxyProtocol must be "off" unless trustedProxies names the proxies that may speak it, got "optional".',
     );
     const options = { proxyProtocol: 'required', trustedProxies: ['::1'] } as const;
     expect(resolve(options)).toMatchObject(options);
@@ -183,14 +183,14 @@ describe('maxChannelBytes', () => {
     );
   });
 
-  it('needs a channel to the workers that takes many names at once', () => {
+  it('needs a link to the workers that takes many names at once', () => {
     expect(resolve({ maxChannelBytes: 256, maxWorkerLinkBytes: 65_536 }).maxChannelBytes).toBe(256);
     expect(() => resolve({ maxChannelBytes: 257, maxWorkerLinkBytes: 65_536 })).toThrow(
-      'maxWorkerLinkBytes must be at least 256 times maxChannelBytes (257), for workers name many at once, got 65536.',
+      'maxWorkerLinkBytes must be at least 256 times maxChannelBytes (257), since workers name many at once, got 65536.',
     );
     expect(resolve({ maxChannelBytes: 1024 }).maxChannelBytes).toBe(1024);
     expect(() => resolve({ maxChannelBytes: 1025 })).toThrow(
-      'maxChannelBytes must be a number of bytes from 1 to 1024, got 1025.',
+      'maxChannelBytes must be a number from 1 to 1024 bytes, got 1025.',
     );
   });
 });

@@ -18,7 +18,7 @@ export type SlowConsumerPolicy = 'close' | 'drop';
 
 /**
  * Whether trusted proxies send the header of the PROXY protocol: `off` never, `optional` some or sometimes, `required`
- * always, and then nobody else may connect.
+ * always, and then no other client may connect.
  */
 export type ProxyProtocol = 'off' | 'optional' | 'required';
 
@@ -54,12 +54,12 @@ export interface FarmOptions extends Partial<Limits> {
    * `X-Forwarded-For` and, with {@link proxyProtocol}, their PROXY header. At most 1,024. Default: none.
    */
   readonly trustedProxies?: readonly string[];
-  /** The PROXY protocol, version 1 or 2. Needs {@link trustedProxies}, and is read from nobody else. Default `off`. */
+  /** The PROXY protocol, version 1 or 2. Needs {@link trustedProxies}, and is read from them only. Default `off`. */
   readonly proxyProtocol?: ProxyProtocol;
   /**
    * Origins of the web pages whose scripts may connect: `https://app.example.com`, `https://*.example.com` (subdomains
-   * at any depth), `http://localhost:*` (any port), `null`, or `*`. Others get 403; requests without an origin are no
-   * browser's and pass. At most 1,024. Default: none, which lets everybody in.
+   * at any depth), `http://localhost:*` (any port), `null`, or `*`. Others get 403; requests without an origin are not
+   * from browsers and pass. At most 1,024. Default: none, which accepts all origins.
    */
   readonly allowedOrigins?: readonly string[];
   /**
@@ -69,7 +69,7 @@ export interface FarmOptions extends Partial<Limits> {
   readonly compression?: boolean;
   /** Gives message hooks views that are valid only until they return, saving a copy. Default false. */
   readonly borrowMessages?: boolean;
-  /** Promises that reject and that nobody handles are only logged, always. Default `exit`. */
+  /** Unhandled rejections are always only logged. Default `exit`. */
   readonly uncaughtException?: UncaughtExceptionPolicy;
   /** Makes the port speak TLS, and nothing else. Default: it speaks plain HTTP and WebSocket. See {@link Farm.reloadTls}. */
   readonly tls?: TlsOptions;
@@ -108,7 +108,7 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     const value: unknown = options[name] ?? fallback;
     const isNumber = typeof value === 'number' && value >= min && value <= max;
     if (!isNumber || (name !== 'broadcastSliceMs' && !Number.isInteger(value))) {
-      throw optionError(name, value, `a number of ${unit} from ${min} to ${max}`);
+      throw optionError(name, value, `a number from ${min} to ${max} ${unit}`);
     }
     limits[name] = value;
   }
@@ -124,7 +124,7 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
   }
   const { maxChannelBytes = 0, maxWorkerLinkBytes = 0 } = limits;
   if (maxWorkerLinkBytes < maxChannelBytes * NAMES_BUFFERED) {
-    const allowed = `at least ${NAMES_BUFFERED} times maxChannelBytes (${maxChannelBytes}), for workers name many at once`;
+    const allowed = `at least ${NAMES_BUFFERED} times maxChannelBytes (${maxChannelBytes}), since workers name many at once`;
     throw optionError('maxWorkerLinkBytes', maxWorkerLinkBytes, allowed);
   }
   const { tcpKeepAliveSeconds = 0, tcpUserTimeoutMs = 0 } = limits;
@@ -168,7 +168,11 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     throw optionError('proxyProtocol', proxyProtocol, '"off", "optional" or "required"');
   }
   if (proxyProtocol !== 'off' && trustedProxies.length === 0) {
-    throw optionError('proxyProtocol', proxyProtocol, '"off" unless trustedProxies names who may speak it');
+    throw optionError(
+      'proxyProtocol',
+      proxyProtocol,
+      '"off" unless trustedProxies names the proxies that may speak it',
+    );
   }
   const allowedOrigins = checkedList('allowedOrigins', options.allowedOrigins, {
     maxLength: MAX_ALLOWED_ORIGINS,

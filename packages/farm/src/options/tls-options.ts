@@ -71,7 +71,7 @@ function readKey(pem: string): KeyObject {
 function kindOf(pem: string): string {
   const label = /-----BEGIN ([A-Z0-9 ]{1,40})-----/.exec(pem)?.[1];
   if (label !== undefined) return `"${label}" that cannot be used`;
-  return pem.trim() === '' ? 'nothing' : `${pem.length} characters that are no PEM`;
+  return pem.trim() === '' ? 'nothing' : `${pem.length} characters that are not PEM`;
 }
 
 function reasonOf(error: unknown): string {

@@ -78,7 +78,7 @@ function parseRange(text: string): AddressRange | undefined {
   if (slash === -1) return { address, prefixBits: ADDRESS_BYTES * 8 };
   const digits = text.slice(slash + 1);
   if (!/^(0|[1-9]\d{0,2})$/.test(digits)) return undefined;
-  // A mapped block is written with the prefix of its own notation: 10.0.0.0/8, but ::ffff:10.0.0.0/104.
+  // A mapped block is written with the prefix length of its notation: 10.0.0.0/8, but ::ffff:10.0.0.0/104.
   const prefixBits = Number(digits) + (written.includes(':') ? 0 : MAPPED_PREFIX_BITS);
   return prefixBits > ADDRESS_BYTES * 8 ? undefined : { address, prefixBits };
 }

@@ -29,7 +29,7 @@ export interface WorkerOptions {
   readonly onStopped: (code: number) => void;
   /** What the port speaks TLS with. Null, as by default, when it does not. */
   readonly tls?: TlsCredentials | null;
-  /** Others have the same CPU. Default false. */
+  /** Whether other workers are pinned to the same CPU. Default false. */
   readonly sharesCpu?: boolean;
   /** Overwrites received bytes after each batch, so that tests see who keeps views of them. Default false. */
   readonly poisonSlab?: boolean;

@@ -3,7 +3,7 @@ import { frameHeaderBytes, writeFrameHeader, type DataOpcode } from '../frames/f
 import { ZlibState } from './zlib-state.ts';
 
 /**
- * The window that messages are deflated with: 4 KB. Clients that offer server_max_window_bits are told (RFC 7692 §7.1.2.1).
+ * The window that messages are deflated with: 4 KB. Clients that offer server_max_window_bits get it (RFC 7692 §7.1.2.1).
  * Messages up to that size come out the same with a larger one, 64 KB of JSON are 8 % longer and cost half the CPU; and
  * clients that ask for a small one, as Python's websockets does, can be given it.
  */
@@ -20,7 +20,7 @@ const KEPT_OUTPUT_BYTES = 64 * 1024;
  * Builds frames of compressed messages (permessage-deflate without context takeover, RFC 7692), each for itself, within
  * the call. One serves all connections of a worker; its zlib state is made for the first message.
  *
- * After {@link deflate} the frame stands in {@link output} from `frameStart` to `frameEnd`, until the next call.
+ * After {@link deflate} the frame is in {@link output} from `frameStart` to `frameEnd`, until the next call.
  */
 export class MessageDeflater {
   readonly #level: number;

@@ -4,7 +4,7 @@ import { ZlibState } from './zlib-state.ts';
 
 /** What {@link MessageInflater.inflate} answers instead of a length. */
 export const InflateFailure = {
-  /** No DEFLATE stream, or not a whole one: ws closes 1007. */
+  /** Not a DEFLATE stream, or not a whole one: ws closes 1007. */
   corrupt: -1,
   /** Longer than `maxMessageBytes` when inflated: ws closes 1009. */
   tooLarge: -2,
@@ -12,7 +12,7 @@ export const InflateFailure = {
 
 /**
  * What a sender has cut off the end of each message, and the receiver puts back (RFC 7692 §7.2.1, §7.2.2): the end of an
- * empty block. Behind it stand an empty final block and one byte more, which tell whether the message was whole: then,
+ * empty block. After it come an empty final block and one more byte, which show whether the message was whole: then,
  * and only then, zlib comes to the end of its stream just before that byte, and has made nothing of all this. gorilla
  * does it in the same way. Whatever else a message ends in (a header, a code, stored bytes) would swallow some of it.
  */
@@ -20,7 +20,7 @@ const TAIL = Buffer.from([0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff, 
 const BEHIND_TAIL_BYTES = 1;
 
 /**
- * Final blocks in a message, behind each of which the rest is inflated anew: 0.2 µs each, so that this many take a
+ * Final blocks in a message, after each of which the rest is inflated anew: 0.2 µs each, so that this many take a
  * millisecond at the most. A sender that ends each of its fragments with one has no more of them than fragments.
  */
 const MAX_FINAL_BLOCKS = 4096;
@@ -44,7 +44,7 @@ export class MessageInflater {
   #state: ZlibState | undefined;
   #finalBlocks = 0;
 
-  /** The last message stands here from the first byte, until the next call. */
+  /** The last message, from the first byte on, until the next call. */
   output = EMPTY;
 
   /** `maxMessageBytes`: the most that a message may inflate to. 1 to 2^31 − 1. */
@@ -114,7 +114,7 @@ export class MessageInflater {
     return isWhole ? length : InflateFailure.corrupt;
   }
 
-  /** Room for one byte more than is allowed: that it is used says that the message is too large. */
+  /** Room for one byte more than is allowed: its use shows that the message is too large. */
   #resize(bytes: number): void {
     const larger = Buffer.allocUnsafeSlow(Math.min(bytes, this.#maxMessageBytes + 1));
     this.output.copy(larger);

@@ -2,7 +2,7 @@
 /* oxlint-disable no-underscore-dangle */
 import { constants, createDeflateRaw, createInflateRaw } from 'node:zlib';
 
-// Everything that Roost knows about the inside of node:zlib. The test beside this file says what is relied on; npm
+// Everything that Roost knows about the inside of node:zlib. The test next to this file lists what is relied on; npm
 // itself relies on the same members (minizlib), which is why they have been left alone since Node 10.
 
 /** The native half of a zlib stream (lib/zlib.js, src/node_zlib.cc). */
@@ -40,7 +40,7 @@ export class ZlibState {
   #hasFailed = false;
 
   private constructor(stream: unknown) {
-    // oxlint-disable-next-line no-unsafe-type-assertion -- the members that the test beside this file asks for.
+    // oxlint-disable-next-line no-unsafe-type-assertion -- the members that the test next to this file checks.
     this.#stream = stream as Stream;
     // oxlint-disable-next-line prefer-add-event-listener -- the native half calls just this member.
     this.#stream._handle.onerror = () => {
@@ -76,7 +76,7 @@ export class ZlibState {
 
   /**
    * Takes `input` from `start` to `end` and flushes all that comes of it into `output`, from `outputStart` to
-   * `outputEnd` at most. False when the input is no DEFLATE stream.
+   * `outputEnd` at most. False when the input is not a DEFLATE stream.
    */
   write(
     input: Uint8Array,

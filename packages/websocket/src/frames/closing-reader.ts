@@ -12,7 +12,7 @@ import {
 } from './frame-header.ts';
 import { isValidCloseCode, NO_STATUS_CODE, Opcode } from './frame-writer.ts';
 
-/** What {@link ClosingReader.closeCode} says when the bytes were no valid frame. Never stands in a frame. */
+/** The value of {@link ClosingReader.closeCode} when the bytes were not a valid frame. It is never in a frame. */
 const ABNORMAL_CODE = 1006;
 
 const RSV = 0x70;
@@ -37,7 +37,7 @@ export class ClosingReader {
 
   /**
    * Reads `bytes` from `start` to `end`, of which the first `skipBytes` belong to a frame that is being discarded.
-   * True when the connection is done: a whole close frame has arrived, or something that is no frame of a client, or a
+   * True when the connection is done: a whole close frame has arrived, or something that is not a client's frame, or a
    * frame of 2 GiB or more. A close frame is waited for to its end: were the socket closed before, the kernel would
    * answer the rest of it with RST.
    */
@@ -65,7 +65,7 @@ export class ClosingReader {
       }
       const headerBytes = maskOffset(second) + MASK_BYTES;
       if ((first & 0x0f) === Opcode.close) {
-        // The length of a control frame stands in its second byte.
+        // The length of a control frame is in its second byte.
         const closeBytes = readPayloadBytes(bytes, at);
         if (end - at < headerBytes + closeBytes) return false;
         return this.#readClose(bytes, at + 2, closeBytes);

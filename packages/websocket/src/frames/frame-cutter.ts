@@ -23,9 +23,9 @@ export const FrameCut = {
 export type FrameCut = (typeof FrameCut)[keyof typeof FrameCut];
 
 /**
- * Cuts what a client sends into whole frames for ws. So ws always stands between two frames, and what it holds are
+ * Cuts what a client sends into whole frames for ws. So ws is always between two frames, and what it holds are
  * fragments of a message; the caller keeps the beginning of a frame as raw bytes, however many pieces it comes in. A
- * frame whose header ws would refuse is not waited for: the client hears of it as early as from ws alone.
+ * frame whose header ws would refuse is not waited for: the client is refused as early as by ws alone.
  *
  * Holds no bytes and no state of a connection: one serves all of them. It judges headers only (RFC 6455 §5.2), never a
  * payload.
@@ -74,7 +74,7 @@ export class FrameCutter {
     return FrameCut.whole;
   }
 
-  /** §5.4: a message begins with text or binary and goes on with continuations; control frames may stand in between. */
+  /** §5.4: a message begins with text or binary and goes on with continuations; control frames may come in between. */
   #isAllowed(first: number, isInMessage: boolean): boolean {
     switch (first) {
       case FIN | Opcode.close:

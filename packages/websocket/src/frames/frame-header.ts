@@ -7,7 +7,7 @@ import { Opcode } from './frame-writer.ts';
 //   2 or 8 bytes  the length behind 126 or 127
 //   4 bytes       the mask
 //
-// SimpleFrameReader has a parse of its own, since it runs for every message.
+// SimpleFrameReader parses headers itself, since it runs for every message.
 
 export const FIN = 0x80;
 /** Marks the first frame of a compressed message (RFC 7692 §6). */

@@ -15,7 +15,7 @@ export const FrameKind = {
   pong: 4,
   /** A close frame with nothing in it, or with a code that may be sent and a reason in valid UTF-8. */
   close: 6,
-  /** Not simple: ws must see these bytes, which stand as the client sent them, and decide. */
+  /** Not simple: ws must see these bytes, unchanged, and decide. */
   complex: 5,
   /** A whole message whose payload is compressed (RFC 7692 §6); nothing of it is checked but the frame. */
   deflatedText: 7,
@@ -64,7 +64,7 @@ export class SimpleFrameReader {
   acceptsDeflated = false;
   /** Opcode of the simple frame: see {@link Opcode}. */
   opcode = 0;
-  /** Index of the first byte of its payload, which stands unmasked. */
+  /** Index of the first byte of its payload, which is unmasked. */
   payloadStart = 0;
   /** Index after the last byte of its payload. */
   payloadEnd = 0;
@@ -197,8 +197,8 @@ function xorShort(bytes: Buffer, start: number, end: number, mask: Buffer): numb
     bytes[index + 3] = byte3;
     seenBits |= byte0 | byte1 | byte2 | byte3;
   }
-  for (let turn = 0; index < end; index++, turn++) {
-    const byte = (bytes[index] ?? 0) ^ (mask[turn] ?? 0);
+  for (let at = 0; index < end; index++, at++) {
+    const byte = (bytes[index] ?? 0) ^ (mask[at] ?? 0);
     bytes[index] = byte;
     seenBits |= byte;
   }

@@ -13,7 +13,7 @@ export type Opcode = (typeof Opcode)[keyof typeof Opcode];
 /** Of messages, which alone may be compressed. */
 export type DataOpcode = typeof Opcode.text | typeof Opcode.binary;
 
-/** What a close frame without a code means; it never stands in a frame (RFC 6455 §7.4.1). */
+/** What a close frame without a code means; it is never in a frame (RFC 6455 §7.4.1). */
 export const NO_STATUS_CODE = 1005;
 
 /** A control frame's payload has at most 125 bytes, two of which are the code (RFC 6455 §5.5). */

@@ -1,4 +1,4 @@
-/** Headers of handshakes, as nearly everybody writes them. */
+/** Headers of handshakes, as nearly all clients write them. */
 const NAMES = [
   'Accept-Encoding',
   'Accept-Language',
@@ -24,7 +24,7 @@ for (const name of NAMES) {
 }
 
 /**
- * The name that stands in `bytes` from `start` to `end`, in lower case, if it is a common one: no string is made of the
+ * The name in `bytes` from `start` to `end`, in lower case, if it is a common one: no string is made of the
  * bytes, whose hash would have to be computed. Undefined for any other, and for other capitals than usual.
  */
 export function commonName(bytes: Buffer, start: number, end: number): string | undefined {

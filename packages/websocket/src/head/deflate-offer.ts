@@ -7,7 +7,7 @@ const WINDOW_PARAMETERS = ['client_max_window_bits', 'server_max_window_bits'];
 
 /**
  * One element of Sec-WebSocket-Extensions as ws is to be given it, reduced to what the answer may name: ws answers the
- * parameters that it is shown, and those that it is told to add. Undefined for what is to be declined: another extension,
+ * parameters that it is shown, and those that it must add. Undefined for what is to be declined: another extension,
  * what is malformed, and a permessage-deflate that RFC 7692 §7.1 does not know or that `options` cannot meet.
  */
 export function deflateOffer(

@@ -29,7 +29,7 @@ export function quotedListElements(value: string): string[] {
   return withoutEmpty(parts);
 }
 
-/** Whether a list of tokens has this one, which is given in lower case and may stand there in any. */
+/** Whether a list of tokens has this one, which is given in lower case; the list may have any. */
 export function hasToken(list: string, token: string): boolean {
   const lower = list.toLowerCase();
   return lower === token || listElements(lower).includes(token);

@@ -15,7 +15,7 @@ export function refusalResponse(
   extraHeaders: Readonly<Record<string, string>> = {},
 ): string {
   const names = Object.keys(extraHeaders).map((name) => name.toLowerCase());
-  // RFC 9110 §7.8: whoever sends Upgrade names it in Connection.
+  // RFC 9110 §7.8: a sender of Upgrade names it in Connection.
   const connection = names.includes('upgrade') ? 'close, Upgrade' : 'close';
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}`, `Connection: ${connection}`];
   if (!names.includes('content-type')) lines.push('Content-Type: text/plain; charset=utf-8');

@@ -75,7 +75,7 @@ const FIRST_WINS = new Set([
  */
 const NO_TAB_BEHIND = new Set(['connection', 'content-length', 'transfer-encoding']);
 
-/** Legal as tokens, but nobody sends them for a good purpose, and copies of the headers may have a prototype. */
+/** Legal as tokens, but no good client sends them, and copies of the headers may have a prototype. */
 const PROTOTYPE_NAMES = new Set(['__proto__', 'constructor', 'prototype']);
 
 const UPGRADE_VERSION = refused(505, 'An upgrade needs HTTP/1.1.');
@@ -146,7 +146,7 @@ export function parseRequestHead(
   const lineFault = scanRequestLine(bytes, lineStart, headEnd);
   if (lineFault !== undefined) return lineFault;
   const headers: Record<string, string> = Object.create(null);
-  // One string of which the others are parts: each call for one of its own would cost as much.
+  // One string of which the others are parts: a separate call for each would cost as much.
   const text = bytes.latin1Slice(lineStart, headEnd);
   const headerFault = readHeaders(bytes, line.end, headEnd - 2, text, lineStart, headers);
   if (headerFault !== undefined) return headerFault;
@@ -171,7 +171,7 @@ export function parseRequestHead(
 }
 
 /**
- * Whether a header stands twice that must not, in a list of names and values as Node gives it (`message.rawHeaders`): of
+ * Whether a unique header is repeated, in a list of names and values as Node gives it (`message.rawHeaders`): of
  * such requests Node's parser keeps the first line, or both.
  */
 export function hasRepeatedHeader(rawHeaders: readonly string[]): boolean {
@@ -201,7 +201,7 @@ function readTarget(bytes: Buffer, headers: Record<string, string>): string {
   return absolute.target;
 }
 
-/** The headers as strings of their own, for somebody who may keep one of them for as long as a connection lives. */
+/** The headers as separate strings, for apps that may keep one of them for as long as a connection lives. */
 export function copyHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const copies: Record<string, string> = Object.create(null);
   for (const name in headers) {
@@ -260,7 +260,7 @@ function readHeaders(
   return undefined;
 }
 
-/** Checks who is asked, and that everybody will agree on where the body ends (RFC 9112 §3.2 and §6.3). */
+/** Checks the target host, and that all parties agree on where the body ends (RFC 9112 §3.2 and §6.3). */
 function checkFraming(headers: Readonly<Record<string, string>>): RefusedHead | undefined {
   const host = headers['host'];
   if (host === undefined) {
@@ -286,7 +286,7 @@ function checkFraming(headers: Readonly<Record<string, string>>): RefusedHead | 
 
 function checkUpgrade(bytes: Buffer, headers: Readonly<Record<string, string>>): RefusedHead | undefined {
   if (line.minorVersion !== 1) return UPGRADE_VERSION;
-  // Without it the header was meant for somebody between the client and us, or was forged past a proxy.
+  // Without it the header was meant for a proxy between the client and us, or was forged past a proxy.
   const connection = headers['connection'] ?? '';
   // As with NO_TAB_BEHIND: a tab hides the token from others.
   if (connection.includes('\t') || !hasToken(connection, 'upgrade')) return UPGRADE_CONNECTION;

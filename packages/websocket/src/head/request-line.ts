@@ -2,7 +2,7 @@ import { METHODS } from 'node:http';
 import { AUTHORITY, CLASSES, CR, isDigit, LF, SPACE, TARGET } from './character-classes.ts';
 import { INCOMPLETE, refused, type RefusedHead } from './refused-head.ts';
 
-/** CONNECT asks for a tunnel, which nobody here will build. */
+/** CONNECT asks for a tunnel, which this server does not offer. */
 const KNOWN_METHODS = new Set(METHODS.filter((method) => method !== 'CONNECT'));
 const MAX_METHOD_BYTES = 32;
 

@@ -6,7 +6,7 @@ const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e]*$/;
 
 /**
- * Adds `Name: value` lines. Throws WEBSOCKET_HEADER for a name that is no token or is among `reserved` (lower case),
+ * Adds `Name: value` lines. Throws WEBSOCKET_HEADER for a name that is not a token or is among `reserved` (lower case),
  * and for a value with anything but printable ASCII, spaces and tabs: a line break would forge headers.
  */
 export function appendHeaderLines(

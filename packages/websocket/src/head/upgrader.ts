@@ -77,7 +77,7 @@ const VERSION_REFUSED = refusalResponse(426, 'This server speaks versions 13 and
   'Sec-WebSocket-Version': '13, 8',
 });
 
-/** The answer to what ws would accept, or refuse with less than it should say. */
+/** The answer to requests that ws would accept, or refuse with an incomplete answer. */
 function ownRefusal({ method, headers }: RequestHead): string | undefined {
   if (method !== 'GET') return METHOD_REFUSED;
   const version = headers['sec-websocket-version'];
@@ -96,8 +96,8 @@ function protocolOffer(value: string | undefined): string | undefined {
 
 /**
  * Compression without context takeover in both directions (RFC 7692 §7.1.1), so that nothing is kept between two
- * messages. A client is told so, which the RFC lets a server do unasked. That we use no takeover ourselves, and a small
- * window, is nobody's business who did not ask: it needs no agreement, and there are clients that end the connection on
+ * messages. The answer says so, which the RFC allows unasked. That we use no takeover ourselves, and a small
+ * window, is only answered to clients that ask: it needs no agreement, and there are clients that end the connection on
  * any parameter that they did not offer.
  */
 const DEFLATE: DeflateOptions = { clientNoContextTakeover: true, clientMaxWindowBits: false };

@@ -19,19 +19,19 @@ import {
 } from './ws-adapter.ts';
 
 /**
- * Who is told what an awake connection does; one object serves all of a worker. Every call names the slot and the
+ * Receives the events of awake connections; one object serves all of a worker. Every call names the slot and the
  * generation that the connection was made with. Handlers may call the connection, also `destroy`. They must not throw:
  * ws is in the middle of a frame when they are called.
  */
 export interface AwakeHandlers {
   /** A control frame that ws wants sent, after everything queued. The callee owns it. */
   awakeOnWrite(slot: number, generation: number, frame: Buffer): void;
-  /** A whole message. `data` may be a part of the buffer that was received, which nobody else uses any more. */
+  /** A whole message. `data` may be a part of the buffer that was received, which has no other user any more. */
   awakeOnMessage(slot: number, generation: number, data: Buffer, isBinary: boolean): void;
   /** A ping came; its pong has already gone to `awakeOnWrite`. */
   awakeOnPing?(slot: number, generation: number): void;
   awakeOnPong(slot: number, generation: number): void;
-  /** A compressed message was inflated to so many bytes, or it was an InflateFailure, after which ws closes. */
+  /** The length of an inflated message, or an InflateFailure, after which ws closes. */
   awakeOnInflate?(slot: number, generation: number, bytes: number): void;
   /** ws will write no more: flush what is queued, then send FIN. At most once, and before `awakeOnClose`. */
   awakeOnFinish(slot: number, generation: number): void;
@@ -56,7 +56,7 @@ export interface AwakeOptions {
   readonly inflater?: MessageInflater | undefined;
 }
 
-/** Fragments of 64 bytes on average are honest: those of Autobahn's smallest test. Each costs memory beside its bytes. */
+/** Fragments of 64 bytes on average are honest: those of Autobahn's smallest test. Each costs memory besides its bytes. */
 const HONEST_FRAGMENT_BYTES = 64;
 const MIN_MAX_FRAGMENTS = 4096;
 
@@ -168,7 +168,7 @@ export class AwakeConnection {
   }
 
   /**
-   * Whether this connection could be destroyed now, and its next bytes be read by somebody else, without loss: no
+   * Whether this connection could be destroyed now, and another reader take its next bytes, without loss: no
    * frame or message is open, no close has begun, no error is on its way. False while a handler is being called.
    */
   isAtBoundary(): boolean {

@@ -4,10 +4,10 @@ import { EventEmitter } from 'node:events';
 
 import type { WebSocketSocket } from './ws-adapter.ts';
 
-/** Who is told what ws does with its socket. One object serves all sockets, and is given the owner of each. */
+/** Receives what ws does with its socket. One object serves all sockets, and gets the owner of each. */
 export interface AwakeSocketListeners<Owner> {
   onWrite(owner: Owner, frame: Buffer): void;
-  /** ws will write no more. Called in a tick of its own, once. */
+  /** ws will write no more. Called once, in a separate tick. */
   onFinish(owner: Owner): void;
 }
 
@@ -19,12 +19,12 @@ const NOTHING_QUEUED = Object.freeze({ length: 0 });
  * What ws takes for the socket of an awake connection. It owns no bytes: those received go through it to ws within the
  * call, those that ws writes go to the owner within the call, one buffer a frame, and are acknowledged at once.
  *
- * It is no stream.Duplex: a Duplex delivers its first bytes a tick later, buffers, and costs 2 KB; the part of one that
+ * It is not a stream.Duplex: a Duplex delivers its first bytes a tick later, buffers, and costs 2 KB; the part of one that
  * ws uses is small (see WebSocketSocket). Pausing is not needed: ws's receiver takes every write within the call, as
  * long as its events are synchronous, and what it then holds is bounded by its own limits.
  *
  * As with a Duplex, `close` comes a tick after both sides have ended, or after `destroy`: ws begins a close timer after
- * the call that ended the socket, and expects to be told of the close later than that.
+ * the call that ended the socket, and expects the close event later than that.
  */
 export class AwakeSocket<Owner> extends EventEmitter implements WebSocketSocket {
   destroyed = false;

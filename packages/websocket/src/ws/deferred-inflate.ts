@@ -2,15 +2,15 @@ import { EMPTY } from '../empty.ts';
 import { InflateFailure, type MessageInflater } from '../deflate/message-inflater.ts';
 import { CHUNK_OVERHEAD_BYTES, type InflateCallback, type ReceiverInflate } from './ws-adapter.ts';
 
-/** Who is told what was inflated, and knows how ws says that it could not be. */
+/** Receives what was inflated, and knows the error of ws for what could not be. */
 export interface InflateListener {
-  /** A message came to so many bytes, or was an {@link InflateFailure}. */
+  /** The length of a message, or an {@link InflateFailure}. */
   onInflate(bytes: number): void;
   inflateError(isTooLarge: boolean): Error;
 }
 
 /**
- * What ws takes for its permessage-deflate of an awake connection (lib/permessage-deflate.js), in place of its own, which
+ * Stands in for ws's permessage-deflate of an awake connection (lib/permessage-deflate.js), which
  * inflates in the thread pool and keeps 70 KB for each connection: messages would come after `receive` has returned, and
  * ten thousand half-sent ones would cost 700 MB.
  *

@@ -6,14 +6,14 @@ import { subprotocol, WebSocket, WebSocketServer } from 'ws';
 
 import { EMPTY } from '../empty.ts';
 
-// Everything that Roost knows about the inside of ws, which is pinned to one version for this reason. The test beside
-// this file says what is relied on; read it, and the diff of ws, before another version is used.
+// Everything that Roost knows about the inside of ws, which is pinned to one version for this reason. The test next to
+// this file lists what is relied on; read it, and the diff of ws, before another version is used.
 
 declare module 'ws' {
   /** Exported since 8.20, missing in the types. */
   // oxlint-disable-next-line no-shadow
   export const subprotocol: {
-    /** The offered subprotocols in their order. Throws a SyntaxError for what is no list of distinct tokens. */
+    /** The offered subprotocols in their order. Throws a SyntaxError when it is not a list of distinct tokens. */
     parse(header: string): Set<string>;
   };
   /** Exported since 8.20, missing in the types. */
@@ -117,7 +117,7 @@ export interface HandshakeServer {
 }
 
 export function createHandshakeServer(options: HandshakeOptions): HandshakeServer {
-  // The types ask for whole sockets, requests and WebSockets, of which ws uses what stands above.
+  // The types ask for whole sockets, requests and WebSockets, of which ws uses what is listed above.
   // oxlint-disable-next-line no-unsafe-type-assertion
   const Constructor = WebSocketServer as unknown as new (options: HandshakeOptions) => HandshakeServer;
   return new Constructor(options);
@@ -176,7 +176,7 @@ interface Sender {
   readonly _firstFragment: boolean;
 }
 
-/** Who is told what a WebSocket says. One object serves all of them, and is given the owner of each. */
+/** Receives the events of a WebSocket. One object serves all of them, and gets the owner of each. */
 export interface ServerSideListeners<Owner> {
   onMessage(owner: Owner, data: Buffer, isBinary: boolean): void;
   onPing(owner: Owner): void;
@@ -233,7 +233,7 @@ const RECEIVER_AT_FRAME = 0;
 /** The state of ws's sender when it neither compresses nor reads a blob (DEFAULT in lib/sender.js). */
 const SENDER_IDLE = 0;
 
-/** Bytes that a chunk costs beside its own, measured: two Buffer objects, its memory's bookkeeping, its place in an array. */
+/** Bytes that a chunk costs besides its own, measured: two Buffer objects, its memory's bookkeeping, its place in an array. */
 export const CHUNK_OVERHEAD_BYTES = 400;
 
 /**
@@ -294,7 +294,7 @@ export function isOpen(webSocket: ServerSideWebSocket): boolean {
 }
 
 /**
- * Whether forgetting the WebSocket now would lose nothing: it stands between two messages, holds no bytes, owes no
+ * Whether forgetting the WebSocket now would lose nothing: it is between two messages, holds no bytes, owes no
  * answer, no close has begun and nothing has failed. Only true for the instant; false inside a message event.
  */
 export function isAtMessageBoundary(webSocket: ServerSideWebSocket): boolean {
@@ -317,7 +317,7 @@ export function isAtMessageBoundary(webSocket: ServerSideWebSocket): boolean {
   );
 }
 
-/** Whether a fragmented message is open. Only sure while the receiver stands between two frames. */
+/** Whether a fragmented message is open. Only certain while the receiver is between two frames. */
 export function isInMessage(webSocket: ServerSideWebSocket): boolean {
   return webSocket._receiver._fragmented !== 0;
 }
@@ -332,7 +332,7 @@ export function hasPendingError(webSocket: ServerSideWebSocket): boolean {
   return webSocket._receiver._errored && !webSocket._receiver._writableState.errorEmitted;
 }
 
-/** Bytes of memory that wait in the receiver for the rest of a message: payload, and what its chunks cost beside it. */
+/** Bytes of memory that wait in the receiver for the rest of a message: payload, and what its chunks cost besides it. */
 export function heldBytes(webSocket: ServerSideWebSocket): number {
   const receiver = webSocket._receiver;
   const chunks = receiver._buffers.length + receiver._fragments.length;
@@ -380,5 +380,5 @@ function detachedOnError(this: ServerSideWebSocket): void {
 }
 
 function ignore(): void {
-  // Nobody is left to tell.
+  // No listener is left.
 }

@@ -6,7 +6,7 @@ export function keyCheck(digestHex: string): (headers: IncomingHttpHeaders) => b
   const expected = Buffer.from(digestHex, 'hex');
   return (headers) => {
     const key = keyOf(headers);
-    // Digests have one length whatever was sent, so that the time of the comparison tells nothing.
+    // Digests have one length whatever was sent, so that the time of the comparison reveals nothing.
     return key !== undefined && timingSafeEqual(createHash('sha256').update(key).digest(), expected);
   };
 }

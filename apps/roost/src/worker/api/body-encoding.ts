@@ -22,7 +22,7 @@ export async function decodeBody(
       return body;
     case 'gzip':
     case 'x-gzip':
-      // What stays empty is no gzip, but nothing was to be sent either.
+      // An empty body is not gzip, but nothing was to be sent either.
       return body.length === 0 ? body : await inflate(body, { maxOutputLength: maxBytes }).catch(refuse);
     default:
       throw new ApiError(

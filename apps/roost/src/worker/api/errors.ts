@@ -33,11 +33,11 @@ const BY_ENGINE_CODE: Readonly<Record<string, ApiErrorName>> = {
   FARM_ERR_QUERY: 'noAnswer',
 };
 
-/** An answer that is no result. */
+/** An answer that is not a result. */
 export class ApiError extends Error {
   readonly error: ApiErrorName;
 
-  /** `detail` says what exactly was wrong, for whoever reads the answer. */
+  /** `detail` says what exactly was wrong, for the reader of the answer. */
   constructor(error: ApiErrorName, detail?: string) {
     const { text } = API_ERRORS[error];
     super(detail === undefined ? text : `${text}: ${detail}`);
@@ -58,7 +58,7 @@ export interface ErrorBody {
   readonly error: { readonly code: number; readonly message: string };
 }
 
-/** The answer for what a call of the engine rejected with; undefined for what nobody foresaw. */
+/** The answer for what a call of the engine rejected with; undefined for an unforeseen error. */
 export function apiErrorOf(error: unknown): ApiError | undefined {
   if (error instanceof ApiError) return error;
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;

@@ -58,7 +58,7 @@ export class ApiMethods {
     return { nodes: [nodeOf(await this.#context.info(), this.#options.farmId)] };
   }
 
-  /** With an `error` beside the `result` when workers did not answer: what they have is left out of it. */
+  /** With an `error` next to the `result` when workers did not answer: what they have is missing from it. */
   async channels({
     pattern,
   }: ChannelsRequest): Promise<{ readonly result: object; readonly error?: ApiError }> {

@@ -38,7 +38,7 @@ export function payloadOf({ data, b64data }: PayloadFields): string | Buffer {
   }
   if (b64data !== undefined) {
     const bytes = Buffer.from(b64data, 'base64');
-    // Buffer.from skips what is no base64; the way back shows whether it did.
+    // Buffer.from skips what is not base64; encoding it again shows whether it did.
     if (bytes.toString('base64') !== b64data)
       throw new ApiError('badRequest', '"b64data" is not padded base64');
     return bytes;

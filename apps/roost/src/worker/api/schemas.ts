@@ -23,7 +23,7 @@ export const CHANNELS_SCHEMA = {
   additionalProperties: false,
 } as const;
 
-/** A complaint of the validator, as far as it is told. */
+/** A problem that the validator reports, as far as it is passed on. */
 export interface SchemaProblem {
   readonly keyword: string;
   readonly instancePath: string;
@@ -39,7 +39,7 @@ export function describeProblem(problem: SchemaProblem | undefined): string {
     case 'required':
       return `"${String(problem.params['missingProperty'])}" is missing`;
     case 'additionalProperties':
-      return `${JSON.stringify(problem.params['additionalProperty'])} is no field of this method`;
+      return `${JSON.stringify(problem.params['additionalProperty'])} is not a field of this method`;
     default:
       return `${field} ${problem.message ?? 'does not fit'}`;
   }

@@ -30,7 +30,7 @@ export async function createApiServer(context: WorkerContext, options: WorkerOpt
   const app = fastify({
     logger: false,
     bodyLimit: options.api.maxBodyBytes,
-    // A body is taken as it is or refused: "7" is no number here, and a misspelt field is not dropped in silence.
+    // A body is taken as it is or refused: "7" is not a number here, and a misspelt field is not dropped in silence.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
     schemaErrorFormatter: ([problem]) => new ApiError('badRequest', describeProblem(problem)),
     frameworkErrors: (_error, _request, reply) => {
@@ -86,12 +86,12 @@ async function result(work: Promise<object>): Promise<object> {
   return { result: await work };
 }
 
-/** What can be told, with the status of what is missing: who reads the channels alone must not take them for all. */
+/** What is known, with the status of what is missing: a caller that reads only the channels must not take them for all. */
 async function channelsReply(reply: FastifyReply, work: ReturnType<ApiMethods['channels']>): Promise<object> {
-  const { result: told, error } = await work;
-  if (error === undefined) return { result: told };
+  const { result: known, error } = await work;
+  if (error === undefined) return { result: known };
   void reply.code(error.status).header('Retry-After', '1');
-  return { ...error.body, result: told };
+  return { ...error.body, result: known };
 }
 
 /** A missing body is an empty object. */

@@ -2,7 +2,7 @@ import { matchesGlob } from '@roost/farm';
 import type { TokenClaims } from '@roost/farm';
 
 /**
- * Who may use which channel. Patterns are names, or globs: `*` is any run of characters, `?` any one. A channel is open to
+ * Which channels a client may use. Patterns are names, or globs: `*` is any run of characters, `?` any one. A channel is open to
  * a client when it is public or a pattern of the claim `channels` covers it.
  */
 export class ChannelRules {

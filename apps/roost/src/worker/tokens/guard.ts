@@ -45,7 +45,7 @@ export class TokenGuard {
       const closed = this.#rules.firstClosed(channels, claims);
       if (closed === undefined) return undefined;
       if (claims === undefined) return this.#refuse('token_missing');
-      return this.#refuse('token_channel', `The token does not give the channel ${quote(closed)}.`);
+      return this.#refuse('token_channel', `The token does not cover the channel ${quote(closed)}.`);
     },
     publishable: (channels, patterns) => channels.filter((channel) => isCovered(channel, patterns)),
     refuseMessage: (connection) => {
@@ -84,7 +84,7 @@ export class TokenGuard {
     // Asked for before it may abort.
     const { signal } = request;
     const result = await this.#verifier.verify(token);
-    // The client has gone, or was refused for another reason that was counted: nobody hears this, and no app is asked.
+    // The client has gone, or was refused for another reason that was counted: no client gets this, and no app is asked.
     if (signal.aborted) return reject(503, 'The upgrade has ended.');
     if (typeof result === 'string') return this.#refuse(result);
     this.#verified.set(request, new VerifiedRequest(request, result));

@@ -22,7 +22,7 @@ export function parsePublicKey(pem: string): PublicKey {
   try {
     key = createPublicKey(pem);
   } catch {
-    throw new Error('it is no PEM file of a public key or certificate');
+    throw new Error('it is not a PEM file with a public key or certificate');
   }
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
   if (type === 'rsa' && (details?.modulusLength ?? 0) >= MIN_RSA_BITS) {
@@ -49,10 +49,10 @@ export function parseJwks(text: string): JSONWebKeySet {
   try {
     parsed = JSON.parse(text);
   } catch {
-    throw new Error('it is no JSON');
+    throw new Error('it is not JSON');
   }
   const listed: unknown = isObject(parsed) ? parsed['keys'] : undefined;
-  if (!Array.isArray(listed)) throw new Error('it is no JWKS: an object with a list "keys"');
+  if (!Array.isArray(listed)) throw new Error('it is not a JWKS: an object with a list "keys"');
   const members = listed.filter(isObject);
   if (members.some((key) => key['kty'] === 'oct' || 'd' in key)) {
     throw new Error('it holds a secret key, where only public ones belong');

@@ -40,7 +40,7 @@ export function keySource(options: TokenOptions, log: Log): KeySource {
       : {
           refreshAfterMs: FILE_CACHE_MS,
           waitAfterMs: FILE_CACHE_MS,
-          // What was read last stays good when somebody is just writing the file anew.
+          // What was read last stays valid while the file is being rewritten.
           dropAfterMs: Number.POSITIVE_INFINITY,
           cooldownMs: FILE_COOLDOWN_MS,
         }),

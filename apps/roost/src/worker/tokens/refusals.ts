@@ -3,7 +3,7 @@ import type { TokenReason, UpgradeDecision } from '@roost/farm';
 
 interface RefusalRow {
   readonly status: number;
-  /** RFC 6750 §3.1; null when the request shows no token, which is no error there. */
+  /** RFC 6750 §3.1; null when the request shows no token, which is not an error there. */
   readonly error: 'invalid_request' | 'invalid_token' | 'insufficient_scope' | null;
   readonly message: string;
 }
@@ -23,7 +23,7 @@ const REFUSALS = {
   token_malformed: {
     status: 401,
     error: 'invalid_token',
-    message: 'The token is no JWT as this server takes it, or has a claim of a wrong type.',
+    message: 'The token is not a JWT that this server accepts, or has a claim of a wrong type.',
   },
   token_algorithm: {
     status: 401,
@@ -39,11 +39,15 @@ const REFUSALS = {
   token_expired: { status: 401, error: 'invalid_token', message: 'The token has expired.' },
   token_not_yet_valid: { status: 401, error: 'invalid_token', message: 'The token is not valid yet.' },
   token_issuer: { status: 401, error: 'invalid_token', message: 'The token comes from another issuer.' },
-  token_audience: { status: 401, error: 'invalid_token', message: 'The token is meant for somebody else.' },
+  token_audience: {
+    status: 401,
+    error: 'invalid_token',
+    message: 'The token is meant for another audience.',
+  },
   token_channel: {
     status: 403,
     error: 'insufficient_scope',
-    message: 'The token does not give this channel.',
+    message: 'The token does not cover this channel.',
   },
   token_keys_unavailable: {
     status: 503,

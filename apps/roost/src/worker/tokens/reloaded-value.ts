@@ -1,13 +1,13 @@
-/** After a failure nobody tries again for so long. */
+/** After a failure no load starts for this long. */
 const RETRY_MS = 2000;
 
 export interface ReloadOptions<Value> {
   readonly load: () => Promise<string>;
   /** Not called when the text is the one it was. */
   readonly parse: (text: string) => Promise<Value>;
-  /** Older than this, it is loaded anew while the old one is still given out. */
+  /** Older than this, it is loaded again while the old one is still given out. */
   readonly refreshAfterMs: number;
-  /** Older than this, who asks waits for the new one. */
+  /** Older than this, calls wait for the new one. */
   readonly waitAfterMs: number;
   /** Older than this, it is not given out any more although no newer one can be had. */
   readonly dropAfterMs: number;
@@ -25,8 +25,8 @@ export class KeysUnavailableError extends Error {
 }
 
 /**
- * Something that is made of a text elsewhere, and loaded anew as it ages. It is loaded by those who ask for it, at most once
- * at a time whoever asks, and not again within RETRY_MS of a failure: an origin that is down is not stormed.
+ * A value that is made from a text elsewhere, and loaded again as it ages. Calls for it load it, at most once
+ * at a time, and not again within RETRY_MS of a failure: an origin that is down is not stormed.
  */
 export class ReloadedValue<Value> {
   readonly #options: ReloadOptions<Value>;
@@ -53,7 +53,7 @@ export class ReloadedValue<Value> {
   }
 
   /**
-   * The value of now, for somebody who misses something in it; undefined when it was loaded only just. Rejects with a
+   * A newer value, for a call that misses something in this one; undefined when it has just been loaded. Rejects with a
    * KeysUnavailableError when it cannot be loaded.
    */
   async newer(): Promise<Value | undefined> {

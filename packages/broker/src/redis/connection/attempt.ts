@@ -51,7 +51,7 @@ export class Attempt {
   }
 
   /**
-   * Nothing of it is told from here on. In good order, what was sent arrives; otherwise what has not left this machine never
+   * Calls no handler from here on. In good order, what was sent arrives; otherwise what has not left this machine never
    * does. Resolves when no socket is left.
    */
   async giveUp(isInGoodOrder: boolean): Promise<void> {
@@ -82,7 +82,7 @@ export class Attempt {
       if (error instanceof HandshakeError) this.#sentinels?.doubt();
       if (error instanceof HandshakeError || error instanceof SentinelError) this.#end(error.message);
       else if (isReplyError(error)) this.#end(explainFailure(shown, error));
-      // Anything else is the end of the connection, which 'end' tells with its cause.
+      // Anything else is the end of the connection, which 'end' reports with its cause.
     }
   }
 
@@ -90,7 +90,7 @@ export class Attempt {
     const { target } = this.#config.location;
     if ('masterName' in target) {
       if (this.#sentinels !== undefined) return this.#sentinels.findMaster();
-      throw new SentinelError('There is nobody to ask for the master.');
+      throw new SentinelError('There is no sentinel to ask for the master.');
     }
     return target;
   }

@@ -5,12 +5,12 @@ import { AbstractConnector, Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
 import type { ServerAddress } from '../redis-url.ts';
 
-/** How long a connection that is closed may take to say goodbye, in ms. A silent Redis never would. */
+/** How long an orderly close may take, in ms. With a silent Redis it would never end. */
 const FAREWELL_MS = 100;
 
 /**
  * One connection to one server, made once: an ioredis client that never reconnects, keeps no queue, and sends nothing by
- * itself. What ioredis would send to greet (AUTH, SELECT, CLIENT, INFO) is sent by whoever uses it: ioredis writes what it
+ * itself. What ioredis would send to greet (AUTH, SELECT, CLIENT, INFO) is sent by its owner: ioredis writes what it
  * thinks of the answers to stderr.
  */
 export class RedisClient {
@@ -55,7 +55,7 @@ export class RedisClient {
   /**
    * Gives the connection up at once. TCP is reset (RST instead of FIN), also below TLS, so that the kernel throws away what
    * it has not sent yet: after a partition it would arrive behind what newer connections have sent, long after its sender was
-   * told that its outcome is unknown. What is already on the other side cannot be taken back; on a Unix socket that is
+   * answered with an unknown outcome. What is already on the other side cannot be taken back; on a Unix socket that is
    * everything that was written.
    */
   reset(): void {

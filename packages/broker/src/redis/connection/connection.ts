@@ -27,8 +27,8 @@ export interface RedisConnectionOwner {
  *
  * Each attempt is a new ioredis client that never reconnects by itself. So no queue, subscription set or
  * retry counter survives from one connection into the next; what a client had under way is rejected when it
- * ends; a name is looked up anew, and Sentinel asked anew; and there is no state in which ioredis has given
- * up but nobody knows. The whole attempt has one deadline, where ioredis would wait for ever for the
+ * ends; a name is looked up again, and Sentinel asked again; and there is no state in which ioredis has given
+ * up unnoticed. The whole attempt has one deadline, where ioredis would wait for ever for the
  * handshake of a server that accepts and is silent.
  */
 export class RedisConnection {
@@ -51,7 +51,7 @@ export class RedisConnection {
     this.#owner = owner;
     const { target } = config.location;
     if ('masterName' in target) {
-      // All of them, and then the master, have their turn within one attempt.
+      // All of them, and then the master, are asked within one attempt.
       this.#sentinels = new Sentinels(target, config.connectTimeoutMs / (target.sentinels.length + 1));
     }
   }
@@ -137,7 +137,7 @@ export class RedisConnection {
   }
 }
 
-/** Between half and all of 50, 100, 200 … ms: brokers that lost the same Redis do not come back in step. */
+/** Between half and all of 50, 100, 200 … ms: brokers that lost the same Redis do not reconnect in step. */
 function retryDelayMs(failureCount: number, maxDelayMs: number): number {
   const delayMs = Math.min(maxDelayMs, FIRST_RETRY_DELAY_MS * 2 ** Math.min(failureCount, 30));
   return delayMs * (0.5 + Math.random() / 2);

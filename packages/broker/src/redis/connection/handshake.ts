@@ -6,7 +6,7 @@ import { askRole, roleProblem } from './role.ts';
 
 /** Something that Redis refused and the broker can do without. */
 export interface Shortcoming {
-  /** What is about the same thing, and told once. */
+  /** Warnings with the same key are given once. */
   readonly kind: 'password' | 'database' | 'role' | 'control' | 'probe' | 'unsubscribe';
   /** One sentence. */
   readonly reason: string;
@@ -18,9 +18,9 @@ export class HandshakeError extends Error {
 }
 
 /**
- * What a new connection sends, in one go: AUTH and SELECT where the URL asks for them, CLIENT SETNAME for who looks at CLIENT
+ * What a new connection sends, in one go: AUTH and SELECT where the URL asks for them, CLIENT SETNAME for CLIENT
  * LIST, and what the server's role is. Rejects with the answer of Redis, or with a HandshakeError, when the server will not do.
- * Returns what it refused and nobody needs: pub/sub knows no databases, and a name is only seen by operators.
+ * Returns what it refused and the broker does not need: pub/sub has no databases, and only operators see a name.
  */
 export async function shakeHands(
   redis: Redis,
@@ -39,7 +39,7 @@ export async function shakeHands(
   if (!authenticated.value) {
     shortcomings.push({
       kind: 'password',
-      reason: `Redis at ${shownServer} wants no password although the URL has one: whoever reaches it can publish to everybody.`,
+      reason: `Redis at ${shownServer} needs no password although the URL has one: any program that reaches it can publish to all clients.`,
     });
   }
   if (selected.status === 'rejected') {

@@ -42,7 +42,7 @@ function roleNamed(name: string | undefined): RedisRole {
 /** Why a server of this role will not do; undefined when it will. */
 export function roleProblem(shownServer: string, role: RedisRole): string | undefined {
   if (role === 'replica') {
-    return `Redis at ${shownServer} is a replica: what is published there reaches nobody elsewhere, so it counts as away until it is the master.`;
+    return `Redis at ${shownServer} is a replica: what is published there reaches no other server, so it counts as away until it is the master.`;
   }
   if (role === 'sentinel') {
     return `Redis at ${shownServer} is a sentinel: it is named in redis+sentinel://host:port/master-name.`;

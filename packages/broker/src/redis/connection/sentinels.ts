@@ -6,7 +6,7 @@ import type { HostAndPort, SentinelLocation } from '../redis-url.ts';
 
 /**
  * Asks sentinels, one after the other, where the master is, on a connection for each question. It begins with the one that
- * answered last; one whose answer turned out wrong (a sentinel may not have heard of a failover yet) comes last the next time.
+ * answered last; one whose answer was wrong (a sentinel may not know of a failover yet) is asked last the next time.
  * (redis.io/docs, "Guidelines for Redis clients with support for Redis Sentinel")
  */
 export class Sentinels {
@@ -29,8 +29,8 @@ export class Sentinels {
     this.#round += 1;
     const round = this.#round;
     const failures: string[] = [];
-    for (let turn = 0; turn < sentinels.length && round === this.#round; turn += 1) {
-      const index = (this.#first + turn) % sentinels.length;
+    for (let asked = 0; asked < sentinels.length && round === this.#round; asked += 1) {
+      const index = (this.#first + asked) % sentinels.length;
       const sentinel = sentinels[index];
       if (sentinel === undefined) continue;
       const answer = await this.#ask(sentinel);

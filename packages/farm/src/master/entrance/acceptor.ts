@@ -10,11 +10,11 @@ const MAX_ACCEPTS = 64;
 /** After EMFILE and the like: a level-triggered listener would spin. */
 const ERROR_PAUSE_MS = 100;
 /**
- * When sockets come faster than that, those of so long are let in together: waking for each, handing it off alone and
- * having it acknowledged costs master and worker a sixth of the handshake.
+ * When sockets arrive faster than that, those of this time are accepted together: waking for each, handing it off alone
+ * and acknowledging it costs master and worker a sixth of the handshake.
  */
 const GATHER_MS = 1;
-/** What acceptRate lets in is let in together, instead of waking for each socket. */
+/** Sockets that acceptRate allows are accepted together, instead of waking for each. */
 const RATE_PAUSE_MS = 20;
 
 export interface AcceptorHooks {
@@ -30,7 +30,7 @@ export interface AcceptorHooks {
 /**
  * The listener: accepts in batches what the workers have room for and the rate allows. Otherwise it is paused, and
  * clients wait in the kernel's listen queue: until {@link resume} is called, for there may be room again, or until the
- * rate allows more. Who is refused does not count: a flood of one address must not use up what others are waiting for.
+ * rate allows more. A refused socket does not count: a flood of one address must not use up what others are waiting for.
  */
 export class Acceptor {
   readonly #poller: Poller;
@@ -48,7 +48,7 @@ export class Acceptor {
   #isWatched = false;
   #isClosed = false;
   #isLast = false;
-  /** It pauses for a time, whatever room there is. */
+  /** It pauses for a time, even if there is room. */
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -118,11 +118,11 @@ export class Acceptor {
     this.#acceptedAt = now;
   }
 
-  /** Accepts no more. Who waits in the listen queue is accepted first, so that a worker can tell it why. */
+  /** Accepts no more. Clients in the listen queue are accepted first, so that a worker can answer them. */
   close(): void {
     if (this.#isClosed) return;
     this.#isLast = true;
-    for (let turn = 0; turn < MAX_ACCEPTS && this.#hooks.room() > 0; turn++) {
+    for (let calls = 0; calls < MAX_ACCEPTS && this.#hooks.room() > 0; calls++) {
       const before = this.#counters.get('accepted');
       this.run();
       if (this.#counters.get('accepted') === before) break;
@@ -153,7 +153,7 @@ export class Acceptor {
 
   #pauseFor(milliseconds: number): void {
     this.#pause();
-    // An acceptor that closes meanwhile accepts its last ones without waiting.
+    // An acceptor that is closing accepts its last sockets without waiting.
     clearTimeout(this.#timer);
     this.#timer = this.#guard.after(milliseconds, 'going on to accept', () => {
       this.#timer = undefined;

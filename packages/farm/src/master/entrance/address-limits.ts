@@ -11,38 +11,38 @@ export type AddressRules = Pick<
 >;
 
 /**
- * `counted`: it may come in, and counts until its worker says that it has ended. `uncounted`: it may come in, and no
- * limit concerns it. The others: refused, for that reason.
+ * `counted`: the socket may enter, and counts until its worker reports its end. `uncounted`: it may enter, and no
+ * limit applies to it. The others: refused, for that reason.
  */
 export type AddressVerdict = 'counted' | 'uncounted' | 'connections' | 'rate';
 
 export interface AddressHooks {
   /** Whether the 16 bytes are a proxy's, whose clients the workers count. */
   isTrusted(addresses: Uint8Array, offset: number): boolean;
-  /** Tells a worker the counts of the others; false when it takes no more now. `payload` is only lent. */
+  /** Sends a worker the counts of the others; false when it accepts no more now. `payload` is only lent. */
   tellWorker(worker: number, payload: Buffer): boolean;
 }
 
-/** Changes are told to the workers together: how long one waits for others. */
+/** Changes are sent to the workers together: how long one waits for others. */
 const TELL_MS = 50;
 const RETRY_MS = 1000;
-/** Addresses told in one go. */
+/** Addresses sent in one go. */
 const MAX_TOLD = 16_384;
 const SEVERAL = 0xffff;
-/** Entries looked at for each new one: those that need not be remembered vanish faster than others can come. */
+/** Entries looked at for each new one: those that need not be remembered vanish faster than new ones arrive. */
 const SWEEP = 2;
 const SWEEP_WHEN_FULL = 64;
 
 /**
- * Counts the connections of each address over the whole farm, and how fast they come.
+ * Counts the connections of each address over the whole farm, and how fast they arrive.
  *
  * Peers are judged here, before the hand-off, and counted with the worker that gets them. Clients behind trusted proxies
- * are judged by the workers, which alone see them: they note whom they let in and who has ended, and are told what the
- * others have, so that a limit holds for the farm with a lag of about 2 × {@link TELL_MS}. Both count together.
+ * are judged by the workers, which alone see them: they report which clients opened and ended, and receive the counts of
+ * the others, so that a limit holds for the farm with a lag of about 2 × {@link TELL_MS}. Both count together.
  *
  * The total of an address is one entry; what each worker has of it another, so that a dead worker's can be taken back. An
- * entry vanishes when it counts nothing and its bucket is full again. Beyond `maxTrackedAddresses` a new address is let
- * in, uncounted: a table that is full must not lock out who has done nothing.
+ * entry vanishes when it counts nothing and its bucket is full again. Beyond `maxTrackedAddresses` a new address enters
+ * uncounted: a full table must not lock out clients that have done nothing.
  */
 export class AddressLimits {
   readonly #maxConnections: number;
@@ -55,7 +55,7 @@ export class AddressLimits {
   readonly #totals: AddressTable;
   readonly #connections: Int32Array;
   readonly #fullAt: Float64Array;
-  /** Clients that came since the workers were last told. */
+  /** Clients that arrived since the workers were last informed. */
   readonly #arrivals: Uint32Array;
   /** Worker + 1 that alone has changed the total since, {@link SEVERAL}, or 0. */
   readonly #changedBy: Uint16Array;
@@ -109,7 +109,7 @@ export class AddressLimits {
     return index === -1 ? 0 : (this.#connections[index] ?? 0);
   }
 
-  /** May the socket of a peer come in? Who is refused does not count against the rate. */
+  /** May the socket of a peer enter? A refused socket does not count against the rate. */
   judge(addresses: Uint8Array, offset: number, now: number): AddressVerdict {
     if (this.#tells && this.#hooks.isTrusted(addresses, offset)) return 'uncounted';
     const index = this.#take(addressKeyHigh(addresses, offset), addressKeyLow(addresses, offset), now);
@@ -153,7 +153,7 @@ export class AddressLimits {
     });
   }
 
-  /** A worker has begun: it is told everything. */
+  /** A worker has begun: it gets everything. */
   workerReady(): void {
     if (!this.#tells) return;
     for (let index = 0; index < this.#totals.highWater; index++) {
@@ -208,7 +208,7 @@ export class AddressLimits {
     else if (this.#connections[total] === 0) this.#forgetIfIdle(total, performance.now());
   }
 
-  /** The total of an address, made if need be; -1 when there is no room. */
+  /** The total of an address, created when needed; -1 when there is no room. */
   #take(high: number, low: number, now: number): number {
     const found = this.#totals.find(high, low);
     if (found !== -1) return found;
@@ -295,7 +295,7 @@ export class AddressLimits {
   }
 }
 
-/** Tags of the shares of a worker: of sockets that the master counted, and of clients that the worker counts. */
+/** Tags of a worker's shares: sockets that the master counted, and clients that the worker counts. */
 function peersOf(worker: number): number {
   return worker * 2;
 }

@@ -12,7 +12,7 @@ export interface Admitted {
 }
 
 /**
- * May one more socket come in, and where? Undefined: not now; it waits in the kernel's listen queue. Pure, and decided
+ * May one more socket enter, and where? Undefined: not now; it waits in the kernel's listen queue. Pure, and decided
  * before the socket is accepted: what the master has accepted it can also hand off.
  */
 export function admit(loads: readonly WorkerLoad[], limits: AdmissionLimits): Admitted | undefined {
@@ -25,7 +25,7 @@ export function admit(loads: readonly WorkerLoad[], limits: AdmissionLimits): Ad
   if (connections < limits.maxConnections) {
     const worker = leastConnections(loads, 0);
     if (worker !== -1) return { worker, isReserved: false };
-    // Not full, only busy with hand-offs: nobody is refused for that.
+    // Not full, only busy with hand-offs: no socket is refused for that.
     if (loads.some((load) => load.connections < load.capacity)) return undefined;
   }
   const worker = leastConnections(loads, limits.reservedConnections);

@@ -12,7 +12,7 @@ import { fewestLimited } from './placement.ts';
 import { Placer } from './placer.ts';
 import type { SupervisedWorker } from '../workers/supervised-worker.ts';
 
-/** What is asked of a worker here. */
+/** What the entrance needs of a worker. */
 export type EntranceWorker = Pick<
   SupervisedWorker,
   | 'capacity'
@@ -29,21 +29,21 @@ export type EntranceWorker = Pick<
   | 'updateLag'
 >;
 
-/** A release so long ago is one of this moment. */
+/** A release at most this long ago counts as current. */
 const RECENT_RELEASE_MS = 100;
-/** A full farm that is losing connections at this moment makes new ones wait for at most so long. */
+/** A full farm that is losing connections at this moment makes new ones wait for at most this long. */
 const MAX_WAIT_FOR_RELEASES_MS = 1000;
 
 /**
- * Between the listener and the workers: who may come in, and where.
+ * Between the listener and the workers: which sockets may enter, and where.
  *
- * After a break in the network all clients come back at once, and the ends of their old connections are heard beside the
- * new ones: a farm that is more than half full seems full for a moment. So while connections are ending, a full farm
- * accepts nobody, up to a second; only then are those who come refused, out of the reserve.
+ * After a network failure all clients reconnect at once, while the ends of their old connections arrive: a farm that is
+ * more than half full seems full for a moment. So while connections are ending, a full farm accepts no sockets, for up to
+ * a second; only then are new ones refused, with the reserved connections.
  *
  *     accepted ─► admitted ─► given to a worker ─► acknowledged
  *         │          └─► waiting, when none has room ◄─┘ (returned: the worker died, or had no descriptor)
- *         └─► over a limit of its address ─► given to a worker, to be told so ─┬─► reset
+ *         └─► over a limit of its address ─► given to a worker, for an answer ─┬─► reset
  *                                       └─────────────────────────────────────┘ (no budget, TLS, or returned)
  */
 export class Entrance implements AcceptorHooks {
@@ -60,10 +60,10 @@ export class Entrance implements AcceptorHooks {
   /** Sockets that wait for a worker. Bounded by what workers may leave unacknowledged. */
   #waiting: AcceptedSocket[] = [];
   #lastConnectionNumber = 0;
-  /** Since when there is no place. */
+  /** Since when the farm has been full. */
   #fullSince: number | undefined;
   #isStopped = false;
-  /** The socket in hand is somebody's. */
+  /** The socket in hand has an owner. */
   #isTaken = false;
 
   /** `maxUnacknowledged`: sockets of the whole farm of which we may hold copies. `cpus`: how many its workers run on. */
@@ -130,7 +130,7 @@ export class Entrance implements AcceptorHooks {
         if (this.#enters(fd, addresses, index * ADDRESS_BYTES)) admitted++;
       } catch (error) {
         this.#guard.failed('letting a socket in', error);
-        // One that may be on its way is not ours to close: its number could be another's by now.
+        // A socket that may be on its way is not ours to close: its number may belong to another one by now.
         if (!this.#isTaken) this.#reset(fd);
       }
     }
@@ -154,7 +154,7 @@ export class Entrance implements AcceptorHooks {
     else this.placeWaiting();
   }
 
-  /** Gives sockets that wait to whoever has room; the others wait on. */
+  /** Gives waiting sockets to workers that have room; the others keep waiting. */
   placeWaiting(): void {
     if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
@@ -191,7 +191,7 @@ export class Entrance implements AcceptorHooks {
     this.#addressLimits?.workerEnded(worker.index);
   }
 
-  /** There are no workers any more: who waits is ended. */
+  /** There are no workers any more: waiting sockets are ended. */
   stop(): void {
     this.#isStopped = true;
     this.#addressLimits?.stop();
@@ -225,7 +225,7 @@ export class Entrance implements AcceptorHooks {
     for (const worker of this.#workers) worker.flush();
   }
 
-  /** There is no place, but there may be one in a moment. */
+  /** The farm is full, but may have room in a moment. */
   #waitsForReleases(now: number): boolean {
     this.#fullSince ??= now;
     if (now - this.#fullSince >= MAX_WAIT_FOR_RELEASES_MS) return false;
@@ -239,8 +239,8 @@ export class Entrance implements AcceptorHooks {
   }
 
   /**
-   * Over a limit of its address: a worker tells it so, if that does not take too much of what others need. On TLS a
-   * whole handshake would come before the answer.
+   * Over a limit of its address: a worker answers it, if that does not take too much of what others need. On TLS a
+   * whole handshake would have to precede the answer.
    */
   #refuse(fd: number, addresses: Uint8Array, offset: number): void {
     const now = performance.now();
@@ -267,7 +267,7 @@ export class Entrance implements AcceptorHooks {
 
 const NO_ADDRESS = new Uint8Array(ADDRESS_BYTES);
 
-/** How many of so many places of a worker it may be given now. */
+/** How many of a worker's places may be used now. */
 function roomOf(worker: EntranceWorker, places: number): number {
   return Math.max(0, Math.min(worker.room, places));
 }

@@ -18,7 +18,7 @@ export interface AcceptedSocket {
   readonly flags: number;
 }
 
-/** Over a limit of its address: the worker is only to say so. */
+/** Over a limit of its address: the worker only answers it. */
 export function isLimited({ flags }: AcceptedSocket): boolean {
   return (flags & FLAG_LIMITED) !== 0;
 }
@@ -32,13 +32,13 @@ interface Batch {
 }
 
 export interface HandOffHooks {
-  /** The worker has taken so many. */
+  /** The worker has taken this many. */
   acknowledged(count: number): void;
-  /** It has not taken these, for want of descriptors. */
+  /** It has not taken these, for lack of descriptors. */
   returned(sockets: readonly AcceptedSocket[]): void;
-  /** The kernel cannot pass sockets on at this moment; they wait. Told once for each batch. */
+  /** The kernel cannot pass sockets on at this moment; they wait. Called once per batch. */
   refused(errno: number): void;
-  /** The kernel will never pass these on: they are nobody's any more, and to be ended. */
+  /** The kernel will never pass these on: they have no owner any more, and must be ended. */
   lost(sockets: readonly AcceptedSocket[], errno: number): void;
 }
 
@@ -48,7 +48,7 @@ const { EAGAIN, ECONNREFUSED, ECONNRESET, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOTC
 const ETOOMANYREFS = 109;
 /** It does not read, or is dying: its end will return what it has not taken. */
 const OF_THE_WORKER = new Set([EAGAIN, ECONNREFUSED, ECONNRESET, ENOTCONN, EPIPE]);
-/** A shortage of memory, or too many descriptors in flight (of which poll(2) tells nothing): no worker is to blame. */
+/** A shortage of memory, or too many descriptors in flight (which poll(2) does not report): not the worker's fault. */
 const OF_THE_SYSTEM = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM, ETOOMANYREFS]);
 const RETRY_MS = 5;
 const MAX_SPARE_BATCHES = 16;
@@ -159,7 +159,7 @@ export class HandOff {
     return returned;
   }
 
-  /** Ends the sockets that nobody will take. */
+  /** Ends the sockets that no worker will take. */
   static drop(sockets: readonly AcceptedSocket[]): void {
     for (const { fd } of sockets) terminateDescriptor(fd);
   }

@@ -1,21 +1,21 @@
 import { admit, type AdmissionLimits, type Admitted } from './admission.ts';
 import type { WorkerLoad } from './placement.ts';
 
-/** Workers stay even to one in so many connections. */
+/** Workers stay even to one in this many connections. */
 const EVENNESS = 64;
 
 /**
  * Places the sockets of one wake-up of the listener, in runs: the worker that has the fewest connections gets several in
  * a row when there are more workers than CPUs. Of fifty workers on two CPUs only two can work at a time, and each that
  * wakes for one socket finds its code and data gone from the caches: what has come together then goes to as many workers
- * as there are CPUs. While they have few connections, or where each has a CPU of its own, they get one each in turn.
+ * as there are CPUs. While they have few connections, or where each has its own CPU, they get one each, round robin.
  */
 export class Placer {
   readonly #workers: readonly WorkerLoad[];
   readonly #limits: AdmissionLimits;
   readonly #cpus: number;
   #maxRun = 1;
-  /** The worker whose turn it is, and how many more it gets. */
+  /** The worker that gets the next sockets, and how many more it gets. */
   #current: Admitted | undefined;
   #left = 0;
 
@@ -25,7 +25,7 @@ export class Placer {
     this.#cpus = cpus;
   }
 
-  /** So many sockets are placed next, with nothing else happening meanwhile. */
+  /** This many sockets are placed next, with no other event in between. */
   begin(count: number): void {
     this.#left = 0;
     this.#maxRun = this.#workers.length > this.#cpus ? Math.ceil(count / this.#cpus) : 1;

@@ -1,6 +1,6 @@
 import { isLimited, type AcceptedSocket } from './hand-off.ts';
 
-/** Sockets that one worker has, by what it was given and what it has released. Limited ones have places of their own. */
+/** Sockets that one worker has, by what it was given and what it has released. Limited ones have separate places. */
 export class SocketCounts {
   #handed = 0;
   #released = 0;

@@ -4,7 +4,7 @@ import type { SupervisedWorker } from './supervised-worker.ts';
 
 type AskedWorker = Pick<SupervisedWorker, 'ask' | 'index' | 'state'>;
 
-/** Asks every worker that has connections, and tells which of them did not answer in time. */
+/** Asks every worker that has connections, and returns which of them did not answer in time. */
 export async function askWorkers(
   workers: readonly AskedWorker[],
   question: 'report' | 'channels',

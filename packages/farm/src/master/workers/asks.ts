@@ -3,7 +3,7 @@ import type { Guard } from '../guard.ts';
 
 const ASK_TIMEOUT_MS = 1000;
 
-/** Questions to one worker that wait for their answers. Each has one within a second: what the worker says, or undefined. */
+/** Questions to one worker that wait for their answers. Each has one within a second: the worker's, or undefined. */
 export class Asks {
   readonly #guard: Guard;
   readonly #waiting = new Map<number, (answer: AskAnswer | undefined) => void>();
@@ -13,7 +13,7 @@ export class Asks {
     this.#guard = guard;
   }
 
-  /** `send` sends the question under a number of its own. */
+  /** `send` sends the question under a new number. */
   ask(send: (id: number) => void): Promise<AskAnswer | undefined> {
     const id = ++this.#last;
     return new Promise((resolve) => {

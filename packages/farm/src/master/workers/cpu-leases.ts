@@ -21,7 +21,7 @@ interface Cpu {
  * others, and a client that waits for an echo of one of them would wait for all of them.
  *
  * A lease is a courtesy, not a lock: a worker that does not give it back delays the others of its CPU by twice
- * `broadcastTurnMs`. A worker that is gone delays nobody.
+ * `broadcastTurnMs`. A worker that has gone delays no other.
  */
 export class CpuLeases {
   readonly #leaseMs: number;

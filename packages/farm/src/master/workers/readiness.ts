@@ -3,7 +3,7 @@ import type { SupervisedWorker } from './supervised-worker.ts';
 
 /**
  * Whether the farm can serve: at least one worker takes connections and every such worker has its broker. A farm at its
- * connection limit is ready: those who are connected are served.
+ * connection limit is ready: it serves its connected clients.
  */
 export function readinessOf(
   state: 'starting' | 'running' | 'draining' | 'stopped',

@@ -170,7 +170,7 @@ export class SupervisedWorker implements WorkerLoad {
       },
     });
     process.link.open({
-      linkOnMessage: this.#guard.wrap('a message of a worker', (message) => this.#heard(message)),
+      linkOnMessage: this.#guard.wrap('a message of a worker', (message) => this.#received(message)),
       linkOnClose: this.#guard.wrap('the end of a link', (reason) => this.#linkClosed(reason)),
     });
     this.#hooks.workerStarted(this);
@@ -223,7 +223,7 @@ export class SupervisedWorker implements WorkerLoad {
     this.#lag.look(now - (this.#handOff?.oldestSentAt ?? now));
   }
 
-  /** Kills it when it has left a hand-off, or everything, unanswered for too long; starts it when nobody else does. */
+  /** Kills it when it has left a hand-off, or everything, unanswered for too long; starts it when nothing else does. */
   checkLiveness(now: number): void {
     // Something has failed that was to start it again.
     const isForsaken = this.#process === undefined && this.#restartTimer === undefined && !this.#isStopping;
@@ -243,7 +243,7 @@ export class SupervisedWorker implements WorkerLoad {
   kill(reason: string): void {
     const child = this.#process?.child;
     if (child === undefined || child.killed) return;
-    // False: it has ended, which its exit will tell; or the signal was not sent, which is an error of its own.
+    // False: it has ended, which its exit will report; or the signal was not sent, which is reported as an error.
     if (!child.kill('SIGKILL')) return;
     this.#counters.add('worker_kills');
     this.#log.error({ worker: this.index, pid: child.pid, reason }, 'killing worker');
@@ -274,7 +274,7 @@ export class SupervisedWorker implements WorkerLoad {
     else this.#process.child.kill('SIGKILL');
   }
 
-  #heard(message: WorkerMessage): void {
+  #received(message: WorkerMessage): void {
     this.#times.heardAt = performance.now();
     switch (message.type) {
       case 'ready':
@@ -319,7 +319,7 @@ export class SupervisedWorker implements WorkerLoad {
   }
 
   #linkClosed(reason: string): void {
-    // It has died, or exits by itself now; one that lives on could not be reached any more.
+    // It has died, or exits now; a living one could not be reached any more.
     if (!this.#isStopping && this.#state === 'ready') this.#times.linkEnd = { at: performance.now(), reason };
   }
 
@@ -342,7 +342,7 @@ export class SupervisedWorker implements WorkerLoad {
       if (this.#readyAt !== undefined) readyMs = performance.now() - this.#readyAt;
       this.#clear(process, code, signal);
     } finally {
-      // Whatever happens: the place is free, and somebody must take it.
+      // In any case the place is free, and a new worker must take it.
       this.#process = undefined;
       this.#handOff = undefined;
       if (!this.#isStopping) this.#restart(readyMs);
@@ -367,9 +367,9 @@ export class SupervisedWorker implements WorkerLoad {
     if (returned.length > 0) this.#hooks.workerReturned(this, returned);
   }
 
-  /** There is no process: the system did not let us have one. It may, later. */
+  /** There is no process: the system refused to fork one. It may succeed later. */
   #notForked(error: NodeJS.ErrnoException): void {
-    // The farm has stopped meanwhile: this place is given up already.
+    // The farm has stopped in the meantime: this place is given up already.
     if (this.#isStopping) return;
     this.#state = 'failed';
     const delayMs = this.#startAfter(0);

@@ -2,7 +2,7 @@ import type { WorkerMessage, WorkerReport } from '../../link/messages.ts';
 import type { TlsCredentials } from '../../link/tls-credentials.ts';
 import type { AcceptedSocket } from '../entrance/hand-off.ts';
 
-/** What a worker says that concerns more than its own supervision. */
+/** Messages of a worker that concern more than its own supervision. */
 export type ForwardedMessage = Extract<WorkerMessage, { type: 'query' | 'broker' | 'addresses' | 'lease' }>;
 
 /** What a worker's supervision reports to the master. `Worker` is the class that does. */
@@ -15,7 +15,7 @@ export interface SupervisionHooks<Worker> {
   workerReady(worker: Worker): void;
   /** The system had no process for it; it is tried again later. */
   workerNotForked(worker: Worker, error: NodeJS.ErrnoException): void;
-  /** It cannot start; `reason` is what its app threw, most often. It is not started again by itself. */
+  /** It cannot start; `reason` is what its app threw, most often. It is not started again automatically. */
   workerFailed(worker: Worker, reason: string): void;
   /** It has not started within `appStartTimeoutMs`, and is killed. */
   workerTimedOut(worker: Worker): void;
@@ -27,8 +27,8 @@ export interface SupervisionHooks<Worker> {
   workerReported(): void;
   /** It is started again; the last report of the one before. */
   workerReplaced(report: WorkerReport): void;
-  /** It is gone, for good or until it is started again. */
+  /** It has ended, for good or until it is started again. */
   workerEnded(worker: Worker): void;
-  /** Everything else it says. */
+  /** All its other messages. */
   workerSaid(worker: Worker, message: ForwardedMessage): void;
 }

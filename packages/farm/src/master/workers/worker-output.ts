@@ -10,8 +10,8 @@ const NEW_LINE = Buffer.from('\n');
 const NOTHING = Buffer.alloc(0);
 
 /**
- * Gives what a worker writes to its stdout and stderr to the log. We read whatever happens to our own output, so that no
- * worker waits for whoever reads the log, and none ends because nobody does.
+ * Passes a worker's stdout and stderr to the log. We always read them, whatever happens to our own output, so that no
+ * worker waits for the reader of the log, and none ends when there is no reader.
  */
 export function readOutput(child: ChildProcess, print: NonNullable<Log['print']>): void {
   const { stdout, stderr } = child;

@@ -40,8 +40,8 @@ export interface WorkerProcess {
 
 /**
  * Forks a worker. The caller opens the link, and sends `start` first. Undefined when the system does not let us: for
- * want of descriptors (EMFILE, ENFILE), processes (EAGAIN) or memory (ENOMEM), or because the program of Node is not there
- * at this moment (ENOENT, EACCES). Nothing is left of it then, and `notForked` is told why in a later turn.
+ * lack of descriptors (EMFILE, ENFILE), processes (EAGAIN) or memory (ENOMEM), or because Node's program is missing
+ * at this moment (ENOENT, EACCES). Nothing is left of it then, and `notForked` gets the reason in a later tick.
  */
 export function forkWorker(
   config: FarmConfig,
@@ -75,7 +75,7 @@ export function forkWorker(
   const control = stdio?.[4] as Duplex | undefined;
   if (child.pid === undefined || control === undefined) {
     child.once('error', notForked);
-    // They are connected to nothing, and would say so in errors of their own.
+    // They are connected to nothing, and would emit errors.
     for (const stream of [control, child.stdout, child.stderr]) {
       stream?.on('error', () => undefined).destroy();
     }
@@ -83,7 +83,7 @@ export function forkWorker(
     return undefined;
   }
   child.once('exit', guard.wrap('the end of a worker', hooks.ended));
-  // It lives, or its exit will be told: only a signal could not be sent.
+  // It lives, or its exit will be reported: only a signal could not be sent.
   child.on('error', (error) => guard.failed('signalling a worker', error));
   const link = new StreamLink<WorkerMessage, MasterMessage>(control, config.maxWorkerLinkBytes);
   if (print !== undefined) readOutput(child, print);
