@@ -35,7 +35,13 @@ export const cold = {
       targets: [{ peer: 'Bun', maxRatio: 1.5 }],
     },
     { key: 'echo', title: 'server CPU per echo of the first second', unit: 'µs', digits: 1, targets: [] },
-    { key: 'readyMs', title: 'from the start to the ready line', unit: 'ms', digits: 0, targets: [{ max: 1500 }] },
+    {
+      key: 'readyMs',
+      title: 'from the start to the ready line',
+      unit: 'ms',
+      digits: 0,
+      targets: [{ max: 1500 }],
+    },
   ],
 
   async measure(serverName, settings) {

@@ -10,12 +10,13 @@ import {
   type ReceivedRecord,
 } from '@roost/poller';
 import { ADDRESS_BYTES } from '../../addresses/address.ts';
+import { EMPTY } from '../rows/empty.ts';
 import { ACKNOWLEDGEMENT_BYTES, HandOffRecord, MAX_BATCH } from '../../link/hand-off-record.ts';
 
 /** What a browser sends, more or less; the parser looks at every one of its bytes. */
-const UPGRADE = Buffer.from(
-  [
-    'GET /warm-up HTTP/1.1',
+function upgradeRequest(path: string): Buffer {
+  const lines = [
+    `GET ${path} HTTP/1.1`,
     'Host: 127.0.0.1:8080',
     'Connection: Upgrade',
     'Pragma: no-cache',
@@ -26,10 +27,10 @@ const UPGRADE = Buffer.from(
     'Sec-WebSocket-Version: 13',
     'Accept-Encoding: gzip, deflate, br',
     'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-    '',
-    '',
-  ].join('\r\n'),
-);
+  ];
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
+}
+
 /** `{"type":"warm-up"}` as a text frame; its mask is zero, so that its payload can be read here. */
 const MESSAGE = Buffer.concat([Buffer.from('819300000000', 'hex'), Buffer.from('{"type": "warm-up"}')]);
 /** A close frame with 1000. */
@@ -41,6 +42,8 @@ const GONE = PollFlag.error | PollFlag.hangup | PollFlag.end;
 export interface WarmUpClientsOptions {
   /** At a time. */
   readonly clients: number;
+  /** Of their requests, by turns. */
+  readonly paths: readonly string[];
   readonly messagesPerClient: number;
   /** The master's end of the worker's descriptor socket pair. */
   readonly descriptors: number;
@@ -56,6 +59,7 @@ export interface WarmUpClientsOptions {
  */
 export class WarmUpClients {
   readonly #options: WarmUpClientsOptions;
+  readonly #requests: readonly Buffer[];
   readonly #fds: Int32Array;
   readonly #generations: Int32Array;
   /** Messages that each has to send, -1 before its 101. */
@@ -66,6 +70,7 @@ export class WarmUpClients {
   readonly #handed: number[] = [];
   readonly #scratch = Buffer.alloc(ACKNOWLEDGEMENT_BYTES);
   readonly #received: ReceivedRecord = { bytes: 0, count: 0, truncated: false };
+  #connects = 0;
   #lastNumber = 0;
   #batch = 0;
   #open = 0;
@@ -74,6 +79,7 @@ export class WarmUpClients {
   constructor(options: WarmUpClientsOptions) {
     const { clients } = options;
     this.#options = options;
+    this.#requests = options.paths.map(upgradeRequest);
     this.#fds = new Int32Array(clients).fill(-1);
     this.#generations = new Int32Array(clients);
     this.#left = new Int32Array(clients);
@@ -116,7 +122,8 @@ export class WarmUpClients {
     this.#open++;
     this.#handed.push(theirs);
     this.#poller.watch(client, Interest.readable);
-    this.#poller.send(client, UPGRADE, 0, UPGRADE.length);
+    const request = this.#requests[++this.#connects % this.#requests.length] ?? EMPTY;
+    this.#poller.send(client, request, 0, request.length);
   }
 
   #handle(count: number): void {

@@ -8,11 +8,14 @@ import type { FarmConfig } from '../../options/options.ts';
 import { assemble, type Assembled } from '../assemble.ts';
 import { WarmUpClients } from './warm-up-clients.ts';
 
-/** More bring little: V8 has optimised what is hot. */
-const HANDSHAKES = Number(process.env['WU'] ?? 2000);
+/** After so many V8 has optimised what is hot; more bring little. */
+const HANDSHAKES = 2000;
 const CLIENTS = 64;
 const MESSAGES_PER_CLIENT = 4;
-const CHANNEL = 'warm-up';
+const CHANNEL = 'w';
+/** Paths of the first two applications; the third takes all others. */
+const BARE = '/bare';
+const RICH = '/rich';
 /** Of the clients that publish: the other subscribers get it, too. */
 const HANDSHAKES_PER_PUBLICATION = 16;
 const PUBLICATION = Buffer.from('{"type":"warm-up"}');
@@ -23,12 +26,26 @@ export interface WarmedUp {
   readonly ms: number;
 }
 
-const APP = defineApp({
-  upgrade: () => accept({ channels: [CHANNEL] }),
-  message(connection, data, isBinary) {
-    connection.send(data, isBinary);
-  },
-});
+/**
+ * Several applications with answers of several shapes: V8 would take the shapes of a single one for the only ones, and throw
+ * what it has compiled away when the real one answers.
+ */
+const APPS = [
+  defineApp({
+    upgrade: ({ path }) => (path === BARE ? accept() : undefined),
+    message: (connection, data, isBinary) => void connection.send(data, isBinary),
+  }),
+  defineApp({
+    upgrade: ({ path }) => (path === RICH ? accept({ channels: [CHANNEL], attachment: path }) : undefined),
+    open: (connection) => void connection.isOpen,
+    message: (connection, data) => void connection.send(data.toString()),
+    close: () => undefined,
+  }),
+  defineApp({
+    upgrade: () => Promise.resolve(accept({ channels: [CHANNEL] })),
+    message: (connection, data, isBinary) => void connection.send(data, isBinary),
+  }),
+];
 
 /**
  * Lets V8 compile what a worker runs often, before the first client comes: after a deploy everybody reconnects at once, to
@@ -70,13 +87,14 @@ export async function warmUp(config: FarmConfig): Promise<WarmedUp> {
   let handshakes = 0;
   let clients: WarmUpClients | undefined;
   try {
-    worker.apps.use([APP]);
+    worker.apps.use(APPS);
     await worker.broker.start();
     worker.adopt(workerEnd);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, config.warmUpMs);
       clients = new WarmUpClients({
         clients: CLIENTS,
+        paths: [BARE, RICH, '/'],
         messagesPerClient: MESSAGES_PER_CLIENT,
         descriptors: masterEnd,
         onHandshake() {
