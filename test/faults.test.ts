@@ -238,7 +238,7 @@ const ACCEPTING: readonly Row[] = [
   { via: 'performance.now', caller: '#enters', times: 1, ...masterFails },
   { via: 'Array.prototype.push', caller: '#acknowledged', times: 1, ...masterFails },
   { via: 'performance.now', caller: '#checkLiveness', times: 2, ...masterFails },
-  { via: 'performance.now', caller: '#heard', times: 2, ...masterFails },
+  { via: 'performance.now', caller: '#received', times: 2, ...masterFails },
 ];
 
 describe('a master goes on, and so does every worker, after', () => {

@@ -7,7 +7,7 @@ export interface Broadcast {
   readonly opcode: DataOpcode;
   readonly frame: Buffer;
   readonly payloadBytes: number;
-  /** For the subscribers that agreed on compression; the same as `frame` when there are none, or it is no smaller. */
+  /** For the subscribers that agreed on compression; the same as `frame` when there are none, or when it would not be smaller. */
   compressed: Buffer;
   /** Next member to send to. */
   next: number;

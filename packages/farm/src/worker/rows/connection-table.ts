@@ -56,7 +56,7 @@ export const RowFlag = {
   limited: 2048,
 } as const;
 
-/** Who reads and writes the socket. */
+/** What reads and writes the socket. */
 export const Transport = {
   /** The poller, through the row's descriptor. */
   native: 0,
@@ -71,7 +71,7 @@ const COLUMN_BYTES = [8, 4, 4, 4, 4, 4, 4, ADDRESS_BYTES, 2, 1, 1, 1];
 
 /**
  * Every connection of a worker: one row a slot, struct of arrays over one versioned ArrayBuffer, so that a sleeping
- * connection is no JavaScript object. All-zero memory is an empty table: rows that were never used cost no pages.
+ * connection is not a JavaScript object. All-zero memory is an empty table: rows that were never used cost no pages.
  *
  * A freed slot is given out again only after {@link settle}, which the worker calls at the start of each batch of events:
  * an event of the same batch can therefore never reach the slot's next owner. The generation changes with every

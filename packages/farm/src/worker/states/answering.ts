@@ -43,7 +43,7 @@ export class Answering {
     this.#upgrader = new Upgrader({ maxMessageBytes, compression });
   }
 
-  /** The head asks for an upgrade, but is no opening handshake of WebSocket. */
+  /** The head asks for an upgrade, but is not an opening handshake of WebSocket. */
   refuseHead(slot: number, head: RequestHead): void {
     this.#parts.refusing.refuseWith(slot, this.#upgrader.upgrade(head).response, 'refused_bad_request');
   }

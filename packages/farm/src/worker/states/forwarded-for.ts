@@ -5,9 +5,9 @@ import { RowFlag, type ConnectionTable } from '../rows/connection-table.ts';
 
 /** What a list says of the client. */
 export interface ForwardedClient {
-  /** 16 bytes; undefined when the last entry, which the proxy itself wrote, is no address. */
+  /** 16 bytes; undefined when the last entry, which the proxy itself wrote, is not an address. */
   readonly address: Uint8Array | undefined;
-  /** The walk ended at an entry that is no address. */
+  /** The walk ended at an entry that is not an address. */
   readonly isMalformed: boolean;
 }
 

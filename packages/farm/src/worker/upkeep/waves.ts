@@ -1,6 +1,6 @@
 /** While this much more comes within a second, the wave is not over. */
 const STILL_GROWING = 1.1;
-/** Fewer are no wave of handshakes. */
+/** Fewer are not a wave of handshakes. */
 const MIN_OPENED = 1000;
 /** While more than this share of a wave comes within a second, it is not over; a steady stream is not a wave. */
 const STILL_OPENING = 1 / 1000;

@@ -2,7 +2,7 @@ import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { TlsCredentials } from '../../../link/tls-credentials.ts';
 
-/** How long a client may come back without a whole handshake. */
+/** How long a client may reconnect without a whole handshake. */
 const SESSION_SECONDS = 24 * 60 * 60;
 
 /** What OpenSSL serves new connections with; those that are open keep the one they began with. */
