@@ -8,9 +8,6 @@ const SYSTEM_SPECS = ['test/**/*.test.ts', 'apps/*/src/**/*.system.test.ts'];
 // How slow this machine is just now. Forks inherit it; every deadline is as many times longer.
 process.env['ROOST_TEST_PATIENCE'] ??= measurePatience().toFixed(1);
 
-// Specs start hundreds of farms, which need not be fast; those that are about it say how long.
-process.env['ROOST_WARM_UP_MS'] ??= '0';
-
 /**
  * What a test waits for has a deadline of its own, which says more and follows the machine (see Deadline). This ends a
  * wait that has none.

@@ -20,6 +20,12 @@ const RICH = '/rich';
 const HANDSHAKES_PER_PUBLICATION = 16;
 const PUBLICATION = Buffer.from('{"type":"warm-up"}');
 
+/**
+ * Workers that have warmed up. Compiled code refers to their objects weakly: when these were collected, V8 would throw away
+ * the code that holds them, which is much of the hot path.
+ */
+const kept: Assembled[] = [];
+
 /** What it came to. */
 export interface WarmedUp {
   readonly handshakes: number;
@@ -84,6 +90,7 @@ export async function warmUp(config: FarmConfig): Promise<WarmedUp> {
     },
     linkOnClose: () => undefined,
   });
+  kept.push(worker);
   let handshakes = 0;
   let clients: WarmUpClients | undefined;
   try {
