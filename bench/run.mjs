@@ -14,6 +14,7 @@ import { broadcast } from './rows/broadcast.mjs';
 import { compressedBroadcast } from './rows/compressed-broadcast.mjs';
 import { compressedIdle } from './rows/compressed-idle.mjs';
 import { compressedEcho } from './rows/compressed-echo.mjs';
+import { cold } from './rows/cold.mjs';
 import { echo } from './rows/echo.mjs';
 import { emptyWorker } from './rows/empty-worker.mjs';
 import { handshake } from './rows/handshake.mjs';
@@ -29,6 +30,7 @@ const ROWS = [
   idle,
   idleTwoChannels,
   emptyWorker,
+  cold,
   handshake,
   echo,
   broadcast,

@@ -238,7 +238,7 @@ const WORKER_FLOORS: readonly (readonly string[])[] = [
   ['row-events.ts'],
   ['upkeep'],
   ['assemble.ts'],
-  ['worker.ts'],
+  ['worker.ts', 'warm-up'],
   ['main.ts'],
 ];
 

@@ -82,6 +82,7 @@ const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
     'test/app-errors.test.ts',
     'because it %s keeps the farm from starting, with one sentence that names it',
   ),
+  warmUpMs: spec(`${FARM}/worker/warm-up/warm-up.test.ts`, 'ends after warmUpMs, however few it has served'),
   maxRequestHeadBytes: spec(
     `${FARM}/worker/states/request-head.test.ts`,
     'larger than maxRequestHeadBytes is refused with 431, whole or dribbling',

@@ -3,8 +3,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** @typedef {{ pss: number, own: number }} Memory In bytes; see memoryOf. */
 
-/** USER_HZ, which Linux fixes at 100 for what /proc shows, whatever the kernel's own tick is. */
-const MS_PER_TICK = 10;
 const QUIET_WINDOW_MS = 500;
 /** A farm reports every second; a garbage collection takes longer than this. */
 const QUIET_CPU_MS = 20;
@@ -55,16 +53,18 @@ export function processTree(root) {
 }
 
 /**
- * User and system time of all threads of all these processes, in ms; resolution 10 ms a process.
+ * CPU time of all threads of all these processes, in ms, to the nanosecond (Documentation/scheduler/sched-stats.rst in
+ * Linux). A thread that has ended counts no more; those of servers live as long as their process.
  * @param {readonly number[]} pids
  */
 export function cpuMs(pids) {
-  let ticks = 0;
+  let nanoseconds = 0;
   for (const pid of pids) {
-    const stat = readStat(pid);
-    ticks += Number(stat[11]) + Number(stat[12]);
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+    }
   }
-  return ticks * MS_PER_TICK;
+  return nanoseconds / 1e6;
 }
 
 /**

@@ -4,6 +4,7 @@ import { pinThread, setCloseOnExec, signalOnParentDeath } from '@roost/poller';
 import type { MasterMessage, WorkerMessage } from '../link/messages.ts';
 import { StreamLink } from '../link/stream-link.ts';
 import { capacityOf, descriptorLimit } from '../options/descriptor-limit.ts';
+import type { FarmConfig } from '../options/options.ts';
 import { describeError } from './app/app-host.ts';
 import { collectGarbage } from './upkeep/collect-garbage.ts';
 import { giveBackPages } from './upkeep/give-back-pages.ts';
@@ -79,6 +80,7 @@ async function begin({
   try {
     const redis = config.redisUrl === null ? undefined : await import('@roost/broker/redis');
     const secure = tls === null ? undefined : await loadTls();
+    await warmed(config);
     worker = new Worker(
       {
         worker: index,
@@ -103,6 +105,16 @@ async function begin({
   } catch (error) {
     failedToStart(error);
   }
+}
+
+/** A worker that could not warm up is as good as another one after its first thousands of clients. */
+async function warmed(config: FarmConfig): Promise<void> {
+  if (config.warmUpMs === 0) return;
+  const { warmUp } = await import('./warm-up/warm-up.ts');
+  await warmUp(config).catch((error: unknown) => {
+    const fields = { error: describeError(error) };
+    link.send({ type: 'log', level: 'warn', fields, message: 'worker could not warm up' });
+  });
 }
 
 async function loadTls(): Promise<NonNullable<LoadedParts['Tls']>> {

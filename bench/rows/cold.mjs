@@ -1,0 +1,91 @@
+import { startLoad } from '../lib/load.mjs';
+import { cpuMs, waitUntilQuiet } from '../lib/processes.mjs';
+import { startServer } from '../lib/servers.mjs';
+
+/** @import { Row } from '../lib/row.mjs' */
+
+/** Connections that are open after each step. */
+const STEPS = [500, 2000, 20_000];
+const PAYLOAD_BYTES = 64;
+const ECHO_CONNECTIONS = 1000;
+const ECHO_SECONDS = 1;
+
+/**
+ * The first handshakes of a server that has just said that it is ready, each with one channel: what everybody pays who
+ * reconnects after a deploy. No warm-up: V8 has run none of the code, unless the server has seen to that itself.
+ * @type {Row}
+ */
+export const cold = {
+  name: 'cold',
+  servers: ['Roost', 'Bun', 'ws cluster', 'ws', 'bare poller'],
+  figures: [
+    { key: 'first500', title: 'server CPU per handshake, the first 500', unit: 'µs', digits: 1, targets: [] },
+    {
+      key: 'first2000',
+      title: 'the first 2,000',
+      unit: 'µs',
+      digits: 1,
+      targets: [{ peer: 'Bun', maxRatio: 2 }],
+    },
+    {
+      key: 'first20000',
+      title: 'the first 20,000',
+      unit: 'µs',
+      digits: 1,
+      targets: [{ peer: 'Bun', maxRatio: 1.5 }],
+    },
+    { key: 'echo', title: 'server CPU per echo of the first second', unit: 'µs', digits: 1, targets: [] },
+    {
+      key: 'readyMs',
+      title: 'from the start to the ready line',
+      unit: 'ms',
+      digits: 0,
+      targets: [{ max: 1500 }],
+    },
+  ],
+
+  async measure(serverName, settings) {
+    const connections = Math.min(STEPS.at(-1) ?? 0, settings.connections);
+    const startedAt = performance.now();
+    const server = await startServer(serverName, { app: 'echo', connections });
+    const readyMs = performance.now() - startedAt;
+    let load;
+    try {
+      load = await startLoad(server.url, { connections, ...server.client });
+      await waitUntilQuiet(server.pids);
+      const before = cpuMs(server.pids);
+      /** @type {number[]} */
+      const perHandshake = [];
+      let open = 0;
+      for (const step of STEPS) {
+        const target = Math.min(step, connections);
+        await load.open(target - open);
+        open = target;
+        await waitUntilQuiet(server.pids);
+        perHandshake.push(((cpuMs(server.pids) - before) * 1000) / open);
+      }
+      await load.assertAllOpen(open);
+      const beforeEchoes = cpuMs(server.pids);
+      const { echoes } = await load.ask({
+        do: 'echo',
+        connections: Math.min(ECHO_CONNECTIONS, open),
+        payloadBytes: PAYLOAD_BYTES,
+        seconds: ECHO_SECONDS,
+      });
+      const [first500 = Number.NaN, first2000 = Number.NaN, first20000 = Number.NaN] = perHandshake;
+      return {
+        values: {
+          first500,
+          first2000,
+          first20000,
+          echo: ((cpuMs(server.pids) - beforeEchoes) * 1000) / echoes,
+          readyMs,
+        },
+        details: { connections: open, echoes },
+      };
+    } finally {
+      await load?.stop();
+      await server.stop();
+    }
+  },
+};
