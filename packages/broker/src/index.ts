@@ -13,7 +13,7 @@ export { MAX_CHANNEL_BYTES } from './channel-name.ts';
 export { BrokerError } from './errors.ts';
 export type { BrokerErrorCode } from './errors.ts';
 export { Fifo } from './fifo.ts';
-export { MemoryBrokerExchange } from './memory/exchange.ts';
+export { MemoryBrokerExchange, MemoryBrokerExchange as MemoryBrokerHub } from './memory/exchange.ts';
 export type { MemoryBrokerExchangeCounters } from './memory/exchange.ts';
 export { InProcessLink } from './memory/in-process-link.ts';
 export type { InProcessLinkOptions } from './memory/in-process-link.ts';
