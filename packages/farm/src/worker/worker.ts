@@ -1,5 +1,4 @@
 import type { App, WorkerContext } from '../api/app.ts';
-import { CloseCode } from '../api/close-codes.ts';
 import type { ChannelInfo, Readiness } from '../api/info.ts';
 import { assertNever } from '../link/assert-never.ts';
 import type { Link, LinkHandlers } from '../link/link.ts';
@@ -12,6 +11,7 @@ import { describeError } from './app/app-host.ts';
 import { assemble, type Assembled, type LoadedParts } from './assemble.ts';
 import { MasterQueries } from './master-link/queries.ts';
 import { drainConnections } from './upkeep/drain.ts';
+import { releaseParts, waited } from './upkeep/release.ts';
 
 export interface WorkerOptions {
   readonly worker: number;
@@ -234,25 +234,9 @@ export class Worker implements LinkHandlers<MasterMessage> {
   }
 
   /** Ends everything that would keep the process, or a test, alive. */
-  async #release(): Promise<void> {
-    const { config, table, rows, timeouts, expirations, events, apps, broker, broadcaster } = this.#parts;
+  #release(): Promise<void> {
     clearInterval(this.#reportTimer);
-    this.#parts.heartbeat.stop();
     this.#queries.stop();
-    for (let slot = 0; slot < table.highWater; slot++) rows.end(slot, CloseCode.goingAway, '');
-    timeouts.stop();
-    expirations.stop();
-    this.#parts.addresses.stop();
-    const isLate = waited(config.stopTimeoutMs);
-    await Promise.race([apps.stop(), isLate]);
-    await Promise.race([broker.stop(), isLate]);
-    broadcaster.stop();
-    events.poller.destroy();
+    return releaseParts(this.#parts);
   }
-}
-
-function waited(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
-  });
 }

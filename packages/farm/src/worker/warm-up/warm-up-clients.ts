@@ -31,7 +31,7 @@ function upgradeRequest(path: string): Buffer {
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
 }
 
-/** `{"type":"warm-up"}` as a text frame; its mask is zero, so that its payload can be read here. */
+/** `{"type": "warm-up"}` as a text frame; its mask is zero, so that its payload can be read here. */
 const MESSAGE = Buffer.concat([Buffer.from('819300000000', 'hex'), Buffer.from('{"type": "warm-up"}')]);
 /** A close frame with 1000. */
 const CLOSE = Buffer.from('88820000000003e8', 'hex');

@@ -1,11 +1,11 @@
 import { MemoryBrokerExchange } from '@roost/broker';
 import { closeDescriptor, descriptorPair } from '@roost/poller';
 import { accept, defineApp } from '../../api/app.ts';
-import { CloseCode } from '../../api/close-codes.ts';
 import { memoryLinkPair } from '../../link/memory-link.ts';
 import type { MasterMessage, WorkerMessage } from '../../link/messages.ts';
 import type { FarmConfig } from '../../options/options.ts';
 import { assemble, type Assembled } from '../assemble.ts';
+import { releaseParts } from '../upkeep/release.ts';
 import { WarmUpClients } from './warm-up-clients.ts';
 
 /** After so many V8 has optimised what is hot; more bring little. */
@@ -57,7 +57,7 @@ const APPS = [
  * Lets V8 compile what a worker runs often, before the first client comes: after a deploy everybody reconnects at once, to
  * processes whose code has never run. A second worker is put together in this process, with sockets, a broker and an
  * application of its own, and serves clients over socket pairs through the real code: hand-offs, handshakes, echoes,
- * publications, closes. Then it is thrown away. Nothing of it is seen in counters, logs or the application.
+ * publications, closes. Then it serves nobody any more. Nothing of it is seen in counters, logs or the application.
  */
 export async function warmUp(config: FarmConfig): Promise<WarmedUp> {
   const startedAt = performance.now();
@@ -119,7 +119,7 @@ export async function warmUp(config: FarmConfig): Promise<WarmedUp> {
     });
   } finally {
     clients?.stop();
-    await release(worker);
+    await releaseParts(worker);
     exchange.stop();
     toWorker.close();
     closeDescriptor(masterEnd);
@@ -135,24 +135,3 @@ const WITHOUT_LIMITS: Partial<FarmConfig> = {
   allowedOrigins: [],
   messageRate: 0,
 };
-
-async function release({
-  table,
-  rows,
-  heartbeat,
-  timeouts,
-  expirations,
-  addresses,
-  broker,
-  broadcaster,
-  events,
-}: Assembled): Promise<void> {
-  for (let slot = 0; slot < table.highWater; slot++) rows.end(slot, CloseCode.goingAway, '');
-  heartbeat.stop();
-  timeouts.stop();
-  expirations.stop();
-  addresses.stop();
-  await broker.stop();
-  broadcaster.stop();
-  events.poller.destroy();
-}
