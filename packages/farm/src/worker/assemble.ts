@@ -173,7 +173,7 @@ export function assemble(options: AssembleOptions): Assembled {
   const guards = new UpgradeGuards(second);
   const upgrading = new Upgrading({ ...second, refusing, next: { open, closing } });
   const deciding = new Deciding({ ...second, guards, answering, refusing, upgrading });
-  const http = new Http(second);
+  const http = new Http({ ...second, ending });
   const handshake = new Handshake({ ...second, refusing, http, deciding });
   const securing =
     tls === undefined || loaded.Tls === undefined

@@ -155,8 +155,7 @@ export class Awake extends State implements AwakeHandlers, RowOwner {
     if (kind === TimeoutKind.quiet) {
       this.#hibernate(slot);
     } else if (kind === TimeoutKind.closing) {
-      this.#counters.add('close_timeouts');
-      this.#ending.abort(slot);
+      this.#ending.timedOut(slot);
     } else {
       const { code, reason, counter } = CLOSE_REASONS.messageTimeout;
       this.#counters.add(counter);

@@ -129,8 +129,7 @@ export class Closing extends State {
   }
 
   onTimeout(slot: number): void {
-    this.#counters.add('close_timeouts');
-    this.#ending.abort(slot);
+    this.#ending.timedOut(slot);
   }
 
   #enter(slot: number): void {

@@ -1,4 +1,5 @@
 import { CloseCode } from '../../api/close-codes.ts';
+import type { Counters } from '../../api/counters.ts';
 import type { Subscriptions } from '../fan-out/subscriptions.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { RowFlag, RowState, Transport, type ConnectionTable } from '../rows/connection-table.ts';
@@ -10,6 +11,7 @@ import { TimeoutKind, type Timeouts } from '../rows/timeouts.ts';
 export interface EndingParts {
   readonly table: ConnectionTable;
   readonly rows: Rows;
+  readonly counters: Counters;
   readonly timeouts: Timeouts;
   readonly inboundBuffer: Pick<InboundBuffer, 'release'>;
   readonly subscriptions: Pick<Subscriptions, 'leave'>;
@@ -30,6 +32,7 @@ const ABNORMAL: Outcome = { code: CloseCode.abnormal, reason: '' };
 export class Ending implements RowOwner {
   readonly #table: ConnectionTable;
   readonly #rows: Rows;
+  readonly #counters: Counters;
   readonly #timeouts: Timeouts;
   readonly #inboundBuffer: EndingParts['inboundBuffer'];
   readonly #subscriptions: EndingParts['subscriptions'];
@@ -37,9 +40,10 @@ export class Ending implements RowOwner {
   /** What their close hooks will be told. */
   readonly #outcomes = new Map<number, Outcome>();
 
-  constructor({ table, rows, timeouts, inboundBuffer, subscriptions, outbound }: EndingParts) {
+  constructor({ table, rows, counters, timeouts, inboundBuffer, subscriptions, outbound }: EndingParts) {
     this.#table = table;
     this.#rows = rows;
+    this.#counters = counters;
     this.#timeouts = timeouts;
     this.#inboundBuffer = inboundBuffer;
     this.#subscriptions = subscriptions;
@@ -93,6 +97,12 @@ export class Ending implements RowOwner {
   abort(slot: number): void {
     const { code, reason } = this.#outcomes.get(slot) ?? ABNORMAL;
     this.#rows.end(slot, code, reason);
+  }
+
+  /** `closeTimeoutMs` has passed: as {@link abort}, and counted. */
+  timedOut(slot: number): void {
+    this.#counters.add('close_timeouts');
+    this.abort(slot);
   }
 
   release(slot: number): void {

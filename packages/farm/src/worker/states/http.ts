@@ -12,6 +12,7 @@ import type { RowOwner } from '../rows/row-owner.ts';
 import type { Rows } from '../rows/rows.ts';
 import { TimeoutKind, type Timeouts } from '../rows/timeouts.ts';
 import type { Streams } from '../sockets/descriptor-streams.ts';
+import type { Ending } from './ending.ts';
 import { State } from './state.ts';
 
 /** The row of a socket, and what happens on it. */
@@ -40,6 +41,7 @@ export interface HttpParts {
   readonly draining: Draining;
   readonly streams: Streams;
   readonly apps: Pick<AppHost, 'http'>;
+  readonly ending: Pick<Ending, 'timedOut'>;
 }
 
 /**
@@ -61,6 +63,7 @@ export class Http extends State implements RowOwner {
   readonly #draining: Draining;
   readonly #streams: Streams;
   readonly #apps: Pick<AppHost, 'http'>;
+  readonly #ending: Pick<Ending, 'timedOut'>;
   readonly #sockets = new Map<number, Socket>();
   readonly #places = new WeakMap<object, Place>();
   #handlers!: HttpHandlers;
@@ -75,6 +78,7 @@ export class Http extends State implements RowOwner {
     this.#draining = parts.draining;
     this.#streams = parts.streams;
     this.#apps = parts.apps;
+    this.#ending = parts.ending;
   }
 
   /** Given once, before the first row. */
@@ -115,8 +119,7 @@ export class Http extends State implements RowOwner {
   /** No whole request came in time; or, the second time, the client does not read its response. */
   onTimeout(slot: number, kind: number): void {
     if (kind === TimeoutKind.closing) {
-      this.#counters.add('close_timeouts');
-      this.rows.end(slot, CloseCode.abnormal, '');
+      this.#ending.timedOut(slot);
       return;
     }
     const socket = this.#sockets.get(slot);

@@ -1,6 +1,5 @@
 import { Interest } from '@roost/poller';
 import { refusalResponse } from '@roost/websocket';
-import { CloseCode } from '../../api/close-codes.ts';
 import type { CounterName, Counters } from '../../api/counters.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { RowState, type ConnectionTable } from '../rows/connection-table.ts';
@@ -71,7 +70,6 @@ export class Refusing extends State {
   }
 
   onTimeout(slot: number): void {
-    this.#counters.add('close_timeouts');
-    this.rows.end(slot, CloseCode.abnormal, '');
+    this.#ending.timedOut(slot);
   }
 }
