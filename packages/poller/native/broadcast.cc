@@ -19,7 +19,7 @@ constexpr size_t kPairElements = 2;
 constexpr uint32_t kMaxForms = 16;
 
 // The forms are the last arguments, since to read an element of a JavaScript array costs several times more.
-constexpr size_t kFirstForm = 6;
+constexpr size_t kFirstForm = 7;
 constexpr size_t kMaxArguments = kFirstForm + kMaxForms;
 
 // Reading the clock costs about as much as a hundredth of a send; 32 sends last well under a millisecond.
@@ -30,6 +30,7 @@ struct Walk {
   int32_t from, to;
   int32_t budget_micros;
   Span<int32_t> results;
+  int32_t except_slot;
   uint32_t form_mask;
   int form_shift;
   Span<uint8_t> forms[kMaxForms];
@@ -59,7 +60,8 @@ bool ReadWalk(napi_env env, const napi_value (&values)[kMaxArguments], Walk* wal
       !ReadInteger(env, values[1], "from", 0, walk->to, &walk->from) ||
       !ReadInteger(env, values[3], "budgetMicros", 0, INT32_MAX, &walk->budget_micros) ||
       !ReadInt32Array(env, values[4], "results", &walk->results) ||
-      !ReadFormMask(env, values[5], walk, &form_count)) {
+      !ReadFormMask(env, values[5], walk, &form_count) ||
+      !ReadInteger(env, values[6], "exceptSlot", -1, INT32_MAX, &walk->except_slot)) {
     return false;
   }
   for (uint32_t i = 0; i < form_count; i++) {
@@ -76,23 +78,28 @@ int32_t Run(Poller& p, const Walk& walk) {
   int32_t* pair = walk.results.data + kFirstPair;
   size_t exceptions = 0;
   int32_t whole = 0;
+  int64_t bytes = 0;
   int32_t sends = 0;
   int32_t index = walk.from;
   // Room for an exception is made sure of before the send: what happened to a row must not be lost.
   while (index < walk.to && exceptions < max_exceptions) {
     int32_t slot = walk.members.data[index++];
-    if (slot < 0) continue;
+    if (slot < 0 || slot == walk.except_slot) continue;
     ssize_t outcome;
     size_t length = 0;
     if (slot >= p.slot_count) {
       outcome = -EBADF;
-    } else if ((p.flags[slot] & p.sendable_mask) != p.sendable_value) {
-      outcome = kSkipped;
     } else {
       const Span<uint8_t>& form = walk.FormFor(p.flags[slot]);
       length = form.length;
-      outcome = SendBytes(p.fds[slot], form.data, length);
-      sends++;
+      if (length == 0) continue;
+      if ((p.flags[slot] & p.sendable_mask) != p.sendable_value) {
+        outcome = kSkipped;
+      } else {
+        outcome = SendBytes(p.fds[slot], form.data, length);
+        sends++;
+        if (outcome > 0) bytes += outcome;
+      }
     }
     if (outcome >= 0 && static_cast<size_t>(outcome) == length) {
       whole++;
@@ -108,6 +115,7 @@ int32_t Run(Poller& p, const Walk& walk) {
   }
   walk.results.data[kExceptions] = static_cast<int32_t>(exceptions);
   walk.results.data[kWhole] = whole;
+  *p.sent_bytes += static_cast<double>(bytes);
   return index;
 }
 

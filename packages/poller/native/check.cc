@@ -113,6 +113,19 @@ bool ReadUint16Array(napi_env env, napi_value value, const char* name, Span<uint
   return true;
 }
 
+bool ReadFloat64Array(napi_env env, napi_value value, const char* name, Span<double>* result) {
+  napi_typedarray_type type;
+  void* data;
+  size_t length;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
+      type != napi_float64_array) {
+    ThrowTypeError(env, "%s must be a Float64Array", name);
+    return false;
+  }
+  *result = {static_cast<double*>(data), length};
+  return true;
+}
+
 bool ReadString(napi_env env, napi_value value, const char* name, char* buffer, size_t size) {
   size_t length;
   if (napi_get_value_string_utf8(env, value, nullptr, 0, &length) != napi_ok) {

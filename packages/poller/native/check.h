@@ -52,6 +52,7 @@ bool ReadBoolean(napi_env env, napi_value value, const char* name, bool* result)
 bool ReadInt32Array(napi_env env, napi_value value, const char* name, Span<int32_t>* result);
 bool ReadUint8Array(napi_env env, napi_value value, const char* name, Span<uint8_t>* result);
 bool ReadUint16Array(napi_env env, napi_value value, const char* name, Span<uint16_t>* result);
+bool ReadFloat64Array(napi_env env, napi_value value, const char* name, Span<double>* result);
 
 // A string of at most `size - 1` bytes of UTF-8 with its terminating zero.
 bool ReadString(napi_env env, napi_value value, const char* name, char* buffer, size_t size);

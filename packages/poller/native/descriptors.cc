@@ -141,6 +141,18 @@ int CloseDescriptor(int fd) {
   return SysClose(fd) == 0 ? 0 : -errno;
 }
 
+napi_value CloseDescriptors(napi_env env, napi_callback_info info) {
+  Arguments<2> arguments;
+  Span<int32_t> fds;
+  int32_t count;
+  if (!arguments.Read(env, info) || !ReadInt32Array(env, arguments.values[0], "fds", &fds) ||
+      !ReadInteger(env, arguments.values[1], "count", 0, static_cast<int32_t>(fds.length), &count)) {
+    return nullptr;
+  }
+  for (int32_t i = 0; i < count; i++) CloseDescriptor(fds.data[i]);
+  return nullptr;
+}
+
 int TerminateDescriptor(int fd) {
   shutdown(fd, SHUT_RDWR);
   return CloseDescriptor(fd);
@@ -168,6 +180,7 @@ bool DefineDescriptors(napi_env env, napi_value exports) {
       {"sendDescriptors", SendDescriptors},
       {"receiveDescriptors", ReceiveDescriptors},
       {"closeDescriptor", OfDescriptor<CloseDescriptor>},
+      {"closeDescriptors", CloseDescriptors},
       {"terminateDescriptor", OfDescriptor<TerminateDescriptor>},
       {"resetDescriptor", OfDescriptor<ResetDescriptor>},
       {"duplicateDescriptor", OfDescriptor<DuplicateDescriptor>},

@@ -118,7 +118,7 @@ bool ReadOptions(napi_env env, napi_value options, Poller* p) {
   Fields fields;
   if (!fields.Read(env, options, "options")) return false;
   const napi_value arrays[] = {fields.Get("fds"), fields.Get("generations"), fields.Get("flags"), fields.Get("slab"),
-                               fields.Get("events")};
+                               fields.Get("events"), fields.Get("movedBytes")};
   napi_value row_bytes = fields.Get("rowBytes");
   napi_value sendable_mask = fields.Get("sendableMask");
   napi_value sendable_value = fields.Get("sendableValue");
@@ -127,10 +127,11 @@ bool ReadOptions(napi_env env, napi_value options, Poller* p) {
   Span<int32_t> fds, generations, events;
   Span<uint16_t> flags;
   Span<uint8_t> slab;
+  Span<double> moved;
   int32_t mask, value;
   if (!ReadInt32Array(env, arrays[0], "fds", &fds) || !ReadInt32Array(env, arrays[1], "generations", &generations) ||
       !ReadUint16Array(env, arrays[2], "flags", &flags) || !ReadUint8Array(env, arrays[3], "slab", &slab) ||
-      !ReadInt32Array(env, arrays[4], "events", &events)) {
+      !ReadInt32Array(env, arrays[4], "events", &events) || !ReadFloat64Array(env, arrays[5], "movedBytes", &moved)) {
     return false;
   }
   if (fds.length == 0 || fds.length > INT32_MAX || generations.length != fds.length || flags.length != fds.length) {
@@ -144,6 +145,10 @@ bool ReadOptions(napi_env env, napi_value options, Poller* p) {
   }
   if (events.length < 2 * kEventFields || events.length > static_cast<size_t>(kMaxEntries) * kEventFields) {
     ThrowTypeError(env, "maxEvents must be from 2 to %d, got %zu", kMaxEntries, events.length / kEventFields);
+    return false;
+  }
+  if (moved.length != 2) {
+    ThrowTypeError(env, "movedBytes must have 2 elements, got %zu", moved.length);
     return false;
   }
   napi_valuetype type;
@@ -165,9 +170,11 @@ bool ReadOptions(napi_env env, napi_value options, Poller* p) {
   p->slab_bytes = p->wake_bytes = static_cast<int32_t>(slab.length);
   p->events = events.data;
   p->max_entries = static_cast<int32_t>(events.length / kEventFields);
+  p->received_bytes = moved.data;
+  p->sent_bytes = moved.data + 1;
   p->sendable_mask = static_cast<uint16_t>(mask);
   p->sendable_value = static_cast<uint16_t>(value);
-  for (size_t i = 0; i < 5; i++) {
+  for (size_t i = 0; i < 6; i++) {
     if (!Ok(env, napi_create_reference(env, arrays[i], 1, &p->references[2 + i]))) return false;
   }
   return Ok(env, napi_create_reference(env, on_events, 1, &p->on_events()));

@@ -58,6 +58,9 @@ struct Poller {
   int32_t row_bytes = 0;
   // What kept rows may fill the slab to: from row_bytes to slab_bytes, by how long wake-ups take.
   int32_t wake_bytes = 0;
+  // Bytes moved since the start, as in src/poller.ts: doubles, so that JavaScript reads them without a call.
+  double* received_bytes = nullptr;
+  double* sent_bytes = nullptr;
   uint16_t sendable_mask = 0;
   uint16_t sendable_value = 0;
 
@@ -70,7 +73,7 @@ struct Poller {
   int32_t slab_used = 0;
 
   // Keep alive the instance, onEvents and the arrays whose memory is used above.
-  static constexpr size_t kReferences = 7;
+  static constexpr size_t kReferences = 8;
   napi_ref references[kReferences] = {};
   napi_ref& instance() { return references[0]; }
   napi_ref& on_events() { return references[1]; }
@@ -113,5 +116,9 @@ napi_value CreatePoller(napi_env env, napi_callback_info info);
 bool DefineSockets(napi_env env, napi_value exports);
 bool DefineDescriptors(napi_env env, napi_value exports);
 bool DefineProcess(napi_env env, napi_value exports);
+bool DefineHandshake(napi_env env, napi_value exports);
+bool DefineStacks(napi_env env, napi_value exports);
+bool DefineTcpInfo(napi_env env, napi_value exports);
+bool DefineSealedFile(napi_env env, napi_value exports);
 
 }  // namespace roost

@@ -175,6 +175,7 @@ napi_value Send(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   ssize_t sent = SendBytes(p->fds[slot], bytes.data + offset, static_cast<size_t>(length));
+  if (sent > 0) *p->sent_bytes += static_cast<double>(sent);
   return Number(env, static_cast<int32_t>(sent));
 }
 

@@ -269,6 +269,13 @@ int UnreadBytes(int fd) {
   return ioctl(fd, SIOCINQ, &bytes) == 0 ? bytes : -errno;
 }
 
+// Of the process that connected, as the kernel has noted it then (unix(7)).
+int PeerUser(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? static_cast<int>(peer.uid) : -errno;
+}
+
 }  // namespace
 
 bool DefineSockets(napi_env env, napi_value exports) {
@@ -280,6 +287,7 @@ bool DefineSockets(napi_env env, napi_value exports) {
       {"socketError", OfDescriptor<SocketError>},
       {"outstandingBytes", OfDescriptor<OutstandingBytes>},
       {"unreadBytes", OfDescriptor<UnreadBytes>},
+      {"peerUser", OfDescriptor<PeerUser>},
   };
   return DefineMethods(env, exports, kMethods);
 }

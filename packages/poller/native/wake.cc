@@ -54,6 +54,7 @@ void Receive(Poller& p, int32_t slot, int32_t generation, int flags, int32_t sha
   if (received > 0) {
     Emit(p, slot, generation, flags | kFlagData, p.slab_used, static_cast<int32_t>(received));
     p.slab_used += static_cast<int32_t>(received);
+    *p.received_bytes += static_cast<double>(received);
   } else if (received == 0) {
     Emit(p, slot, generation, flags | kFlagEnd, p.slab_used, 0);
     StopReading(p, slot);

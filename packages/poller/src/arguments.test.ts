@@ -95,7 +95,14 @@ describe('wrong arguments', () => {
   });
 
   it('cannot take the memory away that the poller writes to', () => {
-    for (const view of [rig.fds, rig.generations, rig.flags, rig.poller.slab, rig.poller.events]) {
+    for (const view of [
+      rig.fds,
+      rig.generations,
+      rig.flags,
+      rig.poller.slab,
+      rig.poller.events,
+      rig.poller.movedBytes,
+    ]) {
       const { buffer, length } = view;
       if (!(buffer instanceof ArrayBuffer))
         throw new TypeError('the test needs memory that could be taken away');
@@ -113,6 +120,9 @@ describe('wrong arguments', () => {
     const walk = walkTo(4);
     expect(() => rig.poller.broadcast(walk, -1)).toThrow(TypeError);
     expect(() => rig.poller.broadcast(walkTo(4, { maxExceptions: 0 }), 1)).toThrow('room for two counts');
+    walk.exceptSlot = -2;
+    expect(() => rig.poller.broadcast(walk, 1)).toThrow('exceptSlot must be an integer from -1 to');
+    walk.exceptSlot = -1;
     walk.to = 5;
     expect(() => rig.poller.broadcast(walk, 1)).toThrow(TypeError);
     walk.to = 2;
@@ -154,17 +164,21 @@ describe('wrong arguments', () => {
       '../build/poller.node',
     );
     const [fds, generations, events] = [new Int32Array(2), new Int32Array(2), new Int32Array(10)];
-    const instance = addon['createPoller']?.({
-      fds,
-      generations,
-      flags: new Uint16Array(2),
-      slab: new Uint8Array(4096),
-      events,
-      rowBytes: 1,
-      sendableMask: 0,
-      sendableValue: 0,
-      onEvents: () => {},
-    });
+    const create = (movedBytes: Float64Array): unknown =>
+      addon['createPoller']?.({
+        fds,
+        generations,
+        flags: new Uint16Array(2),
+        slab: new Uint8Array(4096),
+        events,
+        movedBytes,
+        rowBytes: 1,
+        sendableMask: 0,
+        sendableValue: 0,
+        onEvents: () => {},
+      });
+    expect(() => create(new Float64Array(1))).toThrow('movedBytes must have 2 elements, got 1');
+    const instance = create(new Float64Array(2));
     const odd = [undefined, null, {}, 'text', Symbol('s'), 10n, NaN, -1, new DataView(new ArrayBuffer(8))];
     const calls = Object.entries(addon);
     for (const [name, method] of Object.entries(Object(instance))) {

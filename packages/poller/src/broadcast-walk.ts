@@ -23,7 +23,7 @@ export interface BroadcastWalkOptions {
  * One message on its way to many rows, some of them at a time: the rows, their forms, and the outcomes. `broadcast` of a
  * {@link Poller}, or its substitute, walks through `members[from … to)`, in this order:
  *
- * - Negative members are holes and are passed over.
+ * - Negative members are holes and are passed over, and so are the row `exceptSlot` and rows whose form is empty.
  * - A row that must not be sent to directly, by its flags, is an exception: BROADCAST_SKIPPED.
  * - Any other is sent its form at once, as a whole. Taken whole it is counted; everything else is an exception: how many
  *   bytes were taken (0: there was no room), or -errno (-EBADF: no descriptor, or no such slot).
@@ -40,7 +40,9 @@ export class BroadcastWalk {
   from = 0;
   /** At most the length of `members`. */
   to = 0;
-  /** The message in each of its forms, by number. There is one for every number that `formMask` has room for. */
+  /** The one row that is sent nothing; −1 for none. */
+  exceptSlot = -1;
+  /** The message in each of its forms, by number; an empty one is not sent. There is one for every number that `formMask` has room for. */
   readonly forms: Buffer[];
   readonly formMask: number;
   /** For what walks; the caller has the accessors below. */
@@ -69,6 +71,7 @@ export class BroadcastWalk {
     this.members = NO_MEMBERS;
     this.from = 0;
     this.to = 0;
+    this.exceptSlot = -1;
     for (let form = 0; form < this.forms.length; form++) this.forms[form] = NO_BYTES;
   }
 
@@ -89,6 +92,13 @@ export class BroadcastWalk {
   /** Bytes taken, -errno or BROADCAST_SKIPPED. */
   outcomeOf(exception: number): number {
     return this.results[FIRST_PAIR + PAIR_ELEMENTS * exception + 1] ?? 0;
+  }
+
+  /** For walks in JavaScript: what this member is sent; undefined when it is passed over. */
+  formOf(slot: number, flags: number): Buffer | undefined {
+    if (slot < 0 || slot === this.exceptSlot) return undefined;
+    const form = this.formFor(flags);
+    return form.length === 0 ? undefined : form;
   }
 
   /** For walks in JavaScript: nothing has been sent yet. */

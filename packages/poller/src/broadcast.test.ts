@@ -46,6 +46,8 @@ describe('broadcast', () => {
     expect(send(rig, walk, members, [4, 6])).toBe(6);
     expect((await once(rows.at(2)!.client, 'data'))[0]).toEqual(frame);
     expect(rows.map(({ client }) => client.bytesRead)).toEqual([7, 7, 7]);
+    // Every byte was counted once.
+    expect([...rig.poller.movedBytes]).toEqual([0, 21]);
   });
 
   it('reports rows whose flags forbid it, rows without a descriptor, and rows that fail', async () => {
@@ -116,6 +118,43 @@ describe('broadcast', () => {
     );
     expect(received).toEqual(forms);
     expect([first, second, third, fourth].map((slot) => walk.formFor(rig.flags[slot] ?? 0))).toEqual(forms);
+  });
+
+  it('passes over one row, and rows whose form is empty, whatever their flags', async () => {
+    const rows = await rig.connectSeveral(4);
+    const [first = -1, second = -1, third = -1, last = -1] = rows.map(({ slot }) => slot);
+    walk = new BroadcastWalk({ formMask: 0b100 });
+    walk.forms[1] = frame;
+    for (const slot of [second, third, last]) rig.flags[slot] = OPEN | 0b100;
+    rig.flags[first] = OPEN;
+    // Queued, and nothing is for it either.
+    rig.flags[61] = OPEN | QUEUED;
+    walk.exceptSlot = second;
+    const members = [first, second, 61, third, second, last];
+    expect(send(rig, walk, members)).toBe(6);
+    expect([walk.exceptionCount, walk.wholeCount]).toEqual([0, 2]);
+    const both = rows.slice(2).map(async ({ client }) => (await once(client, 'data'))[0] as unknown);
+    expect(await Promise.all(both)).toEqual([frame, frame]);
+    expect(rows.map(({ client }) => client.bytesRead)).toEqual([0, 0, 7, 7]);
+    expect([first, second, 61, third, -1].map((slot) => walk.formOf(slot, rig.flags[slot] ?? 0))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      frame,
+      undefined,
+    ]);
+  });
+
+  it('is sent to every row again after a walk without one', async () => {
+    const { client, slot } = await rig.connect();
+    rig.flags[slot] = OPEN;
+    walk.exceptSlot = slot;
+    send(rig, walk, [slot]);
+    expect(walk.wholeCount).toBe(0);
+    walk.release();
+    walk.forms[0] = frame;
+    send(rig, walk, [slot]);
+    expect((await once(client, 'data'))[0]).toEqual(frame);
   });
 
   it('measures what a row took of the form that it was sent', async () => {

@@ -28,6 +28,11 @@ export function closeDescriptor(fd: number): void {
   native().closeDescriptor(fd);
 }
 
+/** {@link closeDescriptor} for each of the first `count` of `fds`, in one native call. */
+export function closeDescriptors(fds: Int32Array, count: number): void {
+  native().closeDescriptors(fds, count);
+}
+
 /** shutdown(SHUT_RDWR) and close(2): ends the connection even if other copies of the descriptor exist. */
 export function terminateDescriptor(fd: number): void {
   native().terminateDescriptor(fd);

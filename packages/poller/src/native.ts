@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { loadAddon } from '../native/addon.mjs';
 import type { ListenOptions } from './listen-options.ts';
 
 /**
@@ -19,6 +19,7 @@ export interface NativePoller {
     budgetMicros: number,
     results: Int32Array,
     formMask: number,
+    exceptSlot: number,
     ...forms: Uint8Array[]
   ): number;
   close(slot: number): void;
@@ -35,6 +36,7 @@ interface NativePollerOptions {
   readonly flags: Uint16Array;
   readonly slab: Uint8Array;
   readonly events: Int32Array;
+  readonly movedBytes: Float64Array;
   readonly rowBytes: number;
   readonly sendableMask: number;
   readonly sendableValue: number;
@@ -55,7 +57,7 @@ export interface ReceivedRecord {
 }
 
 /** What the addon exports, by the source that it is in; the file of the same name here says what the calls mean. */
-interface Native {
+export interface Native {
   // native/poller.cc
   createPoller(options: NativePollerOptions): NativePoller;
   // native/sockets.cc
@@ -66,6 +68,7 @@ interface Native {
   socketError(fd: number): number;
   outstandingBytes(fd: number): number;
   unreadBytes(fd: number): number;
+  peerUser(fd: number): number;
   // native/descriptors.cc
   descriptorPair(): [number, number];
   sendDescriptors(channel: number, fds: Int32Array, count: number, record: Uint8Array): number;
@@ -76,18 +79,36 @@ interface Native {
     result: ReceivedRecord,
   ): ReceivedRecord;
   closeDescriptor(fd: number): void;
+  closeDescriptors(fds: Int32Array, count: number): void;
   terminateDescriptor(fd: number): void;
   resetDescriptor(fd: number): void;
   duplicateDescriptor(fd: number): number;
   setCloseOnExec(fd: number): number;
+  // native/handshake.cc
+  readPlainHandshake(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    fields: Int32Array,
+    accept: Uint8Array,
+  ): number;
+  // native/tcp-info.cc
+  tcpInfo(fds: Int32Array, count: number, fields: Float64Array): number;
+  streamPositions(fd: number, positions: Float64Array): number;
+  // native/sealed-file.cc
+  makeSealedFile(bytes: Uint8Array): number;
+  sealedFileBytes(fd: number): number;
+  readSealedFile(fd: number, target: Uint8Array): number;
   // native/process.cc
   pinThread(cpu: number): number;
   signalOnParentDeath(signal: number): number;
   trimMemory(): number;
   releaseFilePages(): number;
+  // native/stacks.cc
+  answerStackRequests(channel: number): number;
 }
 
-/** The addon is not there: it was never built, or this is not Linux. */
+/** The addon is not there: no binary for this machine loads, or this is not Linux. The message says what to do. */
 export class PollerUnavailableError extends Error {
   readonly code = 'POLLER_UNAVAILABLE';
 }
@@ -101,19 +122,7 @@ export function native(): Native {
 }
 
 function load(): Native {
-  if (process.platform !== 'linux') {
-    throw new PollerUnavailableError(
-      `Roost's poller needs Linux (epoll), and this is ${process.platform}: run it with "docker compose up" instead.`,
-    );
-  }
-  try {
-    // The path is the same from src/ and from dist/.
-    const addon: Native = createRequire(import.meta.url)('../build/poller.node');
-    return addon;
-  } catch (cause) {
-    throw new PollerUnavailableError(
-      'Roost\'s poller is not built: install a C++ compiler and the headers of Node.js (Debian: "apt-get install g++", with Debian\'s own Node also "libnode-dev") and run "npm run build".',
-      { cause },
-    );
-  }
+  const { addon, problem, cause } = loadAddon();
+  if (addon === undefined) throw new PollerUnavailableError(problem, cause === undefined ? {} : { cause });
+  return addon;
 }

@@ -59,6 +59,11 @@ export class Poller {
   readonly slab: Buffer;
   /** Entries of {@link EVENT_FIELDS} fields each; see PollFlag. Reused by every wake-up. */
   readonly events: Int32Array;
+  /**
+   * Bytes that the rows have received since the start, and then those that they were sent, by {@link send} and
+   * {@link broadcast}: exact up to 2^53. Written by the addon while it works, so that nobody needs to add them up.
+   */
+  readonly movedBytes = new Float64Array(2);
   readonly #native: NativePoller;
 
   constructor(options: PollerOptions) {
@@ -66,7 +71,14 @@ export class Poller {
     this.slab = Buffer.allocUnsafeSlow(slabBytes);
     this.events = new Int32Array(maxEvents * EVENT_FIELDS);
     // The addon writes to this memory: postMessage() and structuredClone() must copy it rather than take it away.
-    for (const view of [columns.fds, columns.generations, columns.flags, this.slab, this.events]) {
+    for (const view of [
+      columns.fds,
+      columns.generations,
+      columns.flags,
+      this.slab,
+      this.events,
+      this.movedBytes,
+    ]) {
       markAsUntransferable(view.buffer);
     }
     this.#native = native().createPoller({
@@ -75,6 +87,7 @@ export class Poller {
       flags: columns.flags,
       slab: this.slab,
       events: this.events,
+      movedBytes: this.movedBytes,
       rowBytes,
       sendableMask: options.sendableMask ?? 0,
       sendableValue: options.sendableValue ?? 0,
@@ -129,8 +142,8 @@ export class Poller {
    * index at which to go on.
    */
   broadcast(walk: BroadcastWalk, budgetMicros: number): number {
-    const { members, from, to, results, formMask, forms } = walk;
-    return this.#native.broadcast(members, from, to, budgetMicros, results, formMask, ...forms);
+    const { members, from, to, results, formMask, exceptSlot, forms } = walk;
+    return this.#native.broadcast(members, from, to, budgetMicros, results, formMask, exceptSlot, ...forms);
   }
 
   /** Ends a row for good: EPOLL_CTL_DEL, shutdown(SHUT_RDWR), close(2), `fds[slot] = -1`. See `closeDescriptor`. */

@@ -10,10 +10,12 @@ import {
   ADDRESS_BYTES,
   closeDescriptor,
   connect,
+  descriptorPair,
   Interest,
   listen,
   localAddress,
   outstandingBytes,
+  peerUser,
   PollFlag,
   socketError,
   terminateDescriptor,
@@ -304,5 +306,15 @@ describe('outstandingBytes', () => {
     expect(outstandingBytes(1_000_000)).toBe(-EBADF);
     expect([EBADF, ENOTSOCK]).toContain(socketError(1_000_000));
     rig.dispose();
+  });
+});
+
+describe('peerUser', () => {
+  it('is the user at the other end of a Unix socket, and of no other one', () => {
+    const [one, other] = descriptorPair();
+    expect(peerUser(one)).toBe(process.getuid?.());
+    closeDescriptor(one);
+    closeDescriptor(other);
+    expect(peerUser(1_000_000)).toBe(-EBADF);
   });
 });

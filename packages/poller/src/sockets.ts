@@ -74,3 +74,11 @@ export function outstandingBytes(fd: number): number {
 export function unreadBytes(fd: number): number {
   return native().unreadBytes(fd);
 }
+
+/**
+ * The user id (SO_PEERCRED) of the process that is connected to a Unix socket, as it was when it connected; negative when there is
+ * none.
+ */
+export function peerUser(fd: number): number {
+  return native().peerUser(fd);
+}
