@@ -1,3 +1,4 @@
+export { PlainHead } from './head/plain-head.ts';
 export { WebSocketArgumentError } from './errors.ts';
 export type { WebSocketErrorCode } from './errors.ts';
 export { absoluteForm } from './head/absolute-form.ts';

@@ -1,9 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-
-import bufferutil from 'bufferutil';
-
 import { checkedLimit } from '../errors.ts';
 import { isValidCloseCode, Opcode } from './frame-writer.ts';
+import { unmask } from './unmask.ts';
 
 /** What {@link SimpleFrameReader.next} found at the start of the bytes. */
 export const FrameKind = {
@@ -142,7 +140,7 @@ export class SimpleFrameReader {
       }
     } else {
       const payload = bytes.subarray(payloadStart, frameEnd);
-      bufferutil.unmask(payload, mask);
+      unmask(payload, mask);
       if (kind === FrameKind.text && !isUtf8(payload)) {
         this.remask(bytes);
         return FrameKind.complex;
@@ -165,7 +163,7 @@ export class SimpleFrameReader {
     if (this.payloadEnd - this.payloadStart < NATIVE_UNMASK_BYTES) {
       xorShort(bytes, this.payloadStart, this.payloadEnd, this.#mask);
     } else {
-      bufferutil.unmask(bytes.subarray(this.payloadStart, this.payloadEnd), this.#mask);
+      unmask(bytes.subarray(this.payloadStart, this.payloadEnd), this.#mask);
     }
   }
 }

@@ -457,3 +457,49 @@ describe('AwakeConnection beside a server of ws', () => {
     }
   });
 });
+
+describe('the fragments of an open message', () => {
+  watchTimers();
+
+  it.each([
+    ['a text', '018100000000 61 008100000000 62', '01820000000061 62', '808100000000 63', 'text abc'],
+    [
+      'with a ping in between',
+      '018100000000 61 898000000000 008100000000 62',
+      '01820000000061 62',
+      '808100000000 63',
+      'text abc',
+    ],
+    ['bytes', '028100000000 61', '02810000000061', '808100000000 62', 'binary ab'],
+    ['nothing yet', '018000000000', '018000000000', '808100000000 62', 'text b'],
+  ])('go on with another reader: %s', (_what, received, frame, rest, message) => {
+    const { awake } = wake('');
+    awake.receive(bytesOf(received));
+    const open = awake.openMessage();
+    expect(open?.toString('hex')).toBe(frame.replaceAll(' ', ''));
+    awake.destroy();
+    const next = wake(open?.toString('hex'));
+    next.receive(rest);
+    expect(next.seen).toContain(message);
+  });
+
+  it('are compressed as they came', () => {
+    const inflater = new MessageInflater({ maxMessageBytes: 100 });
+    const options = { ...OPTIONS, inflater };
+    // "Hello" of RFC 7692 §7.2.3.1, in two fragments.
+    const { awake } = wake('', {}, options);
+    awake.receive(bytesOf('418300000000 f248cd'));
+    const open = awake.openMessage();
+    expect(open?.toString('hex')).toBe('418300000000f248cd');
+    const next = wake(open?.toString('hex'), {}, options);
+    next.receive('808400000000 c9c90700');
+    expect(next.seen).toEqual(['text Hello']);
+  });
+
+  it('are none between two messages, and not to be had when ws ends the connection', () => {
+    const { awake, receive } = wake('818100000000 61');
+    expect(awake.openMessage()).toHaveLength(0);
+    receive('888000000000');
+    expect(awake.openMessage()).toBeUndefined();
+  });
+});

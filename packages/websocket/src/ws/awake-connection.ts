@@ -1,6 +1,8 @@
 import { AwakeSocket, type AwakeSocketListeners } from './awake-socket.ts';
 import { DeferredInflate } from './deferred-inflate.ts';
+import { EMPTY } from '../empty.ts';
 import { checkedLimit } from '../errors.ts';
+import { encodeOpenMessage } from '../frames/open-message.ts';
 import type { MessageInflater } from '../deflate/message-inflater.ts';
 import {
   clearCloseTimer,
@@ -10,9 +12,11 @@ import {
   heldBytes,
   inflateError,
   isAtMessageBoundary,
+  isBetweenFrames,
   isInMessage,
   isOpen,
   openMessageBytes,
+  openMessageOf,
   type ServerSideListeners,
   type ServerSideOptions,
   type ServerSideWebSocket,
@@ -173,6 +177,20 @@ export class AwakeConnection {
    */
   isAtBoundary(): boolean {
     return !this.#isDestroyed && !this.#socket.destroyed && isAtMessageBoundary(this.#webSocket);
+  }
+
+  /**
+   * The fragments that have come of an open message, as one frame: a connection that begins with it stands where this one does,
+   * which could be destroyed now. Empty at a message boundary; undefined when it cannot be, for the reasons of
+   * {@link isAtBoundary} but an open message.
+   */
+  openMessage(): Buffer | undefined {
+    const webSocket = this.#webSocket;
+    if (this.#isDestroyed || this.#socket.destroyed || !isBetweenFrames(webSocket)) return undefined;
+    if (!isInMessage(webSocket)) return EMPTY;
+    const [opcode, isCompressed, plain] = openMessageOf(webSocket);
+    const fragments = isCompressed ? this.#inflate?.fragments : plain;
+    return fragments === undefined ? undefined : encodeOpenMessage(opcode, isCompressed, fragments);
   }
 
   /** Lets go of ws and its timers. No handler is called any more, nothing is sent. A second call does nothing. */

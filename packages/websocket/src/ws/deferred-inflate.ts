@@ -42,6 +42,11 @@ export class DeferredInflate implements ReceiverInflate {
     return this.#fragmentBytes + this.#fragments.length * CHUNK_OVERHEAD_BYTES;
   }
 
+  /** Those of the open message, as they came. */
+  get fragments(): readonly Buffer[] {
+    return this.#fragments;
+  }
+
   decompress(payload: Buffer, isLast: boolean, callback: InflateCallback): void {
     this.#fragments.push(payload);
     this.#fragmentBytes += payload.length;

@@ -141,6 +141,7 @@ interface Receiver extends EventEmitter {
   readonly _bufferedBytes: number;
   readonly _buffers: readonly Buffer[];
   readonly _fragmented: number;
+  readonly _compressed: boolean;
   readonly _fragments: readonly Buffer[];
   readonly _messageLength: number;
   readonly _totalPayloadLength: number;
@@ -298,6 +299,12 @@ export function isOpen(webSocket: ServerSideWebSocket): boolean {
  * answer, no close has begun and nothing has failed. Only true for the instant; false inside a message event.
  */
 export function isAtMessageBoundary(webSocket: ServerSideWebSocket): boolean {
+  const { _receiver: receiver } = webSocket;
+  return isBetweenFrames(webSocket) && receiver._fragmented === 0 && receiver._fragments.length === 0;
+}
+
+/** As {@link isAtMessageBoundary}, but that a message may be open. */
+export function isBetweenFrames(webSocket: ServerSideWebSocket): boolean {
   const { _receiver: receiver, _sender: sender } = webSocket;
   return (
     isOpen(webSocket) &&
@@ -306,8 +313,6 @@ export function isAtMessageBoundary(webSocket: ServerSideWebSocket): boolean {
     webSocket._pendingAutoPongs === 0 &&
     receiver._state === RECEIVER_AT_FRAME &&
     receiver._bufferedBytes === 0 &&
-    receiver._fragmented === 0 &&
-    receiver._fragments.length === 0 &&
     !receiver._errored &&
     !receiver.writableEnded &&
     receiver.writableLength === 0 &&
@@ -320,6 +325,13 @@ export function isAtMessageBoundary(webSocket: ServerSideWebSocket): boolean {
 /** Whether a fragmented message is open. Only certain while the receiver is between two frames. */
 export function isInMessage(webSocket: ServerSideWebSocket): boolean {
   return webSocket._receiver._fragmented !== 0;
+}
+
+/** The open message: its opcode, whether it says that it is compressed, and, if not, its fragments, unmasked. As {@link isInMessage}. */
+export function openMessageOf({
+  _receiver: receiver,
+}: ServerSideWebSocket): [number, boolean, readonly Buffer[]] {
+  return [receiver._fragmented, receiver._compressed, receiver._fragments];
 }
 
 /** Bytes of payload of the fragments that have come of the open message. As {@link isInMessage}. */
