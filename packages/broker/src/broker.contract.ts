@@ -8,6 +8,8 @@ import type {
   Publication,
   SubscribeOutcome,
 } from './broker.ts';
+import { encodeEnvelope } from './envelope.ts';
+import { describeMarks } from './marks.contract.ts';
 
 /** Remembers what a broker tells. */
 export class Recorder implements BrokerHandlers {
@@ -19,13 +21,23 @@ export class Recorder implements BrokerHandlers {
   readonly reasons: string[] = [];
   readonly gaps: BrokerGap[] = [];
   readonly warnings: string[] = [];
+  readonly marks: { readonly address: string; readonly id: number; readonly epoch: number }[] = [];
+  /** Publications (as `channel text`), control messages (`control text`) and marks (`mark id`), in the order of arrival. */
+  readonly arrivals: string[] = [];
 
   brokerOnPublication(publication: Publication): void {
     this.publications.push(publication);
+    this.arrivals.push(`${publication.channel} ${publication.payload.toString('latin1', 0, 32)}`);
   }
 
   brokerOnControl(message: Buffer): void {
     this.controls.push(message);
+    this.arrivals.push(`control ${message.toString('latin1', 0, 32)}`);
+  }
+
+  brokerOnMark(address: string, id: number, epoch: number): void {
+    this.marks.push({ address, id, epoch });
+    this.arrivals.push(`mark ${id}`);
   }
 
   brokerOnState(state: BrokerState, reason: string): void {
@@ -57,6 +69,14 @@ export interface BrokerContract {
   create(seen: Recorder, options: ContractBrokerOptions): Broker;
   /** Sends a control message the way it comes in operation. */
   control(message: Buffer): Promise<void>;
+}
+
+/** Makes brokers that are stopped after the test. */
+export interface BrokerMaker {
+  /** Not started. */
+  readonly create: (options?: ContractBrokerOptions) => TestBroker;
+  /** Ready. */
+  readonly start: (options?: ContractBrokerOptions) => Promise<TestBroker>;
 }
 
 /** A broker and its owner, which wants channels as a worker's hub does. */
@@ -144,6 +164,36 @@ export function describeBrokerContract(contract: BrokerContract): void {
       await settle(worker);
       const [publication] = worker.seen.publications;
       expect(publication?.payload.equals(payload)).toBe(true);
+    });
+
+    it('carries attributes beside the payload', async () => {
+      const worker = await start();
+      await worker.subscribe('news');
+      const attributes = { event: 'greet', except: '1.2', user: 'né' };
+      await worker.broker.publish('news', Buffer.from('hello'), attributes);
+      await worker.broker.publish('news', Buffer.from('bye'), {});
+      await worker.broker.publish('news', Buffer.from('raw'));
+      await settle(worker);
+      const plain = { channel: 'news', kind: 'publication', version: 0 };
+      expect(worker.seen.publications.slice(0, 3)).toEqual([
+        { ...plain, ...attributes, payload: Buffer.from('hello') },
+        { ...plain, payload: Buffer.from('bye') },
+        { ...plain, payload: Buffer.from('raw') },
+      ]);
+    });
+
+    it('takes nothing that is published for the news of a member', async () => {
+      const worker = await start();
+      await worker.subscribe('news');
+      const forged = encodeEnvelope(Buffer.alloc(0), { kind: 'leave', version: 7, user: 'somebody' });
+      await worker.broker.publish('news', forged);
+      await settle(worker);
+      expect(worker.seen.publications[0]).toEqual({
+        channel: 'news',
+        kind: 'publication',
+        version: 0,
+        payload: forged,
+      });
     });
 
     it('takes any Uint8Array, a part of a larger one too, and leaves it to the caller', async () => {
@@ -393,6 +443,42 @@ export function describeBrokerContract(contract: BrokerContract): void {
       }
     });
   });
+
+  describe('control', () => {
+    it('reaches every broker, the one that sends included, and leaves the bytes to the caller', async () => {
+      const workers = [await start(), await start()] as const;
+      const message = new Uint8Array([0, 255, 1]);
+      const sent = workers[0].broker.control(message);
+      message.fill(9);
+      await sent;
+      for (const { seen } of workers) {
+        await eventually(() => seen.controls.length === 1, { what: 'the control message arrives' });
+        expect(seen.controls[0]?.toString('hex')).toBe('00ff01');
+      }
+    });
+
+    it('is in order with publishes of the same broker', async () => {
+      const worker = await start();
+      await worker.subscribe('news');
+      const published = worker.broker.publish('news', Buffer.from('first'));
+      await worker.broker.control(Buffer.from('second'));
+      await published;
+      await eventually(() => worker.seen.controls.length === 1, { what: 'the control message arrives' });
+      expect(worker.seen.texts('news')).toEqual(['first']);
+    });
+
+    it('fails before start and after stop', async () => {
+      const { broker } = create();
+      await expect(broker.control(Buffer.alloc(0))).rejects.toMatchObject({
+        code: 'BROKER_UNAVAILABLE',
+        message: expect.stringContaining('Publishing to every worker failed, nothing was sent: '),
+      });
+      await broker.stop();
+      await expect(broker.control(Buffer.alloc(0))).rejects.toMatchObject({ code: 'BROKER_UNAVAILABLE' });
+    });
+  });
+
+  describeMarks({ create, start });
 
   describe('life', () => {
     it('goes from connecting to ready to stopped, with a sentence for each', async () => {

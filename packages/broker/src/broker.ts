@@ -1,3 +1,6 @@
+import type { ChannelStore } from './channel-store.ts';
+import type { PublicationAttributes, PublicationKind } from './envelope.ts';
+
 /** A place in the history of a channel. Reserved for brokers that keep history; none does yet. */
 export interface StreamPosition {
   /** Changes when the history of the channel was lost, so that an offset alone is never trusted. */
@@ -7,10 +10,14 @@ export interface StreamPosition {
 }
 
 /** One message to one channel. */
-export interface Publication {
+export interface Publication extends PublicationAttributes {
   readonly channel: string;
-  /** Raw bytes, owned by the receiver: a copy in separate memory, never a view of a network chunk. */
+  /** Raw bytes, owned by the receiver: in memory of its own, never a view of a network chunk. */
   readonly payload: Buffer;
+  /** `publication` for whatever came without an envelope. */
+  readonly kind: PublicationKind;
+  /** See {@link Envelope.version}. */
+  readonly version: number;
   /** Reserved for history: no broker produces it yet. */
   readonly position?: StreamPosition;
 }
@@ -45,13 +52,18 @@ export interface BrokerGap {
 
 /**
  * What a broker reports to its owner. One object for the whole life of the broker. The methods must not throw;
- * publications, control messages and gaps are never reported from inside a call to one of the broker's methods.
+ * publications, control messages, marks and gaps are never reported from inside a call to one of the broker's methods.
  */
 export interface BrokerHandlers {
   /** A publication of a channel that is subscribed here. Publications of one channel arrive in order. */
   brokerOnPublication(publication: Publication): void;
   /** A control message (with Redis: a message to `<prefix>control`). Owned by the receiver. */
   brokerOnControl(message: Buffer): void;
+  /**
+   * A mark that was sent to this broker's own address, or to another that it watches. It stands in one order with all
+   * publications and control messages. `epoch` is that of this moment.
+   */
+  brokerOnMark(address: string, id: number, epoch: number): void;
   /** The state or its reason changed. The reason is one sentence for logs and /health/ready. */
   brokerOnState(state: BrokerState, reason: string): void;
   /** After a reconnect, once everything is subscribed again: publications of that time may be missing. */
@@ -92,6 +104,20 @@ export interface Broker {
   readonly state: BrokerState;
   /** Why the broker is in this state, in one sentence. Never contains a password. */
   readonly stateReason: string;
+  /** What the workers know of the channels together. It starts and stops with the broker. */
+  readonly store: ChannelStore;
+  /**
+   * Counts from 1, and changes whenever publications or marks may have been missed: while it stays the same, everything that
+   * was sent to what is confirmed here has arrived, or will.
+   */
+  readonly epoch: number;
+  /**
+   * Who puts what is published in one order: two brokers with the same one have the same order before them. Undefined while
+   * the broker is not ready, and where that is not known: a Redis that does not say who it is, or that refuses marks.
+   */
+  readonly server: string | undefined;
+  /** Where marks for this broker are sent. Nobody else's, and the same as long as the broker lives. */
+  readonly markAddress: string;
 
   /**
    * Connects. Resolves when ready or after the first failed attempt, whichever is first (the broker goes on
@@ -100,7 +126,8 @@ export interface Broker {
   start(): Promise<void>;
 
   /**
-   * Publishes raw bytes. The payload is copied or written before this returns: the caller keeps it.
+   * Publishes bytes, in an envelope when they have attributes, and raw otherwise (see {@link wrapPublication}). The payload is
+   * copied or written before this returns: the caller keeps it.
    * Resolves when the publication has its place in the order of its channel: a publication that is sent afterwards,
    * through any broker, arrives after it. That says nothing about its receivers.
    *
@@ -112,7 +139,29 @@ export interface Broker {
    * - `BROKER_REFUSED`: the server answered with an error.
    * - `BROKER_INVALID_CHANNEL`: nothing was sent.
    */
-  publish(channel: string, payload: Uint8Array): Promise<PublishResult>;
+  publish(channel: string, payload: Uint8Array, attributes?: PublicationAttributes): Promise<PublishResult>;
+
+  /**
+   * Sends a control message to every worker, this one included: with Redis of all farms on the same prefix. The message is
+   * copied or written before this returns. Resolves and rejects as {@link publish}.
+   */
+  control(message: Uint8Array): Promise<void>;
+
+  /**
+   * Hears what is sent to another broker's address, too, until the returned function is called, across reconnects. Resolves
+   * when that is confirmed. Rejects with a BrokerError: `BROKER_UNAVAILABLE`, `BROKER_REFUSED`, or `BROKER_INVALID_CHANNEL` for
+   * what is no address of this broker's kind and prefix.
+   */
+  watchMarks(address: string): Promise<() => void>;
+
+  /**
+   * Sends a mark to all who hear the address: it comes behind everything that was published here before, and, wherever it is
+   * heard, at the same place in the order of all publications. `id` is an integer from 0 to 2^53 - 1.
+   *
+   * Resolves when it has its place. Rejects as {@link publish}, and with `BROKER_REFUSED` when one who hears the address
+   * cannot be given it in order; whoever has heard it nonetheless must take no notice of it.
+   */
+  mark(address: string, id: number): Promise<void>;
 
   /**
    * A channel is about to be wanted, or is already and another caller must know when it arrives. Resolves when the

@@ -30,6 +30,17 @@ describe('Fifo', () => {
     }
   });
 
+  it('takes an item between others, counted from the first', () => {
+    const line = new Fifo<string>();
+    line.insert(1, 'b');
+    line.insert(0, 'a');
+    for (const item of ['c', 'e']) line.push(item);
+    expect(line.shift()).toBe('a');
+    line.insert(2, 'd');
+    line.insert(9, 'f');
+    expect(Array.from({ length: line.length }, () => line.shift())).toEqual(['b', 'c', 'd', 'e', 'f']);
+  });
+
   it('is empty when it is cleared', () => {
     const line = new Fifo<number>();
     line.push(1);

@@ -17,8 +17,25 @@ export class Fifo<Item> {
     return this.#items[this.#first];
   }
 
+  get second(): Item | undefined {
+    return this.#items[this.#first + 1];
+  }
+
   push(item: Item): void {
     this.#items.push(item);
+  }
+
+  /** Puts an item where it is `index` behind the first, or at the end when there are no more. */
+  insert(index: number, item: Item): void {
+    this.#items.splice(this.#first + index, 0, item);
+  }
+
+  /** All of them, from the first on. */
+  *[Symbol.iterator](): IterableIterator<Item> {
+    for (let index = this.#first; index < this.#items.length; index++) {
+      const item = this.#items[index];
+      if (item !== undefined) yield item;
+    }
   }
 
   /** Takes the first. */

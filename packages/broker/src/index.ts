@@ -1,3 +1,4 @@
+export { Arena } from './arena.ts';
 export type {
   Broker,
   BrokerGap,
@@ -10,9 +11,29 @@ export type {
   WantedChannels,
 } from './broker.ts';
 export { MAX_CHANNEL_BYTES } from './channel-name.ts';
+export { CHANNEL_EVENT_TYPES } from './channel-store.ts';
+export type {
+  ChannelCounts,
+  ChannelEvent,
+  ChannelEvents,
+  ChannelEventType,
+  ChannelSnapshot,
+  ChannelStore,
+  ChannelStoreCounters,
+  ChannelStoreOptions,
+  JoinOptions,
+  JoinResult,
+  LastEvent,
+  Member,
+  ReadOptions,
+  RecordedEvent,
+} from './channel-store.ts';
+export { encodeEnvelope, ENVELOPE_MARK, parseEnvelope, wrapPublication } from './envelope.ts';
+export type { Envelope, PublicationAttributes, PublicationKind } from './envelope.ts';
 export { BrokerError } from './errors.ts';
 export type { BrokerErrorCode } from './errors.ts';
 export { Fifo } from './fifo.ts';
+export { hiddenChannel } from './hidden-channel.ts';
 export { MemoryBrokerExchange, MemoryBrokerExchange as MemoryBrokerHub } from './memory/exchange.ts';
 export type { MemoryBrokerExchangeCounters } from './memory/exchange.ts';
 export { InProcessLink } from './memory/in-process-link.ts';
@@ -28,4 +49,6 @@ export type {
 } from './memory/link.ts';
 export { MemoryBroker } from './memory/memory-broker.ts';
 export type { MemoryBrokerOptions } from './memory/memory-broker.ts';
+export { NameIndex } from './name-index.ts';
+export { ownString } from './own-string.ts';
 export { REDIS_URL_ALLOWED, redisUrlProblem } from './redis/redis-url.ts';

@@ -1,3 +1,8 @@
+import { randomUUID } from 'node:crypto';
+import type { ChannelEvents, ChannelStoreOptions } from '../channel-store.ts';
+import { takeStep } from './channel-steps.ts';
+import { ChannelTable, type TableOwner } from './channel-table.ts';
+import { EventLog } from './event-log.ts';
 import { LinkShares, type LinkLevel } from './link-shares.ts';
 import {
   MAX_NAMES_PER_MESSAGE,
@@ -22,8 +27,10 @@ interface Port {
   readonly send: (message: ExchangeToWorkerMessage) => boolean;
   /** This port and no other: what all channels of one worker share. */
   readonly alone: readonly Port[];
-  /** Confirmations that the worker could not take yet. Bounded by what a worker asks for at once. */
-  readonly confirmations: (readonly string[])[];
+  /** Confirmations and answers that the worker could not take yet. Bounded by what a worker asks for at once. */
+  readonly answers: ExchangeToWorkerMessage[];
+  /** What the worker has in the channels. */
+  readonly owner: TableOwner;
   /** Publications of this worker that have their place in the order. */
   orderedCount: number;
   /** `orderedCount` must be sent to it: `soon` in this tick, or it was `late` because it took nothing. */
@@ -55,7 +62,8 @@ export interface MemoryBrokerExchangeCounters {
  * Where a link fills up, its channels share the room (see {@link LinkShares}): one that floods loses its own publications.
  * The gap names the channels that have lost some.
  *
- * Bounded by what the workers subscribe; holds no payload.
+ * It also keeps the state of channels (see {@link ChannelTable}). Bounded by what the workers subscribe and have in channels;
+ * holds no payload but last events.
  */
 export class MemoryBrokerExchange {
   readonly counters: MemoryBrokerExchangeCounters = {
@@ -69,9 +77,14 @@ export class MemoryBrokerExchange {
   // channels may share theirs: the many that one worker alone wants cost an entry each.
   readonly #subscribers = new Map<string, readonly Port[]>();
   readonly #behind = new Set<Port>();
+  /** Who hears the marks of an address. */
+  readonly #marks = new Map<string, Set<Port>>();
+  readonly #name = `memory:${randomUUID()}`;
   /** Workers whose publications of this tick are acknowledged at its end. */
   readonly #toAcknowledge: Port[] = [];
   #acknowledgeTurn: NodeJS.Immediate | undefined;
+  readonly #events: EventLog;
+  readonly #table: ChannelTable;
   readonly #after: (milliseconds: number, callback: () => void) => NodeJS.Timeout;
   #retryTimer: NodeJS.Timeout | undefined;
 
@@ -79,8 +92,21 @@ export class MemoryBrokerExchange {
   constructor(
     after: (milliseconds: number, callback: () => void) => NodeJS.Timeout = (milliseconds, callback) =>
       setTimeout(callback, milliseconds),
+    { recorded = [], maxEvents }: ChannelStoreOptions = {},
   ) {
     this.#after = after;
+    this.#events = new EventLog(recorded, maxEvents);
+    this.#table = new ChannelTable((channel, envelope) => this.publish(channel, envelope), this.#events);
+  }
+
+  /** Recorded events that were thrown away because as many as may be were waiting. */
+  get droppedEventCount(): number {
+    return this.#events.droppedCount;
+  }
+
+  /** A consumer of what is recorded. */
+  consumeEvents(): ChannelEvents {
+    return this.#events.consume();
   }
 
   /** Channels with at least one subscribed worker. */
@@ -104,7 +130,8 @@ export class MemoryBrokerExchange {
     const port: Port = {
       send,
       alone,
-      confirmations: [],
+      answers: [],
+      owner: { members: new Map(), counted: new Map() },
       orderedCount: 0,
       acknowledgement: 'none',
       shares: new LinkShares(level),
@@ -157,6 +184,7 @@ export class MemoryBrokerExchange {
     clearImmediate(this.#acknowledgeTurn);
     this.#acknowledgeTurn = undefined;
     this.#toAcknowledge.length = 0;
+    this.#table.stop();
   }
 
   #receive(port: Port, message: BrokerLinkMessage): void {
@@ -167,22 +195,72 @@ export class MemoryBrokerExchange {
         port.orderedCount += 1;
         this.#acknowledgeSoon(port);
         return;
+      case 'control':
+        this.control(message.payload);
+        port.orderedCount += 1;
+        this.#acknowledgeSoon(port);
+        return;
+      case 'mark':
+        if (!this.#mark(port, message)) {
+          this.#answer(port, { type: 'markRefused', address: message.address, id: message.id });
+        }
+        port.orderedCount += 1;
+        this.#acknowledgeSoon(port);
+        return;
+      case 'watchMarks': {
+        const { address } = message;
+        this.#marks.set(address, (this.#marks.get(address) ?? new Set()).add(port));
+        this.#answer(port, { type: 'marksWatched', address, server: this.#name });
+        return;
+      }
+      case 'unwatchMarks':
+        this.#unwatchMarks(port, message.address);
+        return;
       case 'subscribe':
         for (const channel of message.channels) this.#subscribe(port, channel);
-        if (!this.#deliver(port, { type: 'subscribed', channels: message.channels })) {
-          port.confirmations.push(message.channels);
-        }
+        this.#answer(port, { type: 'subscribed', channels: message.channels });
         return;
       case 'unsubscribe':
         for (const channel of message.channels) this.#unsubscribe(port, channel);
         return;
+      case 'step': {
+        const { id, step, payload } = message;
+        this.#answer(port, { type: 'stepped', id, ...takeStep(this.#table, port.owner, step, payload) });
+        return;
+      }
       case 'publication':
       case 'published':
       case 'subscribed':
-      case 'control':
+      case 'stepped':
       case 'gap':
+      case 'marksWatched':
+      case 'markRefused':
         return;
     }
+  }
+
+  /**
+   * Gives a mark to all who hear its address, its sender last: who has heard its own mark knows that the others have it.
+   * False, without having given it to all: one of them is behind, so that it has a gap here, or nobody hears it.
+   */
+  #mark(sender: Port, message: Extract<BrokerLinkMessage, { type: 'mark' }>): boolean {
+    const ports = this.#marks.get(message.address);
+    if (ports === undefined) return false;
+    for (const port of ports) if (port.isBehind || port.dropped !== undefined) return false;
+    const others = [...ports].filter((port) => port !== sender);
+    for (const port of ports.has(sender) ? [...others, sender] : others) {
+      if (!this.#deliver(port, message)) return false;
+    }
+    return true;
+  }
+
+  #unwatchMarks(port: Port, address: string): void {
+    const ports = this.#marks.get(address);
+    if (ports?.delete(port) === true && ports.size === 0) this.#marks.delete(address);
+  }
+
+  #answer(port: Port, message: ExchangeToWorkerMessage): void {
+    if (!this.#deliver(port, message)) port.answers.push(message);
   }
 
   /** A send that throws has not taken the message: it must not cost the other workers theirs, nor fail the caller. */
@@ -216,9 +294,11 @@ export class MemoryBrokerExchange {
     for (const [channel, ports] of this.#subscribers) {
       if (ports.includes(port)) this.#unsubscribe(port, channel);
     }
+    for (const address of this.#marks.keys()) this.#unwatchMarks(port, address);
     this.#behind.delete(port);
     // Its place may have been taken by another that its send has attached.
     if (this.#ports.get(workerId) === port) this.#ports.delete(workerId);
+    this.#table.remove(port.owner);
   }
 
   /** After what waits for the worker if it is behind, or the message `mustWait`. False: it is behind now. */
@@ -241,7 +321,7 @@ export class MemoryBrokerExchange {
     this.#retryLater(port);
   }
 
-  /** Whether the worker has everything that waited for it: the gap first, then confirmations and acknowledgements. */
+  /** Whether the worker has everything that waited for it: the gap first, then answers and acknowledgements. */
   #caughtUp(port: Port): boolean {
     const { dropped } = port;
     if (dropped !== undefined) {
@@ -249,9 +329,9 @@ export class MemoryBrokerExchange {
       this.counters.gapCount += 1;
       port.dropped = undefined;
     }
-    for (let channels = port.confirmations[0]; channels !== undefined; channels = port.confirmations[0]) {
-      if (!this.#send(port, { type: 'subscribed', channels })) return false;
-      port.confirmations.shift();
+    for (let answer = port.answers[0]; answer !== undefined; answer = port.answers[0]) {
+      if (!this.#send(port, answer)) return false;
+      port.answers.shift();
     }
     if (port.acknowledgement === 'late' && !this.#acknowledge(port)) return false;
     port.isBehind = false;

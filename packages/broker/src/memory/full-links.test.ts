@@ -1,4 +1,4 @@
-import { eventually } from '@roost/testing';
+import { eventually, seededRandom } from '@roost/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MemoryBrokerExchange } from './exchange.ts';
 import type { BrokerLinkMessage, ExchangePort, ExchangeToWorkerMessage } from './link.ts';
@@ -280,11 +280,7 @@ describe('a link that says no for longer than the time to the next try', () => {
 
   it.each([1, 2, 3])('loses nothing untold in any order of events (seed %i)', async (seed) => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
-    let state = seed;
-    const random = (below: number): number => {
-      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-      return (state >>> 8) % below;
-    };
+    const random = seededRandom(seed);
     const workers = [attach(0), attach(1), attach(2)];
     let published = 0;
     const events: ((index: number) => unknown)[] = [

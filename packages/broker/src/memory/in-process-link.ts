@@ -74,10 +74,11 @@ class Lane<Message extends BrokerLinkMessage> {
   }
 
   push(message: Message): boolean {
-    const bytes = MESSAGE_BYTES + ('payload' in message ? message.payload.length : 0);
+    const payload = 'payload' in message ? message.payload : undefined;
+    const bytes = MESSAGE_BYTES + (payload?.length ?? 0);
     if (this.#isClosed || this.#bytes + bytes > this.maxBufferedBytes) return false;
     this.#bytes += bytes;
-    this.#messages.push('payload' in message ? { ...message, payload: ownedCopy(message.payload) } : message);
+    this.#messages.push(payload === undefined ? message : { ...message, payload: ownedCopy(payload) });
     this.#readSoon();
     return true;
   }

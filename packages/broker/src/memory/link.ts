@@ -1,3 +1,5 @@
+import type { ChannelStep, ChannelStepAnswer } from './channel-steps.ts';
+
 /**
  * The messages of a worker's MemoryBroker and the master's MemoryBrokerExchange. Plain data; whatever
  * carries the messages chooses the bytes. `payload` is only lent: it may be a view of a shared chunk that is
@@ -6,13 +8,27 @@
 export type BrokerLinkMessage = WorkerToExchangeMessage | ExchangeToWorkerMessage;
 
 /**
- * Messages of a worker. `subscribe` is answered by one `subscribed` with the same channels, any number of `publish` by one
- * `published`.
+ * Messages of a worker. `subscribe` is answered by one `subscribed` with the same channels, `step` by one `stepped` with the
+ * same id, any number of `publish`, `control` and `mark` by one `published`, `watchMarks` by one `marksWatched`.
  */
 export type WorkerToExchangeMessage =
   | { readonly type: 'publish'; readonly channel: string; readonly payload: Buffer }
+  /** To every worker. Counts as a publish. */
+  | { readonly type: 'control'; readonly payload: Buffer }
+  | { readonly type: 'step'; readonly id: number; readonly step: ChannelStep; readonly payload?: Buffer }
   | { readonly type: 'subscribe'; readonly channels: readonly string[] }
-  | { readonly type: 'unsubscribe'; readonly channels: readonly string[] };
+  | { readonly type: 'unsubscribe'; readonly channels: readonly string[] }
+  | { readonly type: 'watchMarks'; readonly address: string }
+  | { readonly type: 'unwatchMarks'; readonly address: string }
+  /** To all who watch the address. Counts as a publish. */
+  | MarkMessage;
+
+/** A mark: see Broker.mark. */
+interface MarkMessage {
+  readonly type: 'mark';
+  readonly address: string;
+  readonly id: number;
+}
 
 /** Messages of the exchange. */
 export type ExchangeToWorkerMessage =
@@ -21,6 +37,17 @@ export type ExchangeToWorkerMessage =
   /** So many publications of this worker have their place in the order, since it was attached. */
   | { readonly type: 'published'; readonly count: number }
   | { readonly type: 'control'; readonly payload: Buffer }
+  /** `server`: who this exchange is, and no other. */
+  | { readonly type: 'marksWatched'; readonly address: string; readonly server: string }
+  | MarkMessage
+  /** A worker could not be given this worker's mark in order. Comes before the `published` that counts it. */
+  | { readonly type: 'markRefused'; readonly address: string; readonly id: number }
+  | {
+      readonly type: 'stepped';
+      readonly id: number;
+      readonly answer: ChannelStepAnswer;
+      readonly payload?: Buffer;
+    }
   /** The link to the worker was full, or some channels had used their share: this many publications were dropped for it. */
   | {
       readonly type: 'gap';

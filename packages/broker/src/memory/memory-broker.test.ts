@@ -39,6 +39,7 @@ async function start(options: AttachOptions = {}): Promise<Worker> {
   const broker = new MemoryBroker({ handlers: seen, wanted: seen.wanted, link, ...brokerOptions });
   links.push(link);
   await broker.start();
+  await eventually(() => broker.server !== undefined, { what: 'the exchange has answered' });
   return Object.assign(new TestBroker(broker, seen), { link });
 }
 
@@ -88,6 +89,51 @@ describe('the embedded broker', () => {
     expect(await worker.subscribe('other')).toBe('confirmed');
     expect(broker.isConfirmed('news')).toBe(false);
     await eventually(() => exchange.channelCount === 1, { what: 'the exchange forgets the channel, too' });
+  });
+});
+
+describe('a mark', () => {
+  it('is refused when a worker that hears it has missed something, and sent again when it knows', async () => {
+    const [sender, slow] = [await start(), await start({ maxBytes: 5_000 })];
+    const { markAddress } = slow.broker;
+    await slow.subscribe('news');
+    await sender.broker.watchMarks(markAddress);
+    const { epoch } = slow.broker;
+    slow.link.setReading(false);
+    for (let index = 0; index < 20; index += 1) await sender.broker.publish('news', Buffer.alloc(100));
+    await expect(sender.broker.mark(markAddress, 1)).rejects.toMatchObject({
+      code: 'BROKER_REFUSED',
+      message: expect.stringContaining('reads too slowly'),
+    });
+    slow.link.setReading(true);
+    await eventually(() => slow.seen.gaps.length > 0, { what: 'it is told of the gap' });
+    await eventually(() => sender.broker.mark(markAddress, 2).then(() => true));
+    await eventually(() => slow.seen.marks.length === 1 && sender.seen.marks.length === 1, {
+      what: 'the second is heard',
+    });
+    expect(slow.seen.marks).toEqual([{ address: markAddress, id: 2, epoch: epoch + slow.seen.gaps.length }]);
+    expect(slow.broker.epoch).toBeGreaterThan(epoch);
+    expect(sender.broker.epoch).toBe(1);
+  });
+
+  it('is not heard by its sender when the other cannot take it', async () => {
+    const [sender, slow] = [await start(), await start({ maxBytes: 600 })];
+    await sender.broker.watchMarks(slow.broker.markAddress);
+    slow.link.setReading(false);
+    await sender.broker.mark(slow.broker.markAddress, 1);
+    await expect(sender.broker.mark(slow.broker.markAddress, 2)).rejects.toMatchObject({
+      code: 'BROKER_REFUSED',
+    });
+    expect(sender.seen.marks.map(({ id }) => id)).toEqual([1]);
+  });
+
+  it('is refused when nobody hears its address, because the worker is gone', async () => {
+    const [sender, gone] = [await start(), await start()];
+    gone.link.close();
+    await expect(sender.broker.mark(gone.broker.markAddress, 1)).rejects.toMatchObject({
+      code: 'BROKER_REFUSED',
+      message: expect.stringContaining('or is gone'),
+    });
   });
 });
 

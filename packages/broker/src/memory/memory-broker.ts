@@ -7,11 +7,19 @@ import type {
   WantedChannels,
 } from '../broker.ts';
 import { invalidChannel } from '../channel-name.ts';
+import type { ChannelStoreOptions } from '../channel-store.ts';
+import { WorkerStore } from '../channel-store/worker-store.ts';
+import { wrapPublication, type PublicationAttributes } from '../envelope.ts';
 import { BrokerError } from '../errors.ts';
+import { checkMarkId } from '../mark-id.ts';
 import { ownedCopy } from '../owned-copy.ts';
+import { receivedPublication } from '../received-publication.ts';
+import { receiverName } from '../receiver-name.ts';
 import { SUBSCRIBE_TIMEOUT_MS, SubscriptionTable, UNSUBSCRIBE_LINGER_MS } from '../subscription-table.ts';
 import { MAX_NAMES_PER_MESSAGE } from './link.ts';
-import type { BrokerLink, BrokerLinkMessage } from './link.ts';
+import type { BrokerLink, BrokerLinkMessage, WorkerToExchangeMessage } from './link.ts';
+import { checkAddress, MemoryMarks } from './memory-marks.ts';
+import { MemoryWire } from './memory-wire.ts';
 import { PublishesUnderWay } from './publishes-under-way.ts';
 
 export interface MemoryBrokerOptions {
@@ -34,6 +42,8 @@ export interface MemoryBrokerOptions {
    * `BROKER_OUTCOME_UNKNOWN`. Default 5,000.
    */
   readonly publishTimeoutMs?: number;
+  /** Of {@link Broker.store}. What is recorded is for the exchange to know, too. */
+  readonly channelStore?: ChannelStoreOptions;
 }
 
 /** Default of `maxInFlightBytes`. */
@@ -50,12 +60,16 @@ const PUBLISH_TIMEOUT_MS = 5_000;
  * `publishTimeoutMs`, or until the broker was stopped. `ready` from `start` to `stop`.
  */
 export class MemoryBroker implements Broker {
+  readonly store: WorkerStore;
   readonly #handlers: BrokerHandlers;
   readonly #wanted: WantedChannels;
   readonly #link: BrokerLink;
   readonly #table: SubscriptionTable;
   readonly #underWay: PublishesUnderWay;
   readonly #maxInFlightBytes: number;
+  readonly #wire: MemoryWire;
+  readonly #marks: MemoryMarks;
+  #epoch = 1;
   #stopped: Promise<void> | undefined;
   #state: BrokerState = 'connecting';
   #stateReason = 'The embedded broker is not started.';
@@ -65,17 +79,21 @@ export class MemoryBroker implements Broker {
     this.#wanted = options.wanted;
     this.#link = options.link;
     const link = this.#link;
+    this.#marks = new MemoryMarks(link);
     this.#maxInFlightBytes = options.maxInFlightBytes ?? MAX_IN_FLIGHT_BYTES;
-    this.#underWay = new PublishesUnderWay({
-      maxBytes: this.#maxInFlightBytes,
-      timeoutMs: options.publishTimeoutMs ?? PUBLISH_TIMEOUT_MS,
-    });
+    const timeoutMs = options.publishTimeoutMs ?? PUBLISH_TIMEOUT_MS;
+    this.#underWay = new PublishesUnderWay({ maxBytes: this.#maxInFlightBytes, timeoutMs });
+    this.#wire = new MemoryWire({ link, timeoutMs, recorded: options.channelStore?.recorded ?? [] });
+    this.store = new WorkerStore(this.#wire);
     this.#table = new SubscriptionTable(
       {
         maxNames: MAX_NAMES_PER_MESSAGE,
         requestSubscribe: (channels) => link.send({ type: 'subscribe', channels }),
         requestUnsubscribe: (channels) => link.send({ type: 'unsubscribe', channels }),
-        wireOnRestored: () => this.#setState('ready', "The embedded broker in the farm's master is ready."),
+        wireOnRestored: () => {
+          this.#setState('ready', "The embedded broker in the farm's master is ready.");
+          this.#wire.open();
+        },
       },
       {
         wanted: options.wanted,
@@ -93,34 +111,47 @@ export class MemoryBroker implements Broker {
     return this.#stateReason;
   }
 
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get server(): string | undefined {
+    return this.#marks.server;
+  }
+
+  get markAddress(): string {
+    return this.#marks.address;
+  }
+
   start(): Promise<void> {
-    if (this.#state === 'connecting') this.#table.up();
+    if (this.#state === 'connecting') {
+      this.#marks.start();
+      this.#table.up();
+    }
     return Promise.resolve();
   }
 
-  publish(channel: string, payload: Uint8Array): Promise<PublishResult> {
+  publish(channel: string, payload: Uint8Array, attributes?: PublicationAttributes): Promise<PublishResult> {
     const invalid = invalidChannel(channel);
     if (invalid !== undefined) return Promise.reject(invalid);
-    if (this.#state !== 'ready') {
-      return Promise.reject(
-        new BrokerError(
-          'BROKER_UNAVAILABLE',
-          `Publishing to channel ${JSON.stringify(channel)} failed, nothing was sent: ${this.#stateReason}`,
-        ),
-      );
-    }
-    if (!this.#underWay.hasRoomFor(payload.byteLength)) {
-      return this.#overloaded(
-        channel,
-        payload,
-        `${this.#underWay.bytes} bytes are under way to the master and ${this.#maxInFlightBytes} may be`,
-      );
-    }
-    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-    if (!this.#link.send({ type: 'publish', channel, payload: bytes })) {
-      return this.#overloaded(channel, payload, 'the channel to the master is full');
-    }
-    return this.#underWay.begin(channel, payload.byteLength);
+    const bytes = bufferOf(wrapPublication(payload, attributes));
+    return this.#send(channel, { type: 'publish', channel, payload: bytes });
+  }
+
+  async control(message: Uint8Array): Promise<void> {
+    await this.#send(undefined, { type: 'control', payload: bufferOf(message) });
+  }
+
+  watchMarks(address: string): Promise<() => void> {
+    return this.#state === 'ready' ? this.#marks.watch(address) : this.#unavailable('Watching marks');
+  }
+
+  async mark(address: string, id: number): Promise<void> {
+    checkAddress(address);
+    checkMarkId(id);
+    // Steps of the store may wait; all else is in the order of the link.
+    if (this.store.publishCount > 0) await this.store.published();
+    await this.#marks.follow(address, id, this.#send(undefined, { type: 'mark', address, id }));
   }
 
   subscribe(channel: string): Promise<SubscribeOutcome> {
@@ -146,10 +177,7 @@ export class MemoryBroker implements Broker {
     switch (message.type) {
       case 'publication':
         if (!this.#wanted.has(message.channel)) return;
-        this.#handlers.brokerOnPublication({
-          channel: message.channel,
-          payload: ownedCopy(message.payload),
-        });
+        this.#handlers.brokerOnPublication(receivedPublication(message.channel, message.payload));
         return;
       case 'subscribed':
         this.#table.confirm(message.channels);
@@ -158,7 +186,18 @@ export class MemoryBroker implements Broker {
       case 'control':
         this.#handlers.brokerOnControl(ownedCopy(message.payload));
         return;
+      case 'mark':
+        if (!this.#marks.hears(message.address)) return;
+        this.#handlers.brokerOnMark(message.address, message.id, this.#epoch);
+        return;
+      case 'marksWatched':
+        this.#marks.confirmed(message.address, message.server);
+        return;
+      case 'markRefused':
+        this.#marks.refused(message.address, message.id);
+        return;
       case 'gap':
+        this.#epoch += 1;
         this.#handlers.brokerOnGap({
           channelCount: message.channelCount,
           ...(message.channels !== undefined && { channels: message.channels }),
@@ -167,10 +206,16 @@ export class MemoryBroker implements Broker {
           reason: `This worker read too slowly for ${message.sinceMs} ms, and the master dropped ${message.droppedCount} publications for it.`,
         });
         return;
+      case 'stepped':
+        this.#wire.onStepped(message);
+        return;
+      case 'step':
       case 'published':
       case 'publish':
       case 'subscribe':
       case 'unsubscribe':
+      case 'watchMarks':
+      case 'unwatchMarks':
         return;
     }
   }
@@ -184,16 +229,42 @@ export class MemoryBroker implements Broker {
     // Or the acknowledgements that it waits for would not come.
     this.setReading(true);
     this.#table.stop();
+    this.#marks.stop();
     this.#setState('stopped', 'The broker is stopped.');
+    await this.store.stop();
     await this.#underWay.drain();
     this.#underWay.stop();
   }
 
-  #overloaded(channel: string, payload: Uint8Array, why: string): Promise<never> {
+  #send(
+    channel: string | undefined,
+    message: Extract<WorkerToExchangeMessage, { type: 'publish' | 'control' | 'mark' }>,
+  ): Promise<PublishResult> {
+    if (this.#state !== 'ready') return this.#unavailable(`Publishing to ${receiverName(channel)}`);
+    const length = 'payload' in message ? message.payload.length : 0;
+    if (!this.#underWay.hasRoomFor(length)) {
+      return this.#overloaded(
+        channel,
+        length,
+        `${this.#underWay.bytes} bytes are under way to the master and ${this.#maxInFlightBytes} may be`,
+      );
+    }
+    if (!this.#link.send(message)) {
+      return this.#overloaded(channel, length, 'the channel to the master is full');
+    }
+    return this.#underWay.begin(channel, length);
+  }
+
+  #unavailable(doing: string): Promise<never> {
+    const reason = `${doing} failed, nothing was sent: ${this.#stateReason}`;
+    return Promise.reject(new BrokerError('BROKER_UNAVAILABLE', reason));
+  }
+
+  #overloaded(channel: string | undefined, bytes: number, why: string): Promise<never> {
     return Promise.reject(
       new BrokerError(
         'BROKER_OVERLOADED',
-        `Publishing ${payload.byteLength} bytes to channel ${JSON.stringify(channel)} failed, nothing was sent: ${why}, so publish more slowly.`,
+        `Publishing ${bytes} bytes to ${receiverName(channel)} failed, nothing was sent: ${why}, so publish more slowly.`,
       ),
     );
   }
@@ -203,4 +274,8 @@ export class MemoryBroker implements Broker {
     this.#stateReason = reason;
     this.#handlers.brokerOnState(state, reason);
   }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

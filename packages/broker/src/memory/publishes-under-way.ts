@@ -2,6 +2,7 @@ import type { PublishResult } from '../broker.ts';
 import { Drain } from '../drain.ts';
 import { BrokerError } from '../errors.ts';
 import { Fifo } from '../fifo.ts';
+import { receiverName } from '../receiver-name.ts';
 
 const PUBLISHED: PublishResult = Object.freeze({});
 
@@ -14,7 +15,8 @@ export interface PublishesUnderWayOptions {
 
 /** A publish that the exchange has not acknowledged. */
 interface Pending {
-  readonly channel: string;
+  /** Undefined for a control message. */
+  readonly channel: string | undefined;
   readonly bytes: number;
   readonly resolve: (result: PublishResult) => void;
   readonly reject: (error: BrokerError) => void;
@@ -63,8 +65,8 @@ export class PublishesUnderWay {
     return this.count === 0 || this.#bytes + payloadBytes + PUBLISH_OVERHEAD_BYTES <= this.#options.maxBytes;
   }
 
-  /** One more is on its way. Settles with its outcome. */
-  begin(channel: string, payloadBytes: number): Promise<PublishResult> {
+  /** One more is on its way, to a channel or without one. Settles with its outcome. */
+  begin(channel: string | undefined, payloadBytes: number): Promise<PublishResult> {
     if (this.count === 0) {
       this.#progressAt = performance.now();
       // The timer outlives a burst: it looks again only when it fires, so publishing costs no timer each.
@@ -113,7 +115,7 @@ export class PublishesUnderWay {
       pending.reject(
         new BrokerError(
           'BROKER_OUTCOME_UNKNOWN',
-          `Publishing to channel ${JSON.stringify(pending.channel)} was under way ${when}, so it may or may not have been delivered; publish it again only if twice is better than never.`,
+          `Publishing to ${receiverName(pending.channel)} was under way ${when}, so it may or may not have been delivered; publish it again only if twice is better than never.`,
         ),
       );
     }

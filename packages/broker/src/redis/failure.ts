@@ -8,9 +8,20 @@ export function isReplyError(error: unknown): error is ReplyError {
   return error instanceof Error && error.name === 'ReplyError';
 }
 
+/** Of a command by itself, and of one in a script. */
+const DENIED = /^(?:NOPERM|ERR unknown (?:sub)?command|ERR The user executing the script can't)/i;
+
 /** Whether Redis answered that this user may not, or that there is no such command: asking again changes nothing. */
 export function isDenied(error: unknown): error is ReplyError {
-  return isReplyError(error) && /^(?:NOPERM|ERR unknown (?:sub)?command)/i.test(error.message);
+  return isReplyError(error) && DENIED.test(error.message);
+}
+
+/** No memory left (maxmemory), a disk that cannot be written to, or too few replicas. */
+const UNWRITABLE = /^(?:OOM|MISCONF|NOREPLICAS)\b/;
+
+/** Whether Redis answered that it stores nothing at present, whoever asks. */
+export function isUnwritable(error: unknown): error is ReplyError {
+  return isReplyError(error) && UNWRITABLE.test(error.message);
 }
 
 /** Whether ioredis refused to write the command, so that Redis has not seen it. */

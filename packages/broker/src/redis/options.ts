@@ -1,4 +1,5 @@
 import type { BrokerHandlers, WantedChannels } from '../broker.ts';
+import type { ChannelStoreOptions } from '../channel-store.ts';
 import { BrokerError } from '../errors.ts';
 import { parseRedisUrl, REDIS_URL_ALLOWED, RedisUrlError } from './redis-url.ts';
 import type { RedisLocation } from './redis-url.ts';
@@ -10,7 +11,8 @@ export interface RedisBrokerOptions {
   /**
    * `redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS, `unix://[user:password@]/path` or only the path of a
    * Unix socket, `redis+sentinel://[user:password@]host[:port],…/master-name` or `rediss+sentinel://…`. User and password
-   * are percent-encoded. See {@link redisUrlProblem}. Pub/sub ignores the database number.
+   * are percent-encoded. See {@link redisUrlProblem}. Pub/sub ignores the database number; the
+   * channel store does not.
    */
   readonly url: string;
   /** What all keys begin with. Brokers with different prefixes do not receive each other's messages. Default `roost:`. */
@@ -42,6 +44,8 @@ export interface RedisBrokerOptions {
    * failover that cuts no connection. Default 2,000.
    */
   readonly roleIntervalMs?: number;
+  /** Of {@link Broker.store}. */
+  readonly channelStore?: ChannelStoreOptions;
 }
 
 /** What the broker runs on: every option decided. */

@@ -16,6 +16,8 @@ function leastRules(): string[] {
   return rules.replaceAll("'", '').split(' ');
 }
 
+const ONLY_CHANNELS = ['resetchannels', '&roost:channel:*'];
+
 const OFTEN = { probeIntervalMs: 20, roleIntervalMs: 20 };
 
 function wasNeverLost({ broker, seen }: TestBroker<RedisBroker>): void {
@@ -84,10 +86,15 @@ describe.skipIf(!redisIsInstalled())('a Redis user (skipped without redis-server
   it.each([
     ['PUBLISH', ['-publish'], /refuses the probe .*so PING has to do/],
     ['PUBLISH and PING', ['-publish', '-ping'], /refuses the probe/],
-    ['its probe', ['resetchannels', '&roost:channel:*', '&roost:control'], /refuses the probe/],
+    ['its probe', [...ONLY_CHANNELS, '&roost:control', '&roost:mark:*'], /refuses the probe/],
+    [
+      'marks',
+      [...ONLY_CHANNELS, '&roost:control', '&roost:probe:*'],
+      /refuses marks .* give the user &roost:\*/,
+    ],
     [
       'control messages',
-      ['resetchannels', '&roost:channel:*', '&roost:probe:*'],
+      [...ONLY_CHANNELS, '&roost:probe:*', '&roost:mark:*'],
       /No control message can come/,
     ],
     ['INFO and ROLE', ['-info'], /does not say whether it is the master/],

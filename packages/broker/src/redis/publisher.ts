@@ -1,6 +1,8 @@
+import type { Redis } from 'ioredis';
 import type { PublishResult } from '../broker.ts';
 import { Drain } from '../drain.ts';
 import { BrokerError } from '../errors.ts';
+import { receiverName } from '../receiver-name.ts';
 import type { RedisConnection } from './connection/connection.ts';
 import { explainFailure, isNeverSent, isReplyError } from './failure.ts';
 import type { RedisBrokerConfig } from './options.ts';
@@ -34,24 +36,41 @@ export class Publisher {
     return this.#inFlightBytes;
   }
 
-  /** See Broker.publish. `channel` is for messages, `key` is where it goes. */
-  async publish(channel: string, key: string, payload: Uint8Array): Promise<PublishResult> {
+  /** See Broker.publish. `channel`, undefined for a control message, is for messages; `key` is where it goes. */
+  publish(channel: string | undefined, key: string | Buffer, payload: Uint8Array): Promise<PublishResult> {
+    return this.send(
+      () => `Publishing to ${receiverName(channel)}`,
+      payload.byteLength + PUBLISH_OVERHEAD_BYTES,
+      async (client) => {
+        // ioredis copies the payload into the command before this returns to the caller.
+        await client.publish(key, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength));
+        return PUBLISHED;
+      },
+    );
+  }
+
+  /**
+   * Sends whatever changes something in Redis, at once, and so that it counts as under way with its `bytes`. `doing` is the
+   * beginning of a message. Rejects with a BrokerError, as Broker.publish does; one that `call` rejects with stays.
+   */
+  async send<Result>(
+    doing: () => string,
+    bytes: number,
+    call: (client: Redis) => Promise<Result>,
+  ): Promise<Result> {
     const { client } = this.#connection;
-    if (client === undefined) throw this.#unavailable(channel, this.#connection.reason);
-    const bytes = payload.byteLength + PUBLISH_OVERHEAD_BYTES;
+    if (client === undefined) throw unavailable(doing, this.#connection.reason);
     if (this.#inFlightBytes + bytes > this.#config.maxInFlightBytes) {
       throw new BrokerError(
         'BROKER_OVERLOADED',
-        `Publishing ${payload.byteLength} bytes to channel ${JSON.stringify(channel)} failed, nothing was sent: ${this.#inFlightBytes} bytes are under way to Redis and ${this.#config.maxInFlightBytes} may be, so publish more slowly or raise maxInFlightBytes.`,
+        `${doing()} failed, nothing was sent: ${this.#inFlightBytes} bytes are under way to Redis, this takes ${bytes}, and ${this.#config.maxInFlightBytes} may be, so send more slowly or raise maxInFlightBytes.`,
       );
     }
     this.#begin(bytes);
     try {
-      // ioredis copies the payload into the command before this returns to the caller.
-      await client.publish(key, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength));
-      return PUBLISHED;
+      return await call(client);
     } catch (error) {
-      throw this.#explain(channel, error);
+      throw this.#explain(doing, error);
     } finally {
       this.#end(bytes);
     }
@@ -105,27 +124,20 @@ export class Publisher {
     this.#lookIn(publishTimeoutMs);
   }
 
-  #unavailable(channel: string, reason: string): BrokerError {
-    return new BrokerError(
-      'BROKER_UNAVAILABLE',
-      `Publishing to channel ${JSON.stringify(channel)} failed, nothing was sent: ${reason}`,
-    );
-  }
-
-  #explain(channel: string, error: unknown): BrokerError {
+  #explain(doing: () => string, error: unknown): BrokerError {
     const { shownUrl } = this.#config;
+    if (error instanceof BrokerError) return error;
     if (isReplyError(error)) {
-      return new BrokerError(
-        'BROKER_REFUSED',
-        `Publishing to channel ${JSON.stringify(channel)} failed: ${explainFailure(shownUrl, error)}`,
-      );
+      return new BrokerError('BROKER_REFUSED', `${doing()} failed: ${explainFailure(shownUrl, error)}`);
     }
-    if (isNeverSent(error)) {
-      return this.#unavailable(channel, `Redis at ${shownUrl} is closing the connection.`);
-    }
+    if (isNeverSent(error)) return unavailable(doing, `Redis at ${shownUrl} is closing the connection.`);
     return new BrokerError(
       'BROKER_OUTCOME_UNKNOWN',
-      `Publishing to channel ${JSON.stringify(channel)} was under way when the connection to Redis at ${shownUrl} ended, so it may or may not have been delivered; publish it again only if twice is better than never.`,
+      `${doing()} was under way when the connection to Redis at ${shownUrl} ended, so it may or may not have happened; do it again only if twice is better than never.`,
     );
   }
+}
+
+function unavailable(doing: () => string, reason: string): BrokerError {
+  return new BrokerError('BROKER_UNAVAILABLE', `${doing()} failed, nothing was sent: ${reason}`);
 }

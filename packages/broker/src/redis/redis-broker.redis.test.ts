@@ -54,7 +54,12 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
       await client.publish('channel:x', 'another key');
       client.disconnect();
       await settle(worker);
-      expect(worker.seen.publications[0]).toEqual({ channel: 'x', payload: Buffer.from('00ff', 'hex') });
+      expect(worker.seen.publications[0]).toEqual({
+        channel: 'x',
+        kind: 'publication',
+        version: 0,
+        payload: Buffer.from('00ff', 'hex'),
+      });
       expect(worker.seen.publications).toHaveLength(2);
     });
 
@@ -169,8 +174,8 @@ describe.skipIf(!redisIsInstalled())('RedisBroker (skipped without redis-server)
       await eventually(() => worker.seen.gaps.length === 1, { what: 'the gap is told' });
       expect(worker.seen.gaps[0]?.channelCount).toBe(5_000);
       expect(names.every((name) => worker.broker.isConfirmed(name))).toBe(true);
-      // Two for its own keys, ten for the channels.
-      expect((await callCount(redis, 'subscribe')) - before).toBe(12);
+      // Three for its own keys, ten for the channels.
+      expect((await callCount(redis, 'subscribe')) - before).toBe(13);
     });
 
     it('does not name a password, whatever is malformed about the URL', () => {

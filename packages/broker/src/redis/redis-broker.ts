@@ -1,20 +1,20 @@
 import type { Redis } from 'ioredis';
-import type {
-  Broker,
-  BrokerHandlers,
-  BrokerState,
-  PublishResult,
-  SubscribeOutcome,
-  WantedChannels,
-} from '../broker.ts';
+import type { Broker, BrokerHandlers, BrokerState, PublishResult, SubscribeOutcome } from '../broker.ts';
 import { invalidChannel } from '../channel-name.ts';
+import { wrapPublication, type PublicationAttributes } from '../envelope.ts';
+import { WorkerStore } from '../channel-store/worker-store.ts';
 import { BrokerError } from '../errors.ts';
-import { ownedCopy } from '../owned-copy.ts';
+import { receiverName } from '../receiver-name.ts';
 import { SubscriptionTable } from '../subscription-table.ts';
+import { RedisWire } from './channel-store/redis-wire.ts';
 import { ChannelRequests } from './channel-requests.ts';
+import { Continuity } from './continuity.ts';
 import { RedisConnection } from './connection/connection.ts';
+import type { RedisBrokerCounters } from './counters.ts';
 import { explainFailure, isReplyError } from './failure.ts';
 import { forgetSubscriptions } from './forget-subscriptions.ts';
+import { Incoming } from './incoming.ts';
+import { Marks } from './marks.ts';
 import { roleUnknown } from './connection/handshake.ts';
 import type { Shortcoming } from './connection/handshake.ts';
 import { resolveOptions } from './options.ts';
@@ -28,30 +28,17 @@ import { SilenceProbe } from './silence-probe.ts';
 /** Most channel names in one SUBSCRIBE: up to 130 KB in one command, answered in one go. */
 const MAX_NAMES_PER_COMMAND = 512;
 
-/** What a RedisBroker has seen so far. Totals, for metrics. */
-export interface RedisBrokerCounters {
-  /** Publications delivered to `brokerOnPublication`. */
-  publicationCount: number;
-  /** Times that a ready connection, publisher or subscriber, was lost. */
-  lostConnectionCount: number;
-  /** Gaps reported to `brokerOnGap`. */
-  gapCount: number;
-  /** Sum of the `channelCount` of those gaps. */
-  gapChannelCount: number;
-  /** Warnings given to `brokerOnWarning`. */
-  warningCount: number;
-}
-
 /**
  * Carries publications over Redis pub/sub: all brokers on the same Redis with the same prefix
  * receive each other's publications, and those of any program that can PUBLISH.
  *
- * Keys, with the default prefix (payloads are raw bytes, without an envelope):
+ * Keys, with the default prefix:
  *
  * ```
- * PUBLISH roost:channel:news hello      a publication to channel "news"
+ * PUBLISH roost:channel:news hello      a publication to channel "news": raw bytes, or an envelope (see encodeEnvelope)
  * PUBLISH roost:control <bytes>         a control message to every broker
  * roost:probe:<uuid>                    private: this broker receives its own messages here
+ * roost:mark:<uuid>                     its marks: see Broker.mark
  * ```
  *
  * Two connections: one publishes, one is subscribed (to channels with local subscribers only). An idle
@@ -69,8 +56,7 @@ export interface RedisBrokerCounters {
  * each), no HELLO that an old server or a proxy may not know, and the subscriber needs none of the commands
  * that RESP3 would allow on it.
  *
- * With ACLs the user needs `+subscribe`, `+unsubscribe`, `+publish`, `+info` and `&<prefix>*`. docs/guide/broadcasting.md
- * describes what happens without one of them.
+ * docs/guide/broadcasting.md names the rights that a user needs, and what happens without one of them.
  */
 export class RedisBroker implements Broker {
   readonly counters: RedisBrokerCounters = {
@@ -80,12 +66,13 @@ export class RedisBroker implements Broker {
     gapChannelCount: 0,
     warningCount: 0,
   };
+  readonly store: WorkerStore;
   readonly #handlers: BrokerHandlers;
-  readonly #wanted: WantedChannels;
   readonly #config: RedisBrokerConfig;
   readonly #publisherConnection: RedisConnection;
   readonly #subscriberConnection: RedisConnection;
   readonly #publisher: Publisher;
+  readonly #wire: RedisWire;
   readonly #table: SubscriptionTable;
   readonly #requests: ChannelRequests;
   readonly #probe: SilenceProbe;
@@ -93,26 +80,22 @@ export class RedisBroker implements Broker {
   /** What has been warned of, by kind. */
   readonly #warned = new Map<Shortcoming['kind'], string>();
   readonly #channelPrefix: string;
-  readonly #channelPrefixBytes: number;
   readonly #ownKeys: OwnKeys;
+  readonly #marks: Marks;
+  readonly #incoming: Incoming;
+  readonly #continuity = new Continuity();
   #state: BrokerState = 'connecting';
   #stateReason: string;
   #started: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
   #onFirstOutcome: (() => void) | undefined;
-  #isRestored = false;
-  #wasRestored = false;
-  #gapSince: number | undefined;
-  #gapReason = '';
 
   constructor(options: RedisBrokerOptions) {
     const config = resolveOptions(options);
     this.#handlers = options.handlers;
-    this.#wanted = options.wanted;
     this.#config = config;
     this.#stateReason = `Connecting to Redis at ${config.shownUrl}.`;
     this.#channelPrefix = `${config.prefix}channel:`;
-    this.#channelPrefixBytes = Buffer.byteLength(this.#channelPrefix);
     this.#ownKeys = new OwnKeys({ ...config, onShortcoming: (shortcoming) => this.#warn(shortcoming) });
     const owner = {
       connectionOnReady: (connection: RedisConnection, client: Redis) => this.#onReady(connection, client),
@@ -123,6 +106,28 @@ export class RedisBroker implements Broker {
     this.#publisherConnection = new RedisConnection('publisher', config, owner);
     this.#subscriberConnection = new RedisConnection('subscriber', config, owner);
     this.#publisher = new Publisher(this.#publisherConnection, config);
+    this.#marks = new Marks({
+      ...config,
+      subscriber: this.#subscriberConnection,
+      publisher: this.#publisher,
+      onShortcoming: (shortcoming) => this.#warn(shortcoming),
+    });
+    this.#incoming = new Incoming({
+      ...config,
+      ownKeys: this.#ownKeys,
+      marks: this.#marks,
+      wanted: options.wanted,
+      handlers: options.handlers,
+      counters: this.counters,
+      epoch: () => this.epoch,
+    });
+    this.#wire = new RedisWire({
+      ...options.channelStore,
+      ...config,
+      publisher: this.#publisher,
+      onShortcoming: (shortcoming) => this.#warn(shortcoming),
+    });
+    this.store = new WorkerStore(this.#wire);
     this.#table = new SubscriptionTable(
       {
         maxNames: MAX_NAMES_PER_COMMAND,
@@ -169,6 +174,20 @@ export class RedisBroker implements Broker {
     return this.#stateReason;
   }
 
+  get epoch(): number {
+    return this.#continuity.epoch;
+  }
+
+  get server(): string | undefined {
+    const { server } = this.#subscriberConnection;
+    const isKnown = this.#state === 'ready' && this.#marks.isHeard;
+    return isKnown && server === this.#publisherConnection.server ? server : undefined;
+  }
+
+  get markAddress(): string {
+    return this.#marks.address;
+  }
+
   start(): Promise<void> {
     this.#started ??= new Promise((resolve) => {
       if (this.#state === 'stopped') {
@@ -176,26 +195,32 @@ export class RedisBroker implements Broker {
         return;
       }
       this.#onFirstOutcome = resolve;
-      this.#gapSince = performance.now();
-      this.#gapReason = this.#stateReason;
+      this.#continuity.begin(this.#stateReason);
       this.#publisherConnection.start();
       this.#subscriberConnection.start();
     });
     return this.#started;
   }
 
-  publish(channel: string, payload: Uint8Array): Promise<PublishResult> {
+  publish(channel: string, payload: Uint8Array, attributes?: PublicationAttributes): Promise<PublishResult> {
     const invalid = invalidChannel(channel);
     if (invalid !== undefined) return Promise.reject(invalid);
-    if (this.#state === 'stopped' || this.#publisherConnection.client === undefined) {
-      return Promise.reject(
-        new BrokerError(
-          'BROKER_UNAVAILABLE',
-          `Publishing to channel ${JSON.stringify(channel)} failed, nothing was sent: ${this.#stateReason}`,
-        ),
-      );
-    }
-    return this.#publisher.publish(channel, this.#channelPrefix + channel, payload);
+    return this.#publish(channel, this.#channelPrefix + channel, wrapPublication(payload, attributes));
+  }
+
+  async control(message: Uint8Array): Promise<void> {
+    await this.#publish(undefined, this.#ownKeys.control, message);
+  }
+
+  watchMarks(address: string): Promise<() => void> {
+    return this.#state === 'stopped' ? this.#unavailable('Watching marks') : this.#marks.watch(address);
+  }
+
+  async mark(address: string, id: number): Promise<void> {
+    // Steps of the store may have to be sent twice; all else is in the order of the connection.
+    if (this.store.publishCount > 0) await this.store.published();
+    if (this.#state === 'stopped') await this.#unavailable('Publishing a mark');
+    await this.#marks.send(address, id);
   }
 
   subscribe(channel: string): Promise<SubscribeOutcome> {
@@ -228,6 +253,7 @@ export class RedisBroker implements Broker {
     this.#probe.stop();
     this.#roleWatch.stop();
     const subscriberStopped = this.#subscriberConnection.stop(true);
+    await this.store.stop();
     const isDrained = await this.#publisher.drain();
     this.#publisher.stop();
     await Promise.all([subscriberStopped, this.#publisherConnection.stop(isDrained)]);
@@ -235,17 +261,23 @@ export class RedisBroker implements Broker {
 
   #onReady(connection: RedisConnection, client: Redis): void {
     if (connection === this.#subscriberConnection) {
-      client.on('messageBuffer', (key: Buffer, message: Buffer) => this.#onMessage(key, message));
+      client.on('messageBuffer', (key: Buffer, message: Buffer) => {
+        this.#probe.signOfLife();
+        this.#incoming.onMessage(key, message);
+      });
       this.#probe.start();
       void this.#subscribeOwnKeys(client);
-    } else this.#roleWatch.start(client);
+    } else {
+      this.#roleWatch.start(client);
+      this.#wire.connected();
+    }
     this.#refreshState();
   }
 
-  /** Control messages and the probe come first; with them answered, the channels follow. */
+  /** Control messages, the probe and marks come first; with them answered, the channels follow. */
   async #subscribeOwnKeys(client: Redis): Promise<void> {
     try {
-      await this.#ownKeys.subscribe(client);
+      await Promise.all([this.#ownKeys.subscribe(client), this.#marks.subscribe(client)]);
     } catch (error) {
       // Anything else than a reply is the end of the connection, which is reported elsewhere.
       if (isReplyError(error) && this.#isCurrent(client)) {
@@ -261,28 +293,23 @@ export class RedisBroker implements Broker {
   #onLost(connection: RedisConnection, wasReady: boolean): void {
     if (wasReady) this.counters.lostConnectionCount += 1;
     if (connection === this.#subscriberConnection) {
-      this.#isRestored = false;
-      // The cause of the gap is what happened first, not how the attempts to reconnect ended.
-      if (this.#gapSince === undefined || !this.#wasRestored) this.#gapReason = connection.reason;
+      this.#continuity.lost(connection.reason, wasReady ? this.#probe.heardAt : undefined);
       if (wasReady) {
-        // Not from now: what Redis sent since the last sign of life may have been lost on the way.
-        this.#gapSince ??= this.#probe.heardAt;
         this.#probe.stop();
         this.#table.down();
       }
-    } else this.#roleWatch.stop();
+    } else {
+      this.#roleWatch.stop();
+      this.#wire.disconnected();
+    }
     this.#refreshState();
   }
 
   #onRestored(restoredCount: number): void {
-    this.#isRestored = true;
-    const since = this.#gapSince;
-    const isWorthTelling = this.#wasRestored || restoredCount > 0;
-    this.#wasRestored = true;
-    this.#gapSince = undefined;
+    const interruption = this.#continuity.restored(restoredCount);
     this.#refreshState();
-    if (since === undefined || !isWorthTelling) return;
-    this.#tellGap(restoredCount, Math.ceil(performance.now() - since), this.#gapReason);
+    if (interruption === undefined) return;
+    this.#tellGap(restoredCount, interruption.sinceMs, interruption.reason);
   }
 
   #tellGap(channelCount: number, sinceMs: number, reason: string): void {
@@ -291,17 +318,17 @@ export class RedisBroker implements Broker {
     this.#handlers.brokerOnGap({ channelCount, sinceMs, reason });
   }
 
-  #onMessage(key: Buffer, message: Buffer): void {
-    this.#probe.signOfLife();
-    if (key.equals(this.#ownKeys.control)) {
-      this.#handlers.brokerOnControl(ownedCopy(message));
-      return;
+  /** A control message has no channel. */
+  #publish(channel: string | undefined, key: string | Buffer, message: Uint8Array): Promise<PublishResult> {
+    if (this.#state !== 'stopped' && this.#publisherConnection.client !== undefined) {
+      return this.#publisher.publish(channel, key, message);
     }
-    if (key.equals(this.#ownKeys.probe)) return;
-    const channel = key.toString('utf8', this.#channelPrefixBytes);
-    if (!this.#wanted.has(channel)) return;
-    this.counters.publicationCount += 1;
-    this.#handlers.brokerOnPublication({ channel, payload: ownedCopy(message) });
+    return this.#unavailable(`Publishing to ${receiverName(channel)}`);
+  }
+
+  #unavailable(doing: string): Promise<never> {
+    const reason = `${doing} failed, nothing was sent: ${this.#stateReason}`;
+    return Promise.reject(new BrokerError('BROKER_UNAVAILABLE', reason));
   }
 
   #onRefused(channel: string, reason: string): void {
@@ -316,9 +343,9 @@ export class RedisBroker implements Broker {
     return true;
   }
 
-  /** The same warning is given once. */
-  #warn({ kind, reason }: Shortcoming): void {
-    if (this.#state === 'stopped' || this.#warned.get(kind) === reason) return;
+  /** The same warning is given once, unless it may recur. */
+  #warn({ kind, reason, mayRecur }: Shortcoming): void {
+    if (this.#state === 'stopped' || (mayRecur !== true && this.#warned.get(kind) === reason)) return;
     this.#warned.set(kind, reason);
     this.counters.warningCount += 1;
     this.#handlers.brokerOnWarning(reason);
@@ -326,10 +353,7 @@ export class RedisBroker implements Broker {
 
   /** It is the master no longer: since it said last that it is, publications may have gone elsewhere. */
   #onFailover(reason: string): void {
-    if (this.#gapSince === undefined) {
-      this.#gapSince = Math.min(this.#probe.heardAt, this.#roleWatch.masterAt);
-      this.#gapReason = reason;
-    }
+    this.#continuity.doubt(reason, Math.min(this.#probe.heardAt, this.#roleWatch.masterAt));
     this.#subscriberConnection.reset(reason);
     this.#publisherConnection.reset(reason);
   }
@@ -349,7 +373,7 @@ export class RedisBroker implements Broker {
     const { shownUrl } = this.#config;
     const subscriber = this.#subscriberConnection;
     const publisher = this.#publisherConnection;
-    if (publisher.client !== undefined && this.#isRestored) {
+    if (publisher.client !== undefined && this.#continuity.isWhole) {
       this.#setState('ready', `Connected to Redis at ${shownUrl}.`);
       return;
     }

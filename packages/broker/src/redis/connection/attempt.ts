@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { RedisClient } from './client.ts';
 import { explainFailure, isReplyError } from '../failure.ts';
 import { HandshakeError, shakeHands } from './handshake.ts';
-import type { Shortcoming } from './handshake.ts';
+import type { Greeting } from './handshake.ts';
 import type { RedisBrokerConfig } from '../options.ts';
 import { shownAddress } from '../redis-url.ts';
 import type { ServerAddress } from '../redis-url.ts';
@@ -11,7 +11,7 @@ import type { Sentinels } from './sentinels.ts';
 
 export interface AttemptOwner {
   /** Greeted, and a master. */
-  attemptOnReady(attempt: Attempt, redis: Redis, shortcomings: readonly Shortcoming[]): void;
+  attemptOnReady(attempt: Attempt, redis: Redis, greeting: Greeting): void;
   /** It failed, or the connection that it came to is gone. Called once at most, and never after `giveUp`. */
   attemptOnEnd(attempt: Attempt, reason: string): void;
 }
@@ -76,8 +76,8 @@ export class Attempt {
       this.#client = client;
       client.redis.once('end', () => this.#end(explainFailure(shown, client.lastError)));
       await client.connect();
-      const shortcomings = await shakeHands(client.redis, location, shown, this.#connectionName);
-      if (!this.#isOver) this.#owner.attemptOnReady(this, client.redis, shortcomings);
+      const greeting = await shakeHands(client.redis, location, shown, this.#connectionName);
+      if (!this.#isOver) this.#owner.attemptOnReady(this, client.redis, greeting);
     } catch (error) {
       if (error instanceof HandshakeError) this.#sentinels?.doubt();
       if (error instanceof HandshakeError || error instanceof SentinelError) this.#end(error.message);

@@ -1,11 +1,14 @@
 import type { Redis } from 'ioredis';
 import { Attempt } from './attempt.ts';
-import type { Shortcoming } from './handshake.ts';
+import type { Greeting, Shortcoming } from './handshake.ts';
 import type { RedisBrokerConfig } from '../options.ts';
 import { Sentinels } from './sentinels.ts';
 
 /** The pause before the second attempt, in ms; it doubles up to `maxRetryDelayMs`. */
 const FIRST_RETRY_DELAY_MS = 50;
+
+/** What it is for, and its name in CLIENT LIST. */
+type ConnectionRole = 'publisher' | 'subscriber' | 'events';
 
 export interface RedisConnectionOwner {
   /** Ready for commands. */
@@ -32,20 +35,21 @@ export interface RedisConnectionOwner {
  * handshake of a server that accepts and is silent.
  */
 export class RedisConnection {
-  readonly role: 'publisher' | 'subscriber';
+  readonly role: ConnectionRole;
   readonly #config: RedisBrokerConfig;
   readonly #owner: RedisConnectionOwner;
   readonly #sentinels: Sentinels | undefined;
   readonly #ending = new Set<Promise<void>>();
   #attempt: Attempt | undefined;
   #client: Redis | undefined;
+  #server: string | undefined;
   #readyAt = 0;
   #failureCount = 0;
   #reason = '';
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  constructor(role: 'publisher' | 'subscriber', config: RedisBrokerConfig, owner: RedisConnectionOwner) {
+  constructor(role: ConnectionRole, config: RedisBrokerConfig, owner: RedisConnectionOwner) {
     this.role = role;
     this.#config = config;
     this.#owner = owner;
@@ -59,6 +63,11 @@ export class RedisConnection {
   /** The client to send commands with; undefined while the connection is not ready. */
   get client(): Redis | undefined {
     return this.#client;
+  }
+
+  /** See Greeting.server; undefined while the connection is not ready. */
+  get server(): string | undefined {
+    return this.#server;
   }
 
   /** Why it was lost last, in one sentence. */
@@ -93,7 +102,7 @@ export class RedisConnection {
 
   #begin(): void {
     const attempt = new Attempt(`roost-${this.role}`, this.#config, this.#sentinels, {
-      attemptOnReady: (ready, client, shortcomings) => this.#becomeReady(ready, client, shortcomings),
+      attemptOnReady: (ready, client, greeting) => this.#becomeReady(ready, client, greeting),
       attemptOnEnd: (ended, reason) => this.#lose(ended, reason),
     });
     this.#attempt = attempt;
@@ -105,10 +114,11 @@ export class RedisConnection {
     attempt.start();
   }
 
-  #becomeReady(attempt: Attempt, client: Redis, shortcomings: readonly Shortcoming[]): void {
+  #becomeReady(attempt: Attempt, client: Redis, { shortcomings, server }: Greeting): void {
     if (attempt !== this.#attempt) return;
     clearTimeout(this.#timer);
     this.#client = client;
+    this.#server = server;
     this.#readyAt = performance.now();
     for (const shortcoming of shortcomings) this.#owner.connectionOnShortcoming(shortcoming);
     this.#owner.connectionOnReady(this, client);
@@ -119,6 +129,7 @@ export class RedisConnection {
     const wasReady = this.#client !== undefined;
     this.#attempt = undefined;
     this.#client = undefined;
+    this.#server = undefined;
     this.#reason = reason;
     clearTimeout(this.#timer);
     this.#giveUp(attempt, false);
