@@ -27,6 +27,7 @@ export const CLOSE_CODES = {
   /** Decided by ws. */
   messageTooBig: { code: 1009, title: 'message too big', reconnect: 'no' },
   internalError: { code: 1011, title: 'internal error', reconnect: 'later' },
+  serviceRestart: { code: 1012, title: 'service restart', reconnect: 'yes' },
   tryAgainLater: { code: 1013, title: 'try again later', reconnect: 'later' },
   slowConsumer: { code: 4000, title: 'slow consumer', reconnect: 'yes' },
   messageTimeout: { code: 4001, title: 'message timeout', reconnect: 'yes' },

@@ -1,3 +1,5 @@
+import { CloseCounts } from './close-counts.ts';
+
 /**
  * Everything that the farm counts, with its meaning. docs/reference/counters.md is checked against this table. The
  * counts are sums over the master and its workers since the farm started.
@@ -10,12 +12,39 @@ export const COUNTERS = {
   handoffs: 'Sockets that a worker has acknowledged.',
   handoffs_placed_again: 'Sockets given to another worker because the first died or had no descriptor left.',
   handoffs_lost: 'Sockets that no worker could take before the farm stopped.',
+  moves: 'Moves of connections from one worker to another that began.',
+  moves_stopped: 'Moves of connections that ended before all that was to move had moved.',
+  reloads: 'Reloads that have replaced every worker.',
+  reloads_stopped: 'Reloads that stopped in the middle; the log says why.',
+  moved_in: 'Connections that came to a worker from another.',
+  moved_out: 'Connections that a worker gave to another.',
+  move_batches: 'Batches of connections that were given to another worker.',
+  move_batches_resumed: 'Batches that went on where they were, because the other worker did not take them.',
+  move_refused_broker:
+    'Batches that stayed because the broker of a worker was away, or did not confirm their channels.',
+  move_refused_server:
+    'Batches that stayed because the two workers are connected to different servers of the broker, which have no common order.',
+  move_refused_full: 'Batches that stayed because the other worker had no place, or no descriptor, for them.',
+  move_refused_timeout: 'Batches that stayed because a mark or an answer did not come in moveTimeoutMs.',
+  move_rows_postponed:
+    'Times a move waited for a connection whose hook, subscription or upgrade was under way (handoverGraceMs).',
+  moves_hooks_pending:
+    'Connections that moved while a hook was under way, because handoverGraceMs were over.',
+  moves_left_attachment: 'Times a connection stayed because its attachment cannot be serialised any more.',
+  moves_left_awake: 'Times a connection stayed because ws was about to end it.',
+  moves_closed: 'Connections that ended because their worker died while they were on their way.',
+  move_position_mismatch:
+    'Connections of which a move has changed the streams (verifyMoves), which is a bug: please report it.',
+  move_publications_kept: 'Publications kept for connections that were on their way.',
   worker_restarts: 'Workers that died and were started again.',
   fork_errors:
     'Workers that could not be forked for lack of descriptors, processes or memory; the fork was repeated later.',
   worker_lags:
     'Times a worker took longer than workerLagMs to acknowledge a hand-off; new sockets went to other workers.',
-  worker_kills: 'Workers killed by the master because they were silent, or did not start in time.',
+  worker_kills: 'Workers killed by the master because they were stuck or silent, or did not start in time.',
+  worker_starvations:
+    'Times a worker did not answer because other processes had its CPU, or a quota was used up; it was left alone. Counted at most once a minute for each worker.',
+  worker_heap_exhaustions: 'Workers that V8 ended because their JavaScript heap was full (workerHeapMb).',
   master_errors:
     'Unexpected exceptions in the master, each of which ended one action; the master went on, and the log has their stacks: please report them.',
   watch_errors:
@@ -104,6 +133,8 @@ export const COUNTERS = {
   closed_heartbeat: 'Connections ended because nothing was received after a ping.',
   stalls:
     'Times a worker did not run for more than a second (a blocked loop, SIGSTOP, a suspended machine); that time does not count as silence of its clients.',
+  closed_to_return_at_once:
+    'Connections that a drain closed with the code by which clients of their app come back at once.',
   closed_slow_consumer: 'Connections closed with 4000 because their outbound queue was full.',
   close_timeouts:
     'Connections ended because the client did not answer a close frame, or did not read a refusal.',
@@ -128,10 +159,23 @@ export const COUNTERS = {
   broadcast_turns_expired:
     'Leases that the master ended after twice broadcastTurnMs because the worker had not returned them.',
   publish_errors: 'Publishes that the broker refused or lost.',
+  broker_reconnects: 'Times the broker of a worker was connected again after it had been away.',
   broker_gaps:
     'Times publications may have been missed because the broker was away, or the worker read too slowly.',
   broker_warnings:
     'Commands that Redis denies and the broker can do without, such as those for control messages; each is logged once.',
+  resyncs:
+    'Channels whose members were told what they may have missed, after publications may have been missed.',
+  resync_errors:
+    'Channels whose members could not be told so; their lists may be wrong until the next change or reconnection.',
+  store_errors:
+    'Steps of presence, counts and last events that failed: those that an application was told of, and those that are repeated.',
+  store_leases_lost:
+    'Times a worker was taken for dead although it lived, or Redis had lost everything: its members of channels have joined again.',
+  store_owners_reaped:
+    'Dead workers, and connections to Redis that are no more, whose members of channels this farm has made leave.',
+  recorded_events_dropped:
+    'Recorded events thrown away because maxRecordedEvents were waiting for their consumer.',
   connections_with_gap:
     'Connections that may have missed publications: after a gap of the broker, or as subscribers of dropped publications.',
   control_messages: 'Control messages carried out.',
@@ -141,6 +185,7 @@ export const COUNTERS = {
     'Log lines, and lines that applications print, lost because maxLogBufferBytes were waiting: nothing read them, or the disk was full.',
 } as const;
 
+/** The name of a counter of the farm's. */
 export type CounterName = keyof typeof COUNTERS;
 
 /** What may be wrong with the token of a client, or with what it wants to do with it. */
@@ -151,6 +196,8 @@ export class Counters {
   /** Those of the hot path are fields: a name would have to be looked up for every message. */
   messagesReceived = 0;
   messagesSent = 0;
+  /** Ended connections by close code. */
+  readonly closes = new CloseCounts();
   readonly #counts: Record<string, number> = Object.fromEntries(
     Object.keys(COUNTERS).map((name) => [name, 0]),
   );
@@ -173,6 +220,9 @@ export class Counters {
 }
 
 /** Adds `counts` to `sums`, name by name. */
-export function addCounts(sums: Record<string, number>, counts: Readonly<Record<string, number>>): void {
-  for (const [name, count] of Object.entries(counts)) sums[name] = (sums[name] ?? 0) + count;
+export function addCounts(
+  sums: Record<string, number>,
+  counts: Readonly<Partial<Record<string, number>>>,
+): void {
+  for (const [name, count] of Object.entries(counts)) sums[name] = (sums[name] ?? 0) + (count ?? 0);
 }

@@ -38,6 +38,7 @@ describe('docs/reference/errors.md', () => {
   it('has a heading for every code of an error, and for no other', () => {
     const codes = [
       ...unique(sources('packages/farm/src').matchAll(/'(FARM_ERR_[A-Z_]+)'/g)),
+      ...unique(sources('packages/farm/src/testing').matchAll(/'(TESTING_[A-Z_]+)'/g)),
       ...unique(sources('packages/broker/src').matchAll(/'(BROKER_[A-Z_]+)'/g)),
       ...unique(sources('packages/poller').matchAll(/["'](POLLER_(?:UNAVAILABLE|DESTROYED))["']/g)),
       ...unique(sources('packages/websocket/src').matchAll(/'(WEBSOCKET_[A-Z_]+)'/g)),

@@ -14,6 +14,10 @@ export type FarmErrorCode =
   | 'FARM_ERR_WORKER_BOOTSTRAP'
   /** An app was not loaded within appStartTimeoutMs. */
   | 'FARM_ERR_APP_START_TIMEOUT'
+  /** Another change of the farm is under way: a reload, another number of workers, or a rebalance. */
+  | 'FARM_ERR_BUSY'
+  /** There is a canary that must be ended first, or there is none. */
+  | 'FARM_ERR_CANARY'
   /** The farm is stopping or stopped. */
   | 'FARM_ERR_STOPPED'
   /** The master did not answer a question of a worker in time. */
@@ -25,7 +29,9 @@ export type FarmErrorCode =
   /** Something between the master and a worker was malformed: a bug of ours. */
   | 'FARM_ERR_LINK';
 
+/** What the farm throws and rejects with. The message says what was wrong, what was received and what is allowed. */
 export class FarmError extends Error {
+  /** Which error it is; docs/reference/errors.md says what to do. */
   readonly code: FarmErrorCode;
   /** The option at fault, when it is one. */
   readonly option: string | undefined;

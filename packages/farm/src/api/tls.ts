@@ -1,3 +1,4 @@
+/** A version of TLS, as node:tls names it. */
 export type TlsVersion = 'TLSv1.2' | 'TLSv1.3';
 
 /** Certificate and private key of the port, as PEM. */

@@ -3,6 +3,7 @@
  *
  *     u8  what happened      u32  high word of the key      u32  low word
  *
+ * (with a batch of a move: for each of its connections that counts, what will be noted at its end),
  * and what the master reports of the rest of the farm; 16 bytes each:
  *
  *     u32  high word   u32  low word   u32  connections of the address elsewhere   u32  arrivals there since the last

@@ -1,5 +1,16 @@
 import { FarmError } from '../api/errors.ts';
-import type { AskAnswer, WorkerReport } from './messages.ts';
+import type { WorkerReport } from './worker-report.ts';
+import type { AskAnswer, WorkerMeasured } from './questions.ts';
+
+/** The parts of what a worker has measured. */
+const MEASURED: readonly (keyof WorkerMeasured)[] = [
+  'totals',
+  'gauges',
+  'histograms',
+  'connections',
+  'sockets',
+  'closes',
+];
 
 /**
  * What the master adds up. The other side is our own code of the same version; but an invalid report would spoil the sums
@@ -12,16 +23,37 @@ export function checkReport(report: WorkerReport): WorkerReport {
 }
 
 /** The same for the answer to a question. */
-export function checkAnswer(answer: AskAnswer): void {
+export function checkAnswer(answer: AskAnswer): AskAnswer {
   const given: unknown = answer;
-  if (isObject(given)) {
-    if (answer.kind === 'report') {
-      checkReport(answer.report);
-      return;
-    }
-    if (Array.isArray(given['channels'])) return;
-  }
+  if (isObject(given) && isAnswer(answer)) return answer;
   throw malformed('answer', given);
+}
+
+function isAnswer(answer: AskAnswer): boolean {
+  const given: unknown = answer;
+  switch (answer.kind) {
+    case 'report':
+      return checkReport(answer.report) !== undefined;
+    case 'metrics':
+      return checkReport(answer.report) !== undefined && isMeasured(answer.measured);
+    case 'channels':
+      return isObject(given) && Array.isArray(given['channels']);
+    case 'connection':
+      return isObject(given) && typeof given['details'] === 'object';
+    case 'counts':
+      return isObject(given) && Array.isArray(given['counts']);
+    case 'members':
+      return isObject(given) && isObject(given['members']) && Array.isArray(given['members']['members']);
+    case 'done':
+    case 'refused':
+      return true;
+    default:
+      return false;
+  }
+}
+
+function isMeasured(given: unknown): boolean {
+  return isObject(given) && MEASURED.every((part) => isObject(given[part]));
 }
 
 function malformed(what: string, given: unknown): FarmError {

@@ -32,7 +32,8 @@ describe('a hand-off record', () => {
       sent.add(1_000_000 + index, address, 0, index % 2);
     }
     expect(sent.bytes).toHaveLength(MAX_RECORD_BYTES);
-    const received = new HandOffRecord(Buffer.from(sent.bytes));
+    const received = new HandOffRecord();
+    received.buffer.set(sent.bytes);
     expect([received.batch, received.count]).toEqual([7, 253]);
     for (let index = 0; index < 253; index++) {
       expect(received.connectionNumber(index)).toBe(1_000_000 + index);

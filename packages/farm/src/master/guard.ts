@@ -48,6 +48,12 @@ export class Guard {
     return setTimeout(this.wrap(where, callback), milliseconds);
   }
 
+  /** What is to happen when a promise resolves. */
+  wait<T>(promise: Promise<T>, where: string, callback: (value: T) => void | Promise<void>): void {
+    const waited = async (): Promise<void> => callback(await promise);
+    waited().catch((error: unknown) => this.failed(where, error));
+  }
+
   /** Something threw or rejected in `where`, which is words for the log. */
   failed(where: string, error: unknown): void {
     this.#counters.add('master_errors');

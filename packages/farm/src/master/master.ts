@@ -1,30 +1,41 @@
-import { MemoryBrokerExchange, type ExchangePort, type ExchangeToWorkerMessage } from '@roost/broker';
-import { closeDescriptor, EVENT_FIELDS, Interest, localAddress, Poller } from '@roost/poller';
+import { closeDescriptor, EVENT_FIELDS, localAddress, Poller } from '@roost/poller';
 import { assertNever } from '../link/assert-never.ts';
 import type { TlsCredentials } from '../link/tls-credentials.ts';
-import type { QueryAnswer, WorkerMessage, WorkerReport } from '../link/messages.ts';
-import { addCounts, Counters } from '../api/counters.ts';
+import { newConnectionIdSecret } from '../link/connection-id-secret.ts';
+import type { QueryAnswer, WorkerMessage } from '../link/messages.ts';
+import { Counters } from '../api/counters.ts';
 import { FarmError } from '../api/errors.ts';
 import type { Farm } from '../api/farm.ts';
+import type { FarmChanges } from '../api/changes.ts';
+import type { ChannelEvents } from '../api/channel-events.ts';
 import type { FarmInfo, Readiness } from '../api/info.ts';
+import type { FarmOperations } from '../api/operations.ts';
+import type { FarmMetrics } from '../api/metrics.ts';
 import type { Log } from '../api/log.ts';
 import type { FarmConfig } from '../options/options.ts';
 import type { TlsOptions } from '../api/tls.ts';
+import { Acknowledgements } from './workers/acknowledgements.ts';
 import { Acceptor } from './entrance/acceptor.ts';
-import { askWorkers, channelsOf } from './workers/ask-workers.ts';
+import { Brokers } from './workers/brokers.ts';
+import { channelsOf } from './workers/ask-workers.ts';
 import { CpuLeases } from './workers/cpu-leases.ts';
 import { Entrance } from './entrance/entrance.ts';
+import { Arrivals } from './entrance/arrivals.ts';
 import type { AcceptedSocket } from './entrance/hand-off.ts';
 import { Guard } from './guard.ts';
-import { farmInfo } from './farm-info.ts';
+import { Operator } from './farm-operations.ts';
+import { FarmFigures } from './farm-figures.ts';
+import { OwnMeasures } from './own-measures.ts';
 import { openListener } from './entrance/listener.ts';
 import { readinessOf } from './workers/readiness.ts';
-import { SupervisedWorker } from './workers/supervised-worker.ts';
+import { Moving } from './moves/moving.ts';
+import { Places } from './workers/places.ts';
+import type { WorkerLife } from './workers/worker-life.ts';
 import type { ForwardedMessage, SupervisionHooks } from './workers/supervision-hooks.ts';
 import type { TlsKeeper } from './tls-keeper.ts';
 
 const LISTENER_ID = 0;
-const WORKER_IDS = 1;
+const LIFE_IDS = 1;
 const LIVENESS_MS = 250;
 
 /**
@@ -33,28 +44,27 @@ const LIVENESS_MS = 250;
  *
  *     starting ─► running ─► draining ─► stopped
  */
-export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
+export class Master implements Farm, SupervisionHooks<WorkerLife> {
   readonly port: number;
   readonly stopped: Promise<void>;
   readonly ready: Promise<void>;
+  readonly operations: FarmOperations;
+  readonly changes: FarmChanges;
+  readonly channelEvents: ChannelEvents | undefined;
   readonly #config: FarmConfig;
   readonly #log: Log;
   readonly #tls: TlsKeeper;
   readonly #counters = new Counters();
-  /** Last counts of workers that others have replaced. */
-  readonly #retiredCounts: Record<string, number> = {};
+  readonly count: Farm['count'] = (name, count) => this.#counters.add(name, count);
   readonly #poller: Poller;
   readonly #acceptor: Acceptor;
-  readonly #workers: readonly SupervisedWorker[];
+  readonly #places: Places;
+  readonly #moving: Moving;
+  readonly #figures: FarmFigures;
   readonly #leases: CpuLeases;
-  readonly #exchange = new MemoryBrokerExchange((milliseconds, callback) =>
-    this.#guard.after(milliseconds, 'catching up with a worker', callback),
-  );
-  readonly #ports = new Map<number, ExchangePort>();
-  /** Workers whose descriptors are in no epoll set: they are looked at from time to time. */
-  readonly #unwatched = new Set<SupervisedWorker>();
+  readonly #brokers: Brokers;
+  readonly #acknowledgements: Acknowledgements;
   readonly #guard: Guard;
-  readonly #startedAt = performance.now();
   readonly #entrance: Entrance;
   readonly #livenessTimer: NodeJS.Timeout;
   readonly #guardedEvent: (id: number) => boolean;
@@ -73,6 +83,7 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
     descriptorLimit: number,
     log: Log,
     tls: TlsKeeper,
+    redisEvents: ChannelEvents | undefined,
   ) {
     this.#config = config;
     this.#tls = tls;
@@ -91,20 +102,35 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
       closeDescriptor(listener);
       throw error;
     }
-    this.#workers = Array.from({ length: config.workers }, (_, index) => {
-      const cpu = cpus[index % cpus.length] ?? null;
-      const sharesCpu = index >= cpus.length || index + cpus.length < config.workers;
-      return new SupervisedWorker(index, { cpu, sharesCpu }, config, log, this.#counters, guard, this);
-    });
+    this.#acknowledgements = new Acknowledgements(this.#poller, LIFE_IDS, this.#counters, log);
+    const parts = { config, log, counters: this.#counters, guard };
+    this.#places = new Places(cpus, newConnectionIdSecret(), parts, this);
+    const { all: lives } = this.#places.lives;
+    this.#moving = new Moving(
+      { ...parts, places: this.#places },
+      {
+        addressesMoved: (from, to, payload) => this.#entrance.moved(from, to, payload),
+        hasRoom: () => this.workerHasRoom(),
+        isRunning: () => this.#state === 'running',
+        isReady: () => this.#readiness.ready,
+      },
+    );
+    this.changes = this.#moving.changes;
+    this.#brokers = new Brokers(config, guard, redisEvents);
+    this.channelEvents = this.#brokers.events;
+    const own = new OwnMeasures(this.#counters, log, this.#brokers);
+    this.#figures = new FarmFigures(config, this.#places, own);
+    const arrivals = new Arrivals();
+    this.operations = new Operator(lives, config, arrivals);
     this.#leases = new CpuLeases(config.broadcastTurnMs, this.#counters, guard);
     // Copies of sockets that are not acknowledged are descriptors of ours.
     const maxUnacknowledged = Math.floor(descriptorLimit / 4);
     const isTls = (): boolean => tls.credentials !== null;
     this.#entrance = new Entrance(
       config,
-      this.#workers,
+      lives,
       this.#counters,
-      { maxUnacknowledged, cpus: cpus.length },
+      { maxUnacknowledged, cpus: cpus.length, arrivals },
       isTls,
       guard,
     );
@@ -136,7 +162,7 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
     const started = new Promise<void>((resolve, reject) => {
       this.#onStarted = (error) => (error === undefined ? resolve() : reject(error));
     });
-    for (const worker of this.#workers) worker.start();
+    this.#places.start();
     try {
       await started;
     } catch (error) {
@@ -150,7 +176,7 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
 
   reloadTls(options: TlsOptions): void {
     const credentials = this.#tls.replace(options);
-    for (const worker of this.#workers) {
+    for (const worker of this.#places.lives.all) {
       if (worker.state === 'ready' || worker.state === 'starting') worker.send({ type: 'tls', credentials });
     }
   }
@@ -159,19 +185,12 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
     return this.#readiness;
   }
 
-  async info(): Promise<FarmInfo> {
-    const { unanswered } = await askWorkers(this.#workers, 'report');
-    const counters = this.#counters.snapshot();
-    addCounts(counters, this.#retiredCounts);
-    addCounts(counters, { log_lines_lost: this.#log.linesLost ?? 0 });
-    return farmInfo({
-      config: this.#config,
-      uptimeMs: Math.round(performance.now() - this.#startedAt),
-      workers: this.#workers,
-      unanswered,
-      readiness: this.#readiness,
-      counters,
-    });
+  info(): Promise<FarmInfo> {
+    return this.#figures.info(() => this.#readiness);
+  }
+
+  metrics(): Promise<FarmMetrics> {
+    return this.#figures.metrics(() => this.#readiness);
   }
 
   async drain(): Promise<void> {
@@ -181,7 +200,8 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
     this.#updateReadiness();
     this.#closeListener();
     this.#log.info({ drainMs }, 'farm draining');
-    for (const worker of this.#workers) worker.drain(drainMs);
+    this.#moving.stop();
+    this.#places.drain(drainMs);
     // Each worker bounds its own drain and its own stop; one that does not keep to it is ended.
     this.#forceTimer = this.#guard.after(drainMs + 4 * stopTimeoutMs, 'stopping', () => this.#stopNow());
     this.#stopIfDone();
@@ -197,7 +217,7 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
   #stopNow(): void {
     this.#state = 'draining';
     this.#closeListener();
-    for (const worker of this.#workers) worker.stop();
+    this.#places.stop();
     this.#stopIfDone();
   }
 
@@ -211,15 +231,18 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
     return this.#tls.credentials;
   }
 
-  workerReady(worker: SupervisedWorker): void {
+  workerReady(worker: WorkerLife): void {
     this.#entrance.workerReady();
+    this.#brokers.workerReady(worker);
     worker.send({ type: 'readiness', readiness: this.#readiness });
     this.#updateReadiness();
     this.workerHasRoom();
-    if (this.#workers.every(({ state }) => state === 'ready')) this.#onStarted?.();
+    this.#moving.workerReady(worker);
+    if (this.#places.areReady) this.#onStarted?.();
   }
 
-  workerNotForked(worker: SupervisedWorker, cause: NodeJS.ErrnoException): void {
+  workerNotForked(worker: WorkerLife, cause: NodeJS.ErrnoException): void {
+    this.#moving.workerEnded(worker);
     this.#updateReadiness();
     this.#onStarted?.(
       new FarmError(
@@ -230,12 +253,13 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
     );
   }
 
-  workerFailed(worker: SupervisedWorker, reason: string): void {
+  workerFailed(worker: WorkerLife, reason: string): void {
     this.#log.error({ worker: worker.index, reason }, 'worker could not start');
+    this.#moving.workerFailed(worker, reason);
     this.#onStarted?.(bootstrapError(worker.index, reason));
   }
 
-  workerTimedOut(worker: SupervisedWorker): void {
+  workerTimedOut(worker: WorkerLife): void {
     const { app, appStartTimeoutMs } = this.#config;
     const error = new FarmError(
       'FARM_ERR_APP_START_TIMEOUT',
@@ -249,24 +273,21 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
     this.#acceptor.resume();
   }
 
-  workerReturned(worker: SupervisedWorker, sockets: readonly AcceptedSocket[]): void {
+  workerReturned(worker: WorkerLife, sockets: readonly AcceptedSocket[]): void {
     this.#entrance.takeBack(worker, sockets);
   }
 
-  workerReported(): void {
+  workerReported(worker: WorkerLife): void {
+    this.#moving.workerReported(worker);
     this.#updateReadiness();
   }
 
-  workerReplaced({ counters }: WorkerReport): void {
-    addCounts(this.#retiredCounts, counters);
-  }
-
-  workerEnded(worker: SupervisedWorker): void {
-    this.#ports.get(worker.index)?.detach();
-    this.#ports.delete(worker.index);
-    this.#unwatched.delete(worker);
+  workerEnded(worker: WorkerLife): void {
+    this.#brokers.workerEnded(worker, this.#places.lives.all);
+    this.#acknowledgements.workerEnded(worker);
     this.#entrance.workerEnded(worker);
     this.#leases.leave(worker);
+    this.#moving.workerEnded(worker);
     if (this.#state === 'starting') {
       this.#onStarted?.(bootstrapError(worker.index, 'it exited before it was ready; see its output'));
       return;
@@ -275,10 +296,11 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
     this.#stopIfDone();
   }
 
-  workerSaid(worker: SupervisedWorker, message: ForwardedMessage): void {
+  workerSaid(worker: WorkerLife, message: ForwardedMessage): void {
     switch (message.type) {
       case 'broker':
-        this.#ports.get(worker.index)?.receive(message.message);
+      case 'owner':
+        this.#brokers.workerSaid(worker, message);
         return;
       case 'addresses':
         this.#entrance.noted(worker, message.payload);
@@ -292,34 +314,28 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
         if (message.isWanted) this.#leases.ask(worker);
         else this.#leases.leave(worker);
         return;
+      case 'moved':
+      case 'moveNeedsDeath':
+      case 'moveEnded':
+        this.#moving.workerSaid(worker, message);
+        return;
       default:
         assertNever(message);
     }
   }
 
-  async #answer(worker: SupervisedWorker, query: Extract<WorkerMessage, { type: 'query' }>): Promise<void> {
+  async #answer(worker: WorkerLife, query: Extract<WorkerMessage, { type: 'query' }>): Promise<void> {
     const answer: QueryAnswer =
       query.question === 'info'
         ? { kind: 'info', info: await this.info() }
-        : { kind: 'channels', farm: await channelsOf(this.#workers, query.pattern) };
+        : { kind: 'channels', farm: await channelsOf(this.#places.lives.all, query.pattern) };
     worker.send({ type: 'answer', id: query.id, answer });
   }
 
   /** A worker has a process: its acknowledgements and its broker are received. */
-  workerStarted(worker: SupervisedWorker): void {
-    const { descriptors } = worker;
-    if (descriptors === undefined) return;
-    this.#unwatched.add(worker);
-    this.#watch(worker, descriptors);
-    const offer = (message: ExchangeToWorkerMessage): boolean => {
-      try {
-        return worker.offer({ type: 'broker', message });
-      } catch (error) {
-        this.#guard.failed('passing on a publication', error);
-        return false;
-      }
-    };
-    this.#ports.set(worker.index, this.#exchange.attach(worker.index, offer, worker));
+  workerStarted(worker: WorkerLife): void {
+    this.#acknowledgements.workerStarted(worker);
+    this.#brokers.workerStarted(worker);
   }
 
   #handle(count: number): void {
@@ -331,27 +347,16 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
 
   #handleEvent(id: number): void {
     if (id === LISTENER_ID) this.#acceptor.run();
-    else this.#workers[id - WORKER_IDS]?.readAcknowledgements();
-  }
-
-  /** The kernel may have no memory, or no watches left for it: until it has, acknowledgements are looked for. */
-  #watch(worker: SupervisedWorker, descriptors: number): void {
-    const outcome = this.#poller.watchDescriptor(descriptors, WORKER_IDS + worker.index, Interest.readable);
-    if (outcome === 0) {
-      this.#unwatched.delete(worker);
-      return;
-    }
-    this.#counters.add('watch_errors');
-    this.#log.error({ worker: worker.index, errno: -outcome }, 'worker could not be watched; trying again');
+    else this.#places.lives.byId(id - LIFE_IDS)?.readAcknowledgements();
   }
 
   #updateReadiness(): void {
-    const readiness = readinessOf(this.#state, this.#workers);
+    const readiness = readinessOf(this.#state, this.#places.currentLives);
     if (JSON.stringify(readiness) === JSON.stringify(this.#readiness)) return;
     this.#readiness = readiness;
     if (readiness.ready) this.#onReady();
     if (this.#state === 'running') this.#log.info({ ...readiness }, 'readiness changed');
-    for (const worker of this.#workers) {
+    for (const worker of this.#places.lives.all) {
       if (worker.state === 'ready' || worker.state === 'draining')
         worker.send({ type: 'readiness', readiness });
     }
@@ -359,35 +364,27 @@ export class Master implements Farm, SupervisionHooks<SupervisedWorker> {
 
   #checkLiveness(): void {
     const now = performance.now();
-    const pause = now - this.#lastLivenessCheck;
+    const elapsed = now - this.#lastLivenessCheck;
     this.#lastLivenessCheck = now;
-    for (const worker of this.#workers) {
-      // A check that comes this late means that we were stopped ourselves, and what workers said has not been read yet.
-      if (pause > 4 * LIVENESS_MS) worker.forgiveSilence(now);
-      this.#guard.run('the look at a worker', () => {
-        worker.updateLag(now);
-        worker.checkLiveness(now);
-        // What an exception has kept from being sent.
-        worker.flush();
-      });
-    }
-    for (const worker of this.#unwatched) {
-      if (worker.descriptors !== undefined) this.#watch(worker, worker.descriptors);
-      worker.readAcknowledgements();
-    }
+    // A check that comes this late means that we were stopped ourselves, and what workers said has not been read yet.
+    const pause = elapsed > 4 * LIVENESS_MS ? elapsed : 0;
+    this.#places.look(now, pause);
+    this.#moving.look(now, pause);
+    this.#acknowledgements.look();
     // A full farm has waited for connections that were ending.
     this.workerHasRoom();
     this.#stopIfDone();
   }
 
   #stopIfDone(): void {
-    if (this.#state !== 'draining' || this.#workers.some(({ state }) => state !== 'stopped')) return;
+    if (this.#state !== 'draining' || !this.#places.areStopped) return;
     this.#state = 'stopped';
     clearInterval(this.#livenessTimer);
     clearTimeout(this.#forceTimer);
     this.#entrance.stop();
     this.#leases.stop();
-    this.#exchange.stop();
+    this.#figures.stop();
+    this.#brokers.stop();
     this.#poller.destroy();
     this.#onStopped();
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { AllowedOrigins, isOriginPattern } from './allowed-origins.ts';
 
 function allows(patterns: readonly string[], origin: string): boolean {
-  return new AllowedOrigins(patterns).isAllowed({ origin });
+  return new AllowedOrigins(patterns).isAllowed({ headers: { origin } });
 }
 
 describe('allowed origins', () => {
@@ -75,18 +75,18 @@ describe('allowed origins', () => {
   it('are everybody when none are listed', () => {
     const origins = new AllowedOrigins([]);
     for (const headers of [{}, { origin: 'https://anybody.example' }, { origin: 'null' }]) {
-      expect(origins.isAllowed(headers)).toBe(true);
+      expect(origins.isAllowed({ headers })).toBe(true);
     }
   });
 
   it('do not concern requests without an origin, which no browser sends', () => {
-    expect(new AllowedOrigins(['https://app.example.com']).isAllowed({})).toBe(true);
+    expect(new AllowedOrigins(['https://app.example.com']).isAllowed({ headers: {} })).toBe(true);
   });
 
   it('concern the header of version 8, too', () => {
     const origins = new AllowedOrigins(['https://app.example.com']);
-    expect(origins.isAllowed({ 'sec-websocket-origin': 'https://evil.com' })).toBe(false);
-    expect(origins.isAllowed({ 'sec-websocket-origin': 'https://app.example.com' })).toBe(true);
+    expect(origins.isAllowed({ headers: { 'sec-websocket-origin': 'https://evil.com' } })).toBe(false);
+    expect(origins.isAllowed({ headers: { 'sec-websocket-origin': 'https://app.example.com' } })).toBe(true);
   });
 
   it.each([

@@ -1,3 +1,4 @@
+/** Most entries of `allowedOrigins`. */
 export const MAX_ALLOWED_ORIGINS = 1024;
 
 const HOST_NAME = String.raw`[a-z\d_-]+(?:\.[a-z\d_-]+)*`;
@@ -56,9 +57,10 @@ export class AllowedOrigins {
     }
   }
 
-  /** Whether a handshake with these headers (lower-case names) may go on. */
-  isAllowed(headers: Readonly<Record<string, string>>): boolean {
+  /** Whether a handshake with these headers (lower-case names) may go on. They are not looked at when every origin passes. */
+  isAllowed(head: { readonly headers: Readonly<Record<string, string>> }): boolean {
     if (this.#isOpen) return true;
+    const { headers } = head;
     // Version 8 of the protocol, which ws also speaks, had another name.
     const text = headers['origin'] ?? headers['sec-websocket-origin'];
     if (text === undefined || (OPAQUE.has(text) && this.#exact.has(text))) return true;

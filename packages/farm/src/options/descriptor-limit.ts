@@ -8,9 +8,9 @@ const USUAL_LIMIT = 1024;
 /** Descriptors that a worker keeps for everything except clients: files, Redis, libuv. */
 const WORKER_RESERVE = 256;
 
-/** The same of the master, and what each worker costs it: a descriptor pair, a control stream, a copy while it forks. */
+/** The same of the master, and what each worker costs it: two descriptor pairs, a control stream, stdout and stderr. */
 const MASTER_RESERVE = 64;
-const MASTER_PER_WORKER = 4;
+const MASTER_PER_WORKER = 5;
 
 type Sizes = Pick<
   FarmConfig,
@@ -64,9 +64,17 @@ function wantedPerWorker({ workers, maxConnections, maxConnectionsPerWorker }: S
   return Math.min(maxConnectionsPerWorker, Math.ceil(maxConnections / workers));
 }
 
+/** Descriptors that each worker, and the master, needs for all the connections that are wanted. */
+export function descriptorNeeds(config: Sizes): { readonly worker: number; readonly master: number } {
+  return {
+    worker: wantedPerWorker(config) + WORKER_RESERVE + config.reservedConnections,
+    master: MASTER_RESERVE + MASTER_PER_WORKER * config.workers,
+  };
+}
+
 function wantedLimit(config: Sizes): number {
-  const each = wantedPerWorker(config) + WORKER_RESERVE + config.reservedConnections;
-  return Math.max(each, MASTER_RESERVE + MASTER_PER_WORKER * config.workers);
+  const { worker, master } = descriptorNeeds(config);
+  return Math.max(worker, master);
 }
 
 /** Node raises the soft limit to the hard one by itself, so it is the hard one that is too low: setrlimit(2). */

@@ -1,4 +1,5 @@
 import { MAX_CHANNEL_BYTES } from '@roost/broker';
+import { MOVE_LIMITS } from './move-limits.ts';
 
 /**
  * The numeric limits of a farm: default, range and meaning of each. From this one table come the types, the checks, the
@@ -136,14 +137,21 @@ export const LIMITS = {
     min: 100,
     max: 600_000,
     unit: 'ms',
-    doc: 'How long a worker may leave a hand-off unacknowledged before it is killed and its sockets go to another worker.',
+    doc: 'How long a worker may leave a hand-off unacknowledged before it is killed and its sockets go to another worker. Time in which it had no CPU does not count (workerTimeoutMs).',
   },
   workerTimeoutMs: {
-    default: 15_000,
-    min: 1000,
+    default: 10_000,
+    min: 0,
     max: 600_000,
     unit: 'ms',
-    doc: 'How long a worker may be silent (it reports every second) before it is killed and replaced.',
+    doc: 'How long a worker may be silent (it reports every second) before the log says where it is stuck, and it is killed and replaced. At least 2,000. Time in which it would have run and had no CPU does not count: a starved worker is left alone, with a warning. 0: silence is never punished.',
+  },
+  workerHeapMb: {
+    default: 0,
+    min: 0,
+    max: 1_048_576,
+    unit: 'MB',
+    doc: "JavaScript heap of a worker (V8's old generation, --max-old-space-size); buffers, queues and the table of connections are outside of it. At least 32. Beyond it V8 ends the worker, with all its connections; the log says so, and another worker takes its place. 0: V8's own choice, by the memory of the machine or container.",
   },
   appStartTimeoutMs: {
     default: 60_000,
@@ -157,7 +165,7 @@ export const LIMITS = {
     min: 0,
     max: 10_000,
     unit: 'ms',
-    doc: 'How long a worker may serve clients of its own before it is ready, so that V8 has compiled what the first real clients need; 1000 is enough. Costs some 2.3 MB per worker. 0: not at all.',
+    doc: 'How long a worker may at most serve clients of its own before it is ready, so that V8 has compiled what the first real clients need; 1000 is mostly enough. Costs 3 to 4 MB per worker. 0: not at all.',
   },
   maxRequestHeadBytes: {
     default: 8192,
@@ -283,7 +291,7 @@ export const LIMITS = {
     min: 65_536,
     max: 64 * 1024 * 1024 * 1024,
     unit: 'bytes',
-    doc: 'Memory of the publications of one worker that wait for their fan-out; each counts 512 bytes more than its frame. Beyond it publications are dropped and counted: those of channels that have used their share, or the newest of the longest queues. Their subscribers have `hasGap`.',
+    doc: 'Memory of the publications of one worker that wait for their fan-out; each counts 512 bytes more than its payload, or, once it is being sent, than its frames. Beyond it publications are dropped and counted: those of channels that have used their share, or the newest of the longest queues. Their subscribers have `hasGap`.',
   },
   broadcastSliceMs: {
     default: 1,
@@ -341,6 +349,21 @@ export const LIMITS = {
     unit: 'bytes',
     doc: "Memory of the messages that wait between the master and one worker; each counts 576 bytes more than its length. A channel may use as much of it as is free. Beyond it publications are dropped (a gap). Publishing fails beyond it, and while as many bytes wait for the master's acknowledgement. A worker that does not even read control messages is killed.",
   },
+  presenceLeaseMs: {
+    default: 3_500,
+    min: 1_500,
+    max: 600_000,
+    unit: 'ms',
+    doc: 'With Redis: for how long a worker counts as alive after it has said so last, which it does twice a second. Then its members of channels leave, and its subscribers are no longer counted. The farm itself notices the death of a worker at once. All farms on one Redis should have the same.',
+  },
+  maxRecordedEvents: {
+    default: 10_000,
+    min: 1,
+    max: 10_000_000,
+    unit: 'events',
+    doc: 'Recorded events (recordedEvents) that wait for their consumer; with Redis those of all farms. Beyond it the oldest are thrown away (recorded_events_dropped).',
+  },
+  ...MOVE_LIMITS,
   drainMs: {
     default: 10_000,
     min: 0,
@@ -357,5 +380,7 @@ export const LIMITS = {
   },
 } as const;
 
+/** The name of a limit, such as `maxConnections`. */
 export type LimitName = keyof typeof LIMITS;
+/** A value for each limit; docs/reference/config.md has their defaults and ranges. */
 export type Limits = { readonly [Name in LimitName]: number };

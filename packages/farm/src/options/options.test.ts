@@ -119,6 +119,20 @@ describe('the patience of the kernel', () => {
   });
 });
 
+describe('the watch over workers', () => {
+  it('refuses a time in which no worker reports, and a heap that no worker fits into', () => {
+    expect(() => resolve({ workerTimeoutMs: 1999 })).toThrow(
+      'workerTimeoutMs must be 0, or at least 2000: workers report every second, got 1999.',
+    );
+    expect(() => resolve({ workerHeapMb: 31 })).toThrow(
+      'workerHeapMb must be 0, or at least 32: a worker needs a good part of that by itself, got 31.',
+    );
+    const least = { workerTimeoutMs: 2000, workerHeapMb: 32 };
+    expect(resolve(least)).toMatchObject(least);
+    expect(resolve({ workerTimeoutMs: 0 })).toMatchObject({ workerTimeoutMs: 0, workerHeapMb: 0 });
+  });
+});
+
 describe('room for messages that arrive', () => {
   it('is enough for one of the largest', () => {
     const options = { maxMessageBytes: 1_000_000, maxInboundBytesPerWorker: 999_999 };

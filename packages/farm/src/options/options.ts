@@ -1,3 +1,5 @@
+import { CHANNEL_EVENT_TYPES } from '@roost/broker';
+import type { ChannelEventType } from '../api/channel-events.ts';
 import { isOriginPattern, MAX_ALLOWED_ORIGINS } from './allowed-origins.ts';
 import { FarmError } from '../api/errors.ts';
 import { LIMITS, type LimitName, type Limits } from './limits.ts';
@@ -12,6 +14,13 @@ const NAMES_BUFFERED = 256;
 
 /** Three keepalive probes, one every 10 seconds: see ListenOptions of the poller. */
 const KEEP_ALIVE_PROBES_SECONDS = 30;
+
+/** Twice the time between two reports of a worker. */
+const LEAST_WORKER_TIMEOUT_MS = 2000;
+const LEAST_WORKER_HEAP_MB = 32;
+
+/** Limits that need not be integers. */
+const FRACTIONS: ReadonlySet<LimitName> = new Set(['broadcastSliceMs', 'rebalanceSkew']);
 
 /** What a slow consumer gets when its outbound queue is full: `close` ends it (4000), `drop` skips the message. */
 export type SlowConsumerPolicy = 'close' | 'drop';
@@ -32,13 +41,13 @@ export type UncaughtExceptionPolicy = 'exit' | 'log';
 export interface FarmOptions extends Partial<Limits> {
   /** The module whose default export is the app ({@link defineApp}): an absolute path or a file: URL. */
   readonly app: string | URL;
-  /** Structured data handed to the app's factory in each worker as {@link WorkerContext.options}. */
+  /** Structured data handed to the app's factory in each worker as `options` of its context. Default: undefined. */
   readonly appOptions?: unknown;
   /** Numeric address to listen on. Default `0.0.0.0`. */
   readonly host?: string;
-  /** 0 lets the kernel choose: see {@link Farm.port}. Default 8080. */
+  /** 0 to 65,535; 0 lets the kernel choose: see {@link Farm.port}. Default 8080. */
   readonly port?: number;
-  /** Worker processes. Default: one for each CPU that this process may use. */
+  /** Worker processes, 1 to 1024. Default: one for each CPU that this process may use. */
   readonly workers?: number;
   /**
    * `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `rediss+sentinel://`, with user and password percent-encoded.
@@ -47,6 +56,11 @@ export interface FarmOptions extends Partial<Limits> {
   readonly redisUrl?: string;
   /** Prefix of the keys in Redis. Default `roost:`. */
   readonly redisPrefix?: string;
+  /**
+   * What happens in channels that is recorded for `channelEvents` of the farm. All farms on one Redis should have the same.
+   * Default: nothing.
+   */
+  readonly recordedEvents?: readonly ChannelEventType[];
   /** Default `close`. */
   readonly slowConsumerPolicy?: SlowConsumerPolicy;
   /**
@@ -88,6 +102,7 @@ export interface FarmConfig extends Limits {
   readonly workers: number;
   readonly redisUrl: string | null;
   readonly redisPrefix: string;
+  readonly recordedEvents: readonly ChannelEventType[];
   readonly slowConsumerPolicy: SlowConsumerPolicy;
   readonly trustedProxies: readonly string[];
   readonly proxyProtocol: ProxyProtocol;
@@ -107,7 +122,7 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     const { default: fallback, min, max, unit } = LIMITS[name];
     const value: unknown = options[name] ?? fallback;
     const isNumber = typeof value === 'number' && value >= min && value <= max;
-    if (!isNumber || (name !== 'broadcastSliceMs' && !Number.isInteger(value))) {
+    if (!isNumber || (!FRACTIONS.has(name) && !Number.isInteger(value))) {
       throw optionError(name, value, `a number from ${min} to ${max} ${unit}`);
     }
     limits[name] = value;
@@ -133,6 +148,15 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     const allowed = `0, or at least ${probedMs} with tcpKeepAliveSeconds ${tcpKeepAliveSeconds}: else the kernel ends a connection when one keepalive probe is lost`;
     throw optionError('tcpUserTimeoutMs', tcpUserTimeoutMs, allowed);
   }
+  const { workerTimeoutMs = 0, workerHeapMb = 0 } = limits;
+  if (workerTimeoutMs > 0 && workerTimeoutMs < LEAST_WORKER_TIMEOUT_MS) {
+    const allowed = `0, or at least ${LEAST_WORKER_TIMEOUT_MS}: workers report every second`;
+    throw optionError('workerTimeoutMs', workerTimeoutMs, allowed);
+  }
+  if (workerHeapMb > 0 && workerHeapMb < LEAST_WORKER_HEAP_MB) {
+    const allowed = `0, or at least ${LEAST_WORKER_HEAP_MB}: a worker needs a good part of that by itself`;
+    throw optionError('workerHeapMb', workerHeapMb, allowed);
+  }
   const workers = options.workers ?? defaultWorkers;
   if (!Number.isInteger(workers) || workers < 1 || workers > 1024) {
     throw optionError('workers', workers, 'an integer from 1 to 1024');
@@ -150,6 +174,7 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
       option: 'redisUrl',
     });
   }
+  const recordedEvents = checkedEventTypes(options.recordedEvents);
   const slowConsumerPolicy = options.slowConsumerPolicy ?? 'close';
   if (slowConsumerPolicy !== 'close' && slowConsumerPolicy !== 'drop') {
     throw optionError('slowConsumerPolicy', slowConsumerPolicy, '"close" or "drop"');
@@ -195,6 +220,7 @@ export function resolveOptions(options: FarmOptions, defaultWorkers: number, ver
     workers,
     redisUrl,
     redisPrefix: options.redisPrefix ?? 'roost:',
+    recordedEvents,
     slowConsumerPolicy,
     trustedProxies,
     proxyProtocol,
@@ -211,6 +237,15 @@ interface ListRule {
   readonly isAllowed: (element: string) => boolean;
   /** In words that can follow "a list of". */
   readonly allowed: string;
+}
+
+function checkedEventTypes(types: FarmOptions['recordedEvents']): readonly ChannelEventType[] {
+  const checked = checkedList('recordedEvents', types, {
+    maxLength: CHANNEL_EVENT_TYPES.length,
+    isAllowed: (type) => CHANNEL_EVENT_TYPES.some((known) => known === type),
+    allowed: CHANNEL_EVENT_TYPES.join(', '),
+  });
+  return CHANNEL_EVENT_TYPES.filter((type) => checked.includes(type));
 }
 
 /** Names the element that is wrong: a list may be long. */

@@ -1,8 +1,8 @@
+import { seededRandom } from '@roost/testing';
 import { BlockList } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { formatAddress, parseAddress } from '../addresses/address.ts';
 import { isAddressRange, TrustedProxies } from './trusted-proxies.ts';
-import { seededRandom } from '../worker/fixtures/random.ts';
 
 function trusts(ranges: readonly string[], address: string): boolean {
   // Behind other bytes, as the addresses of a hand-off stand.

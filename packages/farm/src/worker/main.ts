@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
-import { pinThread, setCloseOnExec, signalOnParentDeath } from '@roost/poller';
+import { answerStackRequests, pinThread, setCloseOnExec, signalOnParentDeath } from '@roost/poller';
 import type { MasterMessage, WorkerMessage } from '../link/messages.ts';
 import { StreamLink } from '../link/stream-link.ts';
 import { capacityOf, descriptorLimit } from '../options/descriptor-limit.ts';
@@ -12,9 +12,10 @@ import { loadApps } from './app/load-app.ts';
 import type { LoadedParts } from './assemble.ts';
 import { Worker } from './worker.ts';
 
-/** Descriptors that the master leaves us: the descriptor pair and the control stream. */
+/** Descriptors that the master leaves us: the descriptor pair, the control stream, and where it asks for our stack. */
 const DESCRIPTORS_FD = 3;
 const CONTROL_FD = 4;
+const STACKS_FD = 5;
 /** For the reason to reach the master. */
 const LAST_WORDS_MS = 200;
 
@@ -34,8 +35,9 @@ process.on('uncaughtException', (error) => {
 });
 signalOnParentDeath(constants.signals.SIGKILL);
 // spawn() hands descriptors down without it; a process that an app starts must not hold our channels open.
-setCloseOnExec(DESCRIPTORS_FD);
-setCloseOnExec(CONTROL_FD);
+for (const descriptor of [DESCRIPTORS_FD, CONTROL_FD, STACKS_FD]) setCloseOnExec(descriptor);
+// Before the app is loaded, which may be where we are stuck. Without it a stuck worker is replaced all the same.
+answerStackRequests(STACKS_FD);
 
 const link = new StreamLink<MasterMessage, WorkerMessage>(
   new Socket({ fd: CONTROL_FD, readable: true, writable: true }),
@@ -74,6 +76,7 @@ async function begin({
   config,
   tls,
   sharesCpu,
+  ids,
 }: Extract<MasterMessage, { type: 'start' }>): Promise<void> {
   // The main thread only: V8's helpers stay on all the CPUs that we are allowed.
   const isPinned = cpu !== null && pinThread(cpu) === 0;
@@ -87,6 +90,7 @@ async function begin({
         config,
         tls,
         sharesCpu,
+        ids,
         link,
         descriptors: DESCRIPTORS_FD,
         capacity: capacityOf(config, descriptorLimit()),

@@ -1,7 +1,7 @@
 import type { AppHost } from './app/app-host.ts';
 import type { OutboundHandlers, Outbound } from './outbound/outbound.ts';
 import type { Clock } from './rows/clock.ts';
-import type { ConnectionTable } from './rows/connection-table.ts';
+import { RowState, type ConnectionTable } from './rows/connection-table.ts';
 import { CloseCode } from '../api/close-codes.ts';
 import type { Rows } from './rows/rows.ts';
 import { TimeoutKind, type TimeoutHandlers, type Timeouts } from './rows/timeouts.ts';
@@ -24,6 +24,13 @@ export interface RowEventsParts {
   readonly ending: Ending;
   readonly connections: Connections;
 }
+
+/** States in which a row waits for a whole request head. */
+const BEFORE_THE_HEAD: ReadonlySet<number> = new Set([
+  RowState.preface,
+  RowState.securing,
+  RowState.handshake,
+]);
 
 /** What happens to rows, given to the part that each row's state asks for. */
 export class RowEvents implements SocketHandlers, TimeoutHandlers, OutboundHandlers {
@@ -52,13 +59,17 @@ export class RowEvents implements SocketHandlers, TimeoutHandlers, OutboundHandl
   }
 
   socketOnNew(slot: number): boolean {
-    if (!this.#preface.begin(slot)) return false;
-    this.#timeouts.set(slot, TimeoutKind.handshake);
-    return true;
+    return this.#preface.begin(slot);
+  }
+
+  /** Most are connections by now, and need no timeout for the handshake that they have behind them. */
+  socketOnAdopted(slot: number): void {
+    if (!BEFORE_THE_HEAD.has(this.#table.state(slot))) return;
+    if (this.#timeouts.kind(slot) === TimeoutKind.none) this.#timeouts.set(slot, TimeoutKind.handshake);
   }
 
   socketOnBytes(slot: number, bytes: Buffer, start: number, end: number): void {
-    this.#table.lastSeen[slot] = this.#clock.now;
+    this.#table.heard(slot, this.#clock.now);
     this.#states[this.#table.state(slot)]?.receive(slot, bytes, start, end);
   }
 
@@ -92,7 +103,7 @@ export class RowEvents implements SocketHandlers, TimeoutHandlers, OutboundHandl
   }
 
   outboundOnSlow(slot: number, reason: string): void {
-    this.#connections.close(slot, CloseCode.slowConsumer, reason);
+    this.#connections.closeOwn(slot, CloseCode.slowConsumer, reason);
   }
 
   outboundOnNoRoom(slot: number): void {

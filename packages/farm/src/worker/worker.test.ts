@@ -32,7 +32,12 @@ async function start(app: App = {}): Promise<{ harness: WorkerHarness; context: 
 describe('a worker', () => {
   it('is ready when its apps are loaded, says what it takes, and reports', async () => {
     const { harness: worker } = await start();
-    await poll(() => worker.said).toContainEqual({ type: 'ready', capacity: 64, cpu: null });
+    await poll(() => worker.said).toContainEqual({
+      type: 'ready',
+      capacity: 64,
+      cpu: null,
+      apps: [{ name: 'app', version: null }],
+    });
     const report = await worker.report();
     expect(report).toMatchObject({ connections: 0, subscriptions: 0, broker: { state: 'ready' } });
   });

@@ -1,16 +1,25 @@
 import type { App, WorkerContext } from '../api/app.ts';
 import type { ChannelInfo, Readiness } from '../api/info.ts';
 import { assertNever } from '../link/assert-never.ts';
+import { newConnectionIdSecret, type ConnectionIdSecret } from '../link/connection-id-secret.ts';
 import type { Link, LinkHandlers } from '../link/link.ts';
-import type { AskAnswer, MasterMessage, WorkerMessage, WorkerReport } from '../link/messages.ts';
+import type { MasterMessage, WorkerMessage } from '../link/messages.ts';
+import type { WorkerReport } from '../link/worker-report.ts';
+import type { Asked, AskAnswer } from '../link/questions.ts';
 import type { TlsCredentials } from '../link/tls-credentials.ts';
 import { channelNameProblem } from '../options/channel-name.ts';
 import { globMatcher } from '../options/glob.ts';
 import type { FarmConfig, UncaughtExceptionPolicy } from '../options/options.ts';
 import { describeError } from './app/app-host.ts';
 import { assemble, type Assembled, type LoadedParts } from './assemble.ts';
+import { LiveConnection } from './app/live-connection.ts';
+import { channelQuestions } from './fan-out/channel-questions.ts';
+import { storeCounts } from './fan-out/store-counts.ts';
 import { MasterQueries } from './master-link/queries.ts';
-import { drainConnections } from './upkeep/drain.ts';
+import { drainConnections, retireConnections } from './upkeep/drain.ts';
+import { largestChannels } from './upkeep/largest-channels.ts';
+import { Operations } from './upkeep/operations.ts';
+import { WorkerMeasures } from './upkeep/worker-measures.ts';
 import { releaseParts, waited } from './upkeep/release.ts';
 
 export interface WorkerOptions {
@@ -31,6 +40,8 @@ export interface WorkerOptions {
   readonly tls?: TlsCredentials | null;
   /** Whether other workers are pinned to the same CPU. Default false. */
   readonly sharesCpu?: boolean;
+  /** The same for all workers of a farm. Default: one of its own. */
+  readonly ids?: ConnectionIdSecret;
   /** Overwrites received bytes after each batch, so that tests see who keeps views of them. Default false. */
   readonly poisonSlab?: boolean;
 }
@@ -52,12 +63,15 @@ export class Worker implements LinkHandlers<MasterMessage> {
   readonly #link: Link<MasterMessage, WorkerMessage>;
   readonly #parts: Assembled;
   readonly #queries: MasterQueries;
+  readonly #measures: WorkerMeasures;
+  readonly #operations: Operations;
   readonly #reportTimer: NodeJS.Timeout;
   #readiness: Readiness = { ready: false, reasons: ['the farm is starting'] };
   #isStopping = false;
 
   constructor(options: WorkerOptions, loaded: LoadedParts = {}) {
     const { config, link, tls = null, sharesCpu = false, poisonSlab = false } = options;
+    const { ids = newConnectionIdSecret() } = options;
     this.#options = options;
     this.#link = link;
     this.#parts = assemble({
@@ -65,12 +79,15 @@ export class Worker implements LinkHandlers<MasterMessage> {
       link,
       tls,
       sharesCpu,
+      ids,
       poisonSlab,
       loaded,
       rowCount: options.capacity + config.reservedConnections,
       onBrokerState: () => this.#report(),
     });
     this.#queries = new MasterQueries(link);
+    this.#measures = new WorkerMeasures(this.#parts);
+    this.#operations = new Operations(options.worker, this.#parts);
     this.#reportTimer = setInterval(() => {
       this.#report();
       this.#parts.collection.step();
@@ -84,10 +101,15 @@ export class Worker implements LinkHandlers<MasterMessage> {
   async start(): Promise<void> {
     const { loadApps: load, descriptors, capacity, cpu } = this.#options;
     try {
-      this.#parts.apps.use(await load(this.#context()));
+      const apps = await load(this.#context());
+      this.#parts.apps.use(apps);
       await Promise.race([this.#parts.broker.start(), waited(BROKER_PATIENCE_MS)]);
       this.#parts.adopt(descriptors);
-      this.#link.sendUrgent({ type: 'ready', capacity, cpu });
+      const facts = apps.map(({ version = null }, index) => ({
+        name: this.#parts.apps.keyOf(index),
+        version,
+      }));
+      this.#link.sendUrgent({ type: 'ready', capacity, cpu, apps: facts });
       this.#report();
     } catch (error) {
       this.#isStopping = true;
@@ -114,6 +136,9 @@ export class Worker implements LinkHandlers<MasterMessage> {
       case 'broker':
         this.#parts.memoryBroker?.onMessage(message.message);
         return;
+      case 'reap':
+        this.#parts.broker.store.reap(message.owner);
+        return;
       case 'addresses':
         this.#parts.addresses.told(message.payload);
         return;
@@ -124,13 +149,25 @@ export class Worker implements LinkHandlers<MasterMessage> {
         this.#queries.answered(message.id, message.answer);
         return;
       case 'ask':
-        this.#link.sendUrgent({ type: 'answer', id: message.id, answer: this.#answer(message) });
+        this.#answer(message.id, message.asked);
         return;
       case 'drain':
         this.#drain(message.drainMs).catch((error: unknown) => this.#failed(error));
         return;
       case 'tls':
         this.#useTls(message.credentials);
+        return;
+      case 'move':
+        this.#parts.moves.begin(message);
+        return;
+      case 'moveStop':
+        this.#parts.moves.stop(message.move);
+        return;
+      case 'moveDead':
+        this.#parts.moves.dead(message.move, message.side);
+        return;
+      case 'retire':
+        this.#retire(message).catch((error: unknown) => this.#failed(error));
         return;
       case 'start':
         return;
@@ -180,14 +217,41 @@ export class Worker implements LinkHandlers<MasterMessage> {
     }
   }
 
-  #answer(ask: Extract<MasterMessage, { type: 'ask' }>): AskAnswer {
-    if (ask.question === 'report') return { kind: 'report', report: this.#reportNow() };
-    const matches = globMatcher(ask.pattern);
+  #answer(id: number, asked: Asked): void {
+    const answered = (answer: AskAnswer): void => void this.#link.sendUrgent({ type: 'answer', id, answer });
+    switch (asked.question) {
+      case 'report':
+        answered({ kind: 'report', report: this.#reportNow() });
+        return;
+      case 'metrics':
+        answered({ kind: 'metrics', report: this.#reportNow(), measured: this.#measures.read() });
+        return;
+      case 'channels':
+        answered({ kind: 'channels', channels: this.#channels(asked.pattern) });
+        return;
+      case 'topChannels':
+        largestChannels(this.#countsOf(asked.by), asked.limit).then(
+          (channels) => answered({ kind: 'channels', channels }),
+          (error: unknown) => this.#failed(error),
+        );
+        return;
+      default:
+        this.#operations.answer(asked).then(answered, (error: unknown) => this.#failed(error));
+    }
+  }
+
+  #countsOf(by: 'subscribers' | 'members'): Iterable<readonly [string, number]> {
+    const { subscriptions, memberships } = this.#parts;
+    return by === 'members' ? memberships.counts() : subscriptions.subscriberCounts();
+  }
+
+  #channels(pattern: string): ChannelInfo[] {
+    const matches = globMatcher(pattern);
     const channels: ChannelInfo[] = [];
     for (const [channel, subscribers] of this.#parts.subscriptions.subscriberCounts()) {
       if (matches(channel)) channels.push({ channel, subscribers });
     }
-    return { kind: 'channels', channels };
+    return channels;
   }
 
   #report(): void {
@@ -198,27 +262,48 @@ export class Worker implements LinkHandlers<MasterMessage> {
   #reportNow(): WorkerReport {
     const { counters, subscriptions, broker, outbound } = this.#parts;
     return {
-      connections: counters.get('upgrades') - counters.get('closed'),
+      connections:
+        counters.get('upgrades') +
+        counters.get('moved_in') -
+        counters.get('closed') -
+        counters.get('moved_out'),
       subscriptions: subscriptions.count,
       outboundBytes: outbound.heldBytes,
       broker: { state: broker.state, reason: broker.stateReason },
-      counters: counters.snapshot(),
+      counters: { ...counters.snapshot(), ...storeCounts(broker.store.counters) },
     };
   }
 
   #context(): WorkerContext {
-    const { log, subscriptions, counters, config } = this.#parts;
+    const { log, subscriptions, userCommands, broker, counters, config } = this.#parts;
     return {
       worker: this.#options.worker,
       options: this.#options.config.appOptions,
       log,
-      publish: (channel, data) => subscriptions.publish(channel, data),
+      publish: (channel, data, options) => subscriptions.publish(channel, data, options),
+      sendToUser: (user, data) => userCommands.send(user, data),
+      disconnectUser: (user, options) => userCommands.disconnect(user, options),
+      join: (connection, request) =>
+        connection instanceof LiveConnection ? connection.join(request) : Promise.resolve('gone'),
+      ...channelQuestions(broker),
       info: () => this.#queries.info(),
       channels: (pattern = '*') => this.#queries.channels(pattern),
       readiness: () => this.#readiness,
       channelNameProblem: (name) => channelNameProblem(name, config.maxChannelBytes),
       count: (name) => counters.add(name),
     };
+  }
+
+  /** Its connections are other workers' now; what could not move ends, and then the worker does. */
+  async #retire({ drainMs, retireMs }: Extract<MasterMessage, { type: 'retire' }>): Promise<void> {
+    if (this.#parts.draining.isDraining) return;
+    this.#parts.draining.isDraining = true;
+    await retireConnections(this.#parts, drainMs, retireMs);
+    this.#report();
+    this.#isStopping = true;
+    await this.#release();
+    this.#link.close();
+    this.#options.onStopped(0);
   }
 
   async #drain(drainMs: number): Promise<void> {
@@ -237,6 +322,7 @@ export class Worker implements LinkHandlers<MasterMessage> {
   #release(): Promise<void> {
     clearInterval(this.#reportTimer);
     this.#queries.stop();
+    this.#measures.stop();
     return releaseParts(this.#parts);
   }
 }

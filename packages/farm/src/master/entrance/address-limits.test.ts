@@ -25,7 +25,8 @@ function bytesOf(text: string): Uint8Array {
 /** The limits of a farm of two workers, and what is done with them by the text of an address. */
 function rig(rules: Partial<AddressRules>) {
   const counters = new Counters();
-  const limits = new AddressLimits({ ...OFF, ...rules }, 2, counters, throwingGuard(), {
+  const limits = new AddressLimits({ ...OFF, ...rules }, counters, throwingGuard(), {
+    workers: () => [0, 1],
     isTrusted: (addresses) => addresses[12] === 10,
     tellWorker: () => true,
   });
@@ -50,10 +51,20 @@ function rig(rules: Partial<AddressRules>) {
   };
 }
 
+/** As a worker reports a batch that has come. */
+function notes(...addresses: readonly string[]): Buffer {
+  const records = new AddressRecords(NOTE_BYTES);
+  for (const address of addresses) {
+    const bytes = bytesOf(address);
+    records.addNote(AddressNote.peerEnded, addressKeyHigh(bytes, 0), addressKeyLow(bytes, 0));
+  }
+  return records.bytes;
+}
+
 describe('limits of an address that are off', () => {
   it('cost nothing: there is nobody who counts', () => {
-    const hooks = { isTrusted: () => false, tellWorker: () => true };
-    expect(AddressLimits.when(OFF, 2, new Counters(), throwingGuard(), hooks)).toBeUndefined();
+    const hooks = { workers: () => [0, 1], isTrusted: () => false, tellWorker: () => true };
+    expect(AddressLimits.when(OFF, new Counters(), throwingGuard(), hooks)).toBeUndefined();
   });
 });
 
@@ -101,6 +112,34 @@ describe('maxConnectionsPerAddress', () => {
     const { enter } = rig({ maxConnectionsPerAddress: 1, trustedProxies: ['10.0.0.0/8'] });
     expect([enter(0, '10.0.0.1'), enter(0, '10.0.0.1')]).toEqual(['uncounted', 'uncounted']);
     expect([enter(0, '192.0.2.1'), enter(0, '192.0.2.1')]).toEqual(['counted', 'connections']);
+  });
+});
+
+describe('connections that move', () => {
+  it('count as before, with the worker that has them now', () => {
+    const { enter, leave, limits, connections } = rig({ maxConnectionsPerAddress: 2 });
+    enter(0, '192.0.2.1');
+    enter(0, '192.0.2.1');
+    limits.moved(0, 1, notes('192.0.2.1', '192.0.2.1'));
+    expect(connections('192.0.2.1')).toBe(2);
+    expect(enter(1, '192.0.2.1')).toBe('connections');
+    // The one that had them may die now.
+    limits.workerEnded(0);
+    expect(connections('192.0.2.1')).toBe(2);
+    leave(1, '192.0.2.1');
+    expect(enter(0, '192.0.2.1')).toBe('counted');
+    limits.workerEnded(1);
+    expect(connections('192.0.2.1')).toBe(1);
+  });
+
+  it('count also when the worker that had them has died before this was told', () => {
+    const { enter, limits, connections } = rig({ maxConnectionsPerAddress: 2 });
+    enter(0, '192.0.2.1');
+    limits.workerEnded(0);
+    limits.moved(0, 1, notes('192.0.2.1'));
+    expect(connections('192.0.2.1')).toBe(1);
+    limits.workerEnded(1);
+    expect([connections('192.0.2.1'), limits.tracked]).toEqual([0, 0]);
   });
 });
 

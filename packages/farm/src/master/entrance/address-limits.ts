@@ -17,6 +17,8 @@ export type AddressRules = Pick<
 export type AddressVerdict = 'counted' | 'uncounted' | 'connections' | 'rate';
 
 export interface AddressHooks {
+  /** The ids of all workers that live now. */
+  workers(): readonly number[];
   /** Whether the 16 bytes are a proxy's, whose clients the workers count. */
   isTrusted(addresses: Uint8Array, offset: number): boolean;
   /** Sends a worker the counts of the others; false when it accepts no more now. `payload` is only lent. */
@@ -51,7 +53,6 @@ export class AddressLimits {
   readonly #counters: Counters;
   readonly #guard: Guard;
   readonly #hooks: AddressHooks;
-  readonly #workers: number;
   readonly #totals: AddressTable;
   readonly #connections: Int32Array;
   readonly #fullAt: Float64Array;
@@ -67,12 +68,11 @@ export class AddressLimits {
   #hand = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(rules: AddressRules, workers: number, counters: Counters, guard: Guard, hooks: AddressHooks) {
+  constructor(rules: AddressRules, counters: Counters, guard: Guard, hooks: AddressHooks) {
     this.#guard = guard;
     this.#maxConnections = rules.maxConnectionsPerAddress;
     this.#intervalMs = rules.acceptRatePerAddress === 0 ? 0 : 1000 / rules.acceptRatePerAddress;
     this.#tells = rules.trustedProxies.length > 0;
-    this.#workers = workers;
     this.#counters = counters;
     this.#hooks = hooks;
     const capacity = rules.maxTrackedAddresses;
@@ -89,13 +89,12 @@ export class AddressLimits {
   /** Undefined when no limit is set: then nothing is counted. */
   static when(
     rules: AddressRules,
-    workers: number,
     counters: Counters,
     guard: Guard,
     hooks: AddressHooks,
   ): AddressLimits | undefined {
     const isSet = rules.maxConnectionsPerAddress > 0 || rules.acceptRatePerAddress > 0;
-    return isSet ? new AddressLimits(rules, workers, counters, guard, hooks) : undefined;
+    return isSet ? new AddressLimits(rules, counters, guard, hooks) : undefined;
   }
 
   /** Addresses that are remembered. */
@@ -150,6 +149,16 @@ export class AddressLimits {
       if (kind === AddressNote.peerEnded) this.#change(worker, peersOf(worker), high, low, -1);
       else if (kind === AddressNote.clientEnded) this.#change(worker, clientsOf(worker), high, low, -1);
       else this.#change(worker, clientsOf(worker), high, low, this.#maxConnections > 0 ? 1 : 0, 1);
+    });
+  }
+
+  /** What counts for these addresses has moved from one worker to another, in one step. `from` may be gone by now. */
+  moved(from: number, to: number, payload: Buffer): void {
+    readNotes(payload, (kind, high, low) => {
+      const tagOf = kind === AddressNote.peerEnded ? peersOf : clientsOf;
+      // In this order, so that an address is never forgotten in between.
+      this.#change(to, tagOf(to), high, low, 1);
+      this.#change(from, tagOf(from), high, low, -1);
     });
   }
 
@@ -249,7 +258,7 @@ export class AddressLimits {
     this.#timer = undefined;
     const batch = this.#changed.splice(0, MAX_TOLD);
     let isBehind = false;
-    for (let worker = 0; worker < this.#workers; worker++) {
+    for (const worker of this.#hooks.workers()) {
       this.#records.clear();
       for (const total of batch) {
         // Only it has changed its own: for it the others are as they were.
@@ -285,7 +294,7 @@ export class AddressLimits {
   #settleArrivals(total: number): void {
     if (this.#arrivals[total] === 0) return;
     this.#arrivals[total] = 0;
-    for (let worker = 0; worker < this.#workers; worker++) {
+    for (const worker of this.#hooks.workers()) {
       const tag = clientsOf(worker);
       const share = this.#shares.find(this.#totals.high(total), this.#totals.low(total), tag);
       if (share === -1) continue;

@@ -3,16 +3,17 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { FLAG_RESERVED } from '../../link/hand-off-record.ts';
 import { Counters } from '../../api/counters.ts';
 import { resolveOptions } from '../../options/options.ts';
+import { Arrivals } from './arrivals.ts';
 import { Entrance, type EntranceWorker } from './entrance.ts';
 import { throwingGuard } from '../fixtures/throwing-guard.ts';
 
 const CAPACITY = 10;
 const RESERVED = 4;
-const LIMITS = { maxUnacknowledged: 1000, cpus: 1 };
+const LIMITS = { maxUnacknowledged: 1000, cpus: 1, arrivals: new Arrivals() };
 
 /** A worker that only counts; nothing is sent to a process. */
 class CountedWorker implements EntranceWorker {
-  readonly index = 0;
+  readonly id = 0;
   readonly capacity = CAPACITY;
   readonly room = 1000;
   readonly limited = 0;
@@ -25,6 +26,10 @@ class CountedWorker implements EntranceWorker {
   give({ flags }: { readonly flags: number }): void {
     this.connections++;
     if ((flags & FLAG_RESERVED) !== 0) this.reserved++;
+  }
+
+  giveRun({ count, flags }: { readonly count: number; readonly flags: number }): void {
+    for (let index = 0; index < count; index++) this.give({ flags });
   }
 
   offer(): boolean {

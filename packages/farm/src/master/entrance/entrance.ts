@@ -6,20 +6,22 @@ import { Rate } from '../../addresses/rate.ts';
 import { TrustedProxies } from '../../options/trusted-proxies.ts';
 import type { AcceptorHooks } from './acceptor.ts';
 import { AddressLimits } from './address-limits.ts';
+import type { Arrivals } from './arrivals.ts';
 import type { Guard } from '../guard.ts';
 import { HandOff, isLimited, type AcceptedSocket } from './hand-off.ts';
 import { fewestLimited } from './placement.ts';
 import { Placer } from './placer.ts';
-import type { SupervisedWorker } from '../workers/supervised-worker.ts';
+import type { WorkerLife } from '../workers/worker-life.ts';
 
 /** What the entrance needs of a worker. */
 export type EntranceWorker = Pick<
-  SupervisedWorker,
+  WorkerLife,
   | 'capacity'
   | 'connections'
   | 'flush'
   | 'give'
-  | 'index'
+  | 'giveRun'
+  | 'id'
   | 'isLagging'
   | 'limited'
   | 'offer'
@@ -54,6 +56,7 @@ export class Entrance implements AcceptorHooks {
   readonly #guard: Guard;
   readonly #maxUnacknowledged: number;
   readonly #placer: Placer;
+  readonly #arrivals: Pick<Arrivals, 'note'>;
   /** Undefined when no address has a limit. */
   readonly #addressLimits: AddressLimits | undefined;
   readonly #refusals: Rate;
@@ -63,15 +66,28 @@ export class Entrance implements AcceptorHooks {
   /** Since when the farm has been full. */
   #fullSince: number | undefined;
   #isStopped = false;
-  /** The socket in hand has an owner. */
+  /** The sockets in hand have an owner. */
   #isTaken = false;
+  /** How many are in hand. */
+  #entering = 1;
 
-  /** `maxUnacknowledged`: sockets of the whole farm of which we may hold copies. `cpus`: how many its workers run on. */
+  /**
+   * `workers` may change between two calls. `maxUnacknowledged`: sockets of the whole farm of which we may hold copies.
+   * `cpus`: how many its workers run on. `arrivals` are told when each number is given.
+   */
   constructor(
     config: FarmConfig,
     workers: readonly EntranceWorker[],
     counters: Counters,
-    { maxUnacknowledged, cpus }: { readonly maxUnacknowledged: number; readonly cpus: number },
+    {
+      maxUnacknowledged,
+      cpus,
+      arrivals,
+    }: {
+      readonly maxUnacknowledged: number;
+      readonly cpus: number;
+      readonly arrivals: Pick<Arrivals, 'note'>;
+    },
     isTls: () => boolean,
     guard: Guard,
   ) {
@@ -79,20 +95,23 @@ export class Entrance implements AcceptorHooks {
     this.#workers = workers;
     this.#counters = counters;
     this.#maxUnacknowledged = maxUnacknowledged;
+    this.#arrivals = arrivals;
     this.#placer = new Placer(workers, config, cpus);
     this.#isTls = isTls;
     this.#guard = guard;
     this.#refusals = new Rate(config.maxRefusalsPerSecond);
     const proxies = new TrustedProxies(config.trustedProxies);
-    this.#addressLimits = AddressLimits.when(config, config.workers, counters, guard, {
+    this.#addressLimits = AddressLimits.when(config, counters, guard, {
+      workers: () => workers.map(({ id }) => id),
       isTrusted: (addresses, offset) => proxies.isTrusted(addresses, offset),
-      tellWorker: (worker, payload) => workers[worker]?.offer({ type: 'addresses', payload }) ?? true,
+      tellWorker: (id, payload) =>
+        workers.find((worker) => worker.id === id)?.offer({ type: 'addresses', payload }) ?? true,
     });
   }
 
   room(): number {
     const now = performance.now();
-    const { maxConnections, reservedConnections, workers } = this.#config;
+    const { maxConnections, reservedConnections } = this.#config;
     let unacknowledged = 0;
     let connections = 0;
     let limited = 0;
@@ -115,23 +134,27 @@ export class Entrance implements AcceptorHooks {
     if (this.#waitsForReleases(now)) return 0;
     return Math.min(
       reserved,
-      maxConnections + reservedConnections * workers - connections - limited,
+      maxConnections + reservedConnections * this.#workers.length - connections - limited,
       unasked,
     );
   }
 
   accepted(fds: Int32Array, count: number, addresses: Uint8Array): number {
     this.#placer.begin(count);
+    this.#arrivals.note(this.#lastConnectionNumber + 1, performance.now());
     let admitted = 0;
-    for (let index = 0; index < count; index++) {
-      const fd = fds[index] ?? -1;
+    for (let index = 0; index < count; index += this.#entering) {
+      this.#entering = 1;
       this.#isTaken = false;
       try {
-        if (this.#enters(fd, addresses, index * ADDRESS_BYTES)) admitted++;
+        admitted +=
+          this.#addressLimits === undefined
+            ? this.#enter(fds, index, count, addresses)
+            : this.#judge(this.#addressLimits, fds[index] ?? -1, addresses, index * ADDRESS_BYTES);
       } catch (error) {
         this.#guard.failed('letting a socket in', error);
         // A socket that may be on its way is not ours to close: its number may belong to another one by now.
-        if (!this.#isTaken) this.#reset(fd);
+        if (!this.#isTaken) this.#reset(fds[index] ?? -1);
       }
     }
     this.#flush();
@@ -146,7 +169,7 @@ export class Entrance implements AcceptorHooks {
   /** Sockets that a worker will not serve, dead or alive. */
   takeBack(worker: EntranceWorker, sockets: readonly AcceptedSocket[]): void {
     for (const socket of sockets) {
-      if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.returned(worker.index, socket.address, 0);
+      if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.returned(worker.id, socket.address, 0);
       if (!isLimited(socket)) this.#waiting.push(socket);
       else this.#reset(socket.fd);
     }
@@ -183,12 +206,17 @@ export class Entrance implements AcceptorHooks {
 
   /** What a worker has noted of the addresses of its sockets. */
   noted(worker: EntranceWorker, payload: Buffer): void {
-    this.#addressLimits?.noted(worker.index, payload);
+    this.#addressLimits?.noted(worker.id, payload);
+  }
+
+  /** Connections of these addresses have moved from one worker, which may be gone, to another. */
+  moved(from: number, to: number, payload: Buffer): void {
+    this.#addressLimits?.moved(from, to, payload);
   }
 
   /** A worker is gone, and all that it had. */
   workerEnded(worker: EntranceWorker): void {
-    this.#addressLimits?.workerEnded(worker.index);
+    this.#addressLimits?.workerEnded(worker.id);
   }
 
   /** There are no workers any more: waiting sockets are ended. */
@@ -200,25 +228,53 @@ export class Entrance implements AcceptorHooks {
     this.#waiting = [];
   }
 
-  /** Takes over one socket; false: it is refused. */
-  #enters(fd: number, addresses: Uint8Array, offset: number): boolean {
-    const verdict = this.#addressLimits?.judge(addresses, offset, performance.now()) ?? 'uncounted';
-    if (verdict === 'connections' || verdict === 'rate') {
-      this.#refuse(fd, addresses, offset);
-      return false;
-    }
+  /** Where no address has a limit: takes over as many sockets as go to the same worker. Answers how many. */
+  #enter(fds: Int32Array, from: number, to: number, addresses: Uint8Array): number {
     const admitted = this.#placer.place();
-    const flags =
-      (admitted?.isReserved === true ? FLAG_RESERVED : 0) | (verdict === 'counted' ? FLAG_COUNTED : 0);
-    const socket = { fd, number: ++this.#lastConnectionNumber, address: NO_ADDRESS, flags };
     const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
     if (worker === undefined) {
-      this.#isTaken = true;
-      this.#waiting.push({ ...socket, address: addresses.slice(offset, offset + ADDRESS_BYTES) });
-    } else {
-      this.#give(worker, socket, addresses, offset);
+      this.#wait(fds[from] ?? -1, addresses, from * ADDRESS_BYTES, 0);
+      return 1;
     }
-    return true;
+    const count = 1 + this.#placer.takeMore(to - from - 1);
+    this.#entering = count;
+    this.#isTaken = true;
+    const firstNumber = this.#lastConnectionNumber + 1;
+    this.#lastConnectionNumber += count;
+    const flags = admitted?.isReserved === true ? FLAG_RESERVED : 0;
+    worker.giveRun({ fds, from, count, addresses, firstNumber, flags });
+    return count;
+  }
+
+  /** Where addresses have limits: takes over one socket. Answers 1, or 0 when it is refused. */
+  #judge(limits: AddressLimits, fd: number, addresses: Uint8Array, offset: number): number {
+    const verdict = limits.judge(addresses, offset, performance.now());
+    if (verdict === 'connections' || verdict === 'rate') {
+      this.#refuse(fd, addresses, offset);
+      return 0;
+    }
+    const counted = verdict === 'counted' ? FLAG_COUNTED : 0;
+    const admitted = this.#placer.place();
+    const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
+    if (worker === undefined) {
+      this.#wait(fd, addresses, offset, counted);
+    } else {
+      const flags = (admitted?.isReserved === true ? FLAG_RESERVED : 0) | counted;
+      this.#give(
+        worker,
+        { fd, number: ++this.#lastConnectionNumber, address: NO_ADDRESS, flags },
+        addresses,
+        offset,
+      );
+    }
+    return 1;
+  }
+
+  /** Nobody has room. */
+  #wait(fd: number, addresses: Uint8Array, offset: number, flags: number): void {
+    this.#isTaken = true;
+    const address = addresses.slice(offset, offset + ADDRESS_BYTES);
+    this.#waiting.push({ fd, number: ++this.#lastConnectionNumber, address, flags });
   }
 
   #flush(): void {
@@ -235,7 +291,7 @@ export class Entrance implements AcceptorHooks {
   #give(worker: EntranceWorker, socket: AcceptedSocket, address = socket.address, offset = 0): void {
     this.#isTaken = true;
     worker.give(socket, address, offset);
-    if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.handed(worker.index, address, offset);
+    if ((socket.flags & FLAG_COUNTED) !== 0) this.#addressLimits?.handed(worker.id, address, offset);
   }
 
   /**

@@ -8,12 +8,13 @@ import {
 } from '@roost/poller';
 import { eventually } from '@roost/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { HandOffRecord, MAX_BATCH, writeAcknowledgement } from '../../link/hand-off-record.ts';
+import { HandOffKind, HandOffRecord, MAX_BATCH, writeAcknowledgement } from '../../link/hand-off-record.ts';
 import { HandOff, type AcceptedSocket } from './hand-off.ts';
 import { throwingGuard } from '../fixtures/throwing-guard.ts';
 
 /** What the worker's side of the pair has received, descriptors included. */
 interface ReceivedBatch {
+  readonly kind: number;
   readonly batch: number;
   readonly numbers: number[];
   readonly addresses: string[];
@@ -78,6 +79,7 @@ function receive(room = MAX_BATCH): ReceivedBatch | undefined {
   if (result.bytes <= 0) return undefined;
   const indices = Array.from({ length: record.count }, (_, index) => index);
   return {
+    kind: record.kind,
     batch: record.batch,
     numbers: indices.map((index) => record.connectionNumber(index)),
     addresses: indices.map((index) => {
@@ -301,5 +303,45 @@ describe('a worker that does not read', () => {
     expect(rounds, 'some had to wait').toBeGreaterThan(1);
     expect(handOff.unacknowledged).toBe(0);
     expect(acknowledged).toHaveLength(800);
+  });
+});
+
+describe('an end of the pair of a move', () => {
+  it('travels in a record of its own, at once, and is not ours any more', () => {
+    const [ours, theirs] = descriptorPair();
+    handOff.add(socket(1));
+    handOff.addPair(77, theirs);
+    const pair = receive();
+    expect(pair).toMatchObject({ kind: HandOffKind.movePair, batch: 77, numbers: [] });
+    const [received = -1] = pair?.fds ?? [];
+    expect(sendDescriptors(received, new Int32Array(0), 0, Buffer.from('hello'))).toBe(0);
+    const record = Buffer.alloc(8);
+    receiveDescriptors(ours, new Int32Array(0), record, { bytes: 0, count: 0, truncated: false });
+    expect(record.toString('latin1', 0, 5)).toBe('hello');
+    for (const fd of [ours, received]) closeDescriptor(fd);
+    expect(handOff.unacknowledged).toBe(1);
+    returned = end();
+  });
+
+  it('waits for a worker that does not read, and ends with it', async () => {
+    const [ours, theirs] = descriptorPair();
+    for (let number = 1; number <= 700; number++) {
+      handOff.add(socket(number));
+      handOff.flush();
+    }
+    handOff.addPair(78, theirs);
+    let pair: ReceivedBatch | undefined;
+    await eventually(() => {
+      for (let batch = receive(); batch !== undefined; batch = receive()) {
+        if (batch.kind === HandOffKind.movePair) pair = batch;
+        else {
+          acknowledge(batch.batch, batch.fds.length);
+          for (const fd of batch.fds) closeDescriptor(fd);
+        }
+      }
+      handOff.readAcknowledgements();
+      return pair !== undefined && handOff.unacknowledged === 0;
+    });
+    for (const fd of [ours, ...(pair?.fds ?? [])]) closeDescriptor(fd);
   });
 });

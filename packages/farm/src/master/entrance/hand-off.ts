@@ -2,11 +2,19 @@ import { constants } from 'node:os';
 import {
   ADDRESS_BYTES,
   closeDescriptor,
+  closeDescriptors,
   receiveDescriptors,
   sendDescriptors,
   terminateDescriptor,
+  type ReceivedRecord,
 } from '@roost/poller';
-import { ACKNOWLEDGEMENT_BYTES, FLAG_LIMITED, HandOffRecord, MAX_BATCH } from '../../link/hand-off-record.ts';
+import {
+  ACKNOWLEDGEMENT_BYTES,
+  FLAG_LIMITED,
+  HandOffKind,
+  HandOffRecord,
+  MAX_BATCH,
+} from '../../link/hand-off-record.ts';
 import type { Guard } from '../guard.ts';
 
 /** A socket on its way to a worker, owned by the master until that worker has acknowledged it. */
@@ -15,6 +23,18 @@ export interface AcceptedSocket {
   readonly number: number;
   /** Peer address and port, ADDRESS_BYTES. */
   readonly address: Uint8Array;
+  readonly flags: number;
+}
+
+/** Accepted sockets that go to one worker together: `count` of `fds` from index `from` on. */
+export interface SocketRun {
+  readonly fds: Int32Array;
+  readonly from: number;
+  readonly count: number;
+  /** ADDRESS_BYTES for each of `fds`. */
+  readonly addresses: Uint8Array;
+  /** Of the first; those of the others follow it. */
+  readonly firstNumber: number;
   readonly flags: number;
 }
 
@@ -32,8 +52,8 @@ interface Batch {
 }
 
 export interface HandOffHooks {
-  /** The worker has taken this many. */
-  acknowledged(count: number): void;
+  /** The worker has taken this many, so long after they were sent. */
+  acknowledged(count: number, seconds: number): void;
   /** It has not taken these, for lack of descriptors. */
   returned(sockets: readonly AcceptedSocket[]): void;
   /** The kernel cannot pass sockets on at this moment; they wait. Called once per batch. */
@@ -53,7 +73,6 @@ const OF_THE_SYSTEM = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM, ETOOMANYREFS]);
 const RETRY_MS = 5;
 const MAX_SPARE_BATCHES = 16;
 const NO_DESCRIPTORS = new Int32Array(0);
-const BATCH_RECORD_BYTES = 8 + MAX_BATCH * 32;
 
 /**
  * The master's side of the hand-off to one worker: a question with an answer. Sockets are collected into batches, sent
@@ -77,6 +96,9 @@ export class HandOff {
   /** Batches that were answered, to be used again: in a storm of connections they would be most of the garbage. */
   readonly #spare: Batch[] = [];
   readonly #acknowledgement = Buffer.alloc(ACKNOWLEDGEMENT_BYTES);
+  readonly #received: ReceivedRecord = { bytes: 0, count: 0, truncated: false };
+  /** Ends of pairs that wait. */
+  readonly #pairs: { readonly move: number; readonly end: number }[] = [];
   #open: Batch | undefined;
   #lastId = 0;
   #unacknowledged = 0;
@@ -111,12 +133,31 @@ export class HandOff {
 
   /** Takes the socket over. It travels with the next {@link flush}, or when the batch is full. */
   add(socket: AcceptedSocket, address: Uint8Array = socket.address, addressOffset = 0): void {
+    this.#add(socket.fd, socket.number, address, addressOffset, socket.flags);
+  }
+
+  /** As {@link add}, for each socket of the run: of a storm, each would otherwise be an object. */
+  addRun({ fds, from, count, addresses, firstNumber, flags }: SocketRun): void {
+    for (let index = 0; index < count; index++) {
+      const at = from + index;
+      this.#add(fds[at] ?? -1, firstNumber + index, addresses, at * ADDRESS_BYTES, flags);
+    }
+  }
+
+  #add(fd: number, number: number, address: Uint8Array, addressOffset: number, flags: number): void {
     this.#open ??= this.#newBatch();
     const { record, fds } = this.#open;
-    fds[record.count] = socket.fd;
-    record.add(socket.number, address, addressOffset, socket.flags);
+    const index = record.count;
+    fds[index] = fd;
+    record.add(number, address, addressOffset, flags);
     this.#unacknowledged++;
-    if (record.count === MAX_BATCH) this.flush();
+    if (index === MAX_BATCH - 1) this.flush();
+  }
+
+  /** Takes over one end of the pair of a move, and passes it on as soon as the kernel takes it. It may overtake sockets. */
+  addPair(move: number, end: number): void {
+    this.#pairs.push({ move, end });
+    if (this.#retryTimer === undefined) this.#send();
   }
 
   flush(): void {
@@ -130,11 +171,7 @@ export class HandOff {
   /** The descriptor socket is readable. */
   readAcknowledgements(): void {
     for (let hasReset = false; ;) {
-      const result = receiveDescriptors(this.#socket, NO_DESCRIPTORS, this.#acknowledgement, {
-        bytes: 0,
-        count: 0,
-        truncated: false,
-      });
+      const result = receiveDescriptors(this.#socket, NO_DESCRIPTORS, this.#acknowledgement, this.#received);
       if (result.bytes === -constants.errno.ECONNRESET && !hasReset) {
         // The worker died with sockets unread. The kernel says so once, before it gives out what is still queued.
         hasReset = true;
@@ -154,6 +191,7 @@ export class HandOff {
     const returned = [...this.#sent.values(), ...this.#waiting].flatMap((batch) => socketsOf(batch, 0));
     this.#sent.clear();
     this.#waiting.length = 0;
+    for (const { end } of this.#pairs.splice(0)) closeDescriptor(end);
     this.#unacknowledged = 0;
     closeDescriptor(this.#socket);
     return returned;
@@ -168,7 +206,7 @@ export class HandOff {
     this.#lastId = (this.#lastId + 1) >>> 0;
     const batch = this.#spare.pop() ?? {
       id: 0,
-      record: new HandOffRecord(Buffer.alloc(BATCH_RECORD_BYTES)),
+      record: new HandOffRecord(MAX_BATCH),
       fds: new Int32Array(MAX_BATCH),
       sentAt: 0,
       isRefused: false,
@@ -182,6 +220,10 @@ export class HandOff {
 
   #send(): void {
     this.#retryTimer = undefined;
+    if (!this.#sendPairs()) {
+      this.#retryTimer = this.#guard.after(RETRY_MS, 'handing off', () => this.#send());
+      return;
+    }
     for (let batch = this.#waiting[0]; batch !== undefined; batch = this.#waiting[0]) {
       const outcome = sendDescriptors(this.#socket, batch.fds, batch.record.count, batch.record.bytes);
       if (outcome < 0 && !this.#isUnsendable(batch, -outcome)) {
@@ -197,6 +239,19 @@ export class HandOff {
       batch.sentAt = performance.now();
       this.#sent.set(batch.id, batch);
     }
+  }
+
+  /** False when one was not taken, and may be later. */
+  #sendPairs(): boolean {
+    for (let pair = this.#pairs[0]; pair !== undefined; pair = this.#pairs[0]) {
+      const record = new HandOffRecord(0);
+      record.begin(pair.move, HandOffKind.movePair);
+      const outcome = sendDescriptors(this.#socket, Int32Array.of(pair.end), 1, record.bytes);
+      if (outcome < 0 && (OF_THE_WORKER.has(-outcome) || OF_THE_SYSTEM.has(-outcome))) return false;
+      this.#pairs.shift();
+      closeDescriptor(pair.end);
+    }
+    return true;
   }
 
   /** The kernel did not take it. False: it may, later. */
@@ -216,12 +271,13 @@ export class HandOff {
     if (batch === undefined) return;
     this.#sent.delete(id);
     const { count } = batch.record;
+    const seconds = (performance.now() - batch.sentAt) / 1000;
     this.#unacknowledged -= count;
-    for (let index = 0; index < Math.min(arrived, count); index++) closeDescriptor(batch.fds[index] ?? -1);
+    closeDescriptors(batch.fds, Math.min(arrived, count));
     const returned = arrived < count ? socketsOf(batch, arrived) : undefined;
     if (this.#spare.length < MAX_SPARE_BATCHES) this.#spare.push(batch);
     try {
-      this.#hooks.acknowledged(Math.min(arrived, count));
+      this.#hooks.acknowledged(Math.min(arrived, count), seconds);
     } finally {
       if (returned !== undefined) this.#hooks.returned(returned);
     }

@@ -31,9 +31,9 @@ function place(placer: Placer, workers: readonly Counted[], count: number): (num
 }
 
 describe('sockets that come together', () => {
-  it('go to one worker after the other where each has a CPU', () => {
+  it('go to every worker, the same number to each, where each has a CPU', () => {
     const workers = [new Counted(1000), new Counted(1000)];
-    expect(place(new Placer(workers, LIMITS, 2), workers, 6)).toEqual([0, 1, 0, 1, 0, 1]);
+    expect(place(new Placer(workers, LIMITS, 4), workers, 6)).toEqual([0, 0, 0, 1, 1, 1]);
   });
 
   it('go to as many workers as there are CPUs, those with the fewest connections, where there are more workers', () => {

@@ -6,9 +6,9 @@ const EVENNESS = 64;
 
 /**
  * Places the sockets of one wake-up of the listener, in runs: the worker that has the fewest connections gets several in
- * a row when there are more workers than CPUs. Of fifty workers on two CPUs only two can work at a time, and each that
- * wakes for one socket finds its code and data gone from the caches: what has come together then goes to as many workers
- * as there are CPUs. While they have few connections, or where each has its own CPU, they get one each, round robin.
+ * a row, so that what has come together goes to as many workers as there are CPUs. Of fifty workers on two CPUs only two
+ * can work at a time, and each that wakes for one socket finds its code and data gone from the caches. While they have few
+ * connections, workers get one each, round robin.
  */
 export class Placer {
   readonly #workers: readonly WorkerLoad[];
@@ -28,7 +28,7 @@ export class Placer {
   /** This many sockets are placed next, with no other event in between. */
   begin(count: number): void {
     this.#left = 0;
-    this.#maxRun = this.#workers.length > this.#cpus ? Math.ceil(count / this.#cpus) : 1;
+    this.#maxRun = Math.ceil(count / Math.min(this.#cpus, this.#workers.length));
   }
 
   /** Where the next one goes; see admit(). The caller's own counts must have the one before. */
@@ -42,6 +42,13 @@ export class Placer {
     const worker = admitted === undefined ? undefined : this.#workers[admitted.worker];
     if (worker !== undefined && admitted?.isReserved === false) this.#left = this.#runOf(worker) - 1;
     return admitted;
+  }
+
+  /** Takes up to `max` more that go where the last one went; answers how many. */
+  takeMore(max: number): number {
+    const more = Math.min(this.#left, max);
+    this.#left -= more;
+    return more;
   }
 
   #runOf({ connections, capacity, room }: WorkerLoad): number {

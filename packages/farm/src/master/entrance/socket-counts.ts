@@ -1,14 +1,16 @@
 import { isLimited, type AcceptedSocket } from './hand-off.ts';
 
-/** Sockets that one worker has, by what it was given and what it has released. Limited ones have separate places. */
+/** Sockets that one worker has: what it was given, and what has moved in, less what it has released and what has moved out. Limited ones have separate places. */
 export class SocketCounts {
   #handed = 0;
   #released = 0;
+  #movedIn = 0;
+  #movedOut = 0;
   #limitedHanded = 0;
   #limitedReleased = 0;
 
   get connections(): number {
-    return this.#handed - this.#released;
+    return this.#handed + this.#movedIn - this.#movedOut - this.#released;
   }
 
   get limited(): number {
@@ -18,6 +20,11 @@ export class SocketCounts {
   given(socket: AcceptedSocket): void {
     if (isLimited(socket)) this.#limitedHanded++;
     else this.#handed++;
+  }
+
+  /** None of these is limited. */
+  givenRun(count: number): void {
+    this.#handed += count;
   }
 
   /** It never had these. */
@@ -33,8 +40,19 @@ export class SocketCounts {
     this.#released = total - limited;
   }
 
+  /** What has come from other workers since its start; none of them is limited. */
+  movedIn(total: number): void {
+    this.#movedIn = total;
+  }
+
+  /** What has gone to other workers since its start. */
+  movedOut(total: number): void {
+    this.#movedOut = total;
+  }
+
   /** It is gone, with all that it had. */
   reset(): void {
-    this.#handed = this.#released = this.#limitedHanded = this.#limitedReleased = 0;
+    this.#handed = this.#released = this.#movedIn = this.#movedOut = 0;
+    this.#limitedHanded = this.#limitedReleased = 0;
   }
 }

@@ -1,9 +1,9 @@
-import type { AskAnswer } from '../../link/messages.ts';
+import type { AskAnswer } from '../../link/questions.ts';
 import type { Guard } from '../guard.ts';
 
-const ASK_TIMEOUT_MS = 1000;
+const USUAL_TIMEOUT_MS = 1000;
 
-/** Questions to one worker that wait for their answers. Each has one within a second: the worker's, or undefined. */
+/** Questions to one worker that wait for their answers. Each has one in time: the worker's, or undefined. */
 export class Asks {
   readonly #guard: Guard;
   readonly #waiting = new Map<number, (answer: AskAnswer | undefined) => void>();
@@ -14,7 +14,7 @@ export class Asks {
   }
 
   /** `send` sends the question under a new number. */
-  ask(send: (id: number) => void): Promise<AskAnswer | undefined> {
+  ask(send: (id: number) => void, timeoutMs = USUAL_TIMEOUT_MS): Promise<AskAnswer | undefined> {
     const id = ++this.#last;
     return new Promise((resolve) => {
       const answered = (answer: AskAnswer | undefined): void => {
@@ -22,7 +22,7 @@ export class Asks {
         this.#waiting.delete(id);
         resolve(answer);
       };
-      const timer = this.#guard.after(ASK_TIMEOUT_MS, 'an answer that is late', () => answered(undefined));
+      const timer = this.#guard.after(timeoutMs, 'an answer that is late', () => answered(undefined));
       this.#waiting.set(id, answered);
       send(id);
     });

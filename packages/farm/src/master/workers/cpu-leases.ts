@@ -1,8 +1,8 @@
 import type { Counters } from '../../api/counters.ts';
 import type { Guard } from '../guard.ts';
-import type { SupervisedWorker } from './supervised-worker.ts';
+import type { WorkerLife } from './worker-life.ts';
 
-type LeasingWorker = Pick<SupervisedWorker, 'cpu' | 'send'>;
+type LeasingWorker = Pick<WorkerLife, 'cpu' | 'send'>;
 
 /** A lease that is not given back expires after this many times `broadcastTurnMs`. */
 const PATIENCE = 2;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { WorkerReport } from '../../link/messages.ts';
+import type { WorkerReport } from '../../link/worker-report.ts';
 import { readinessOf } from './readiness.ts';
 
 function report(state: string, reason = ''): WorkerReport {

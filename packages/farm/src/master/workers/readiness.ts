@@ -1,5 +1,5 @@
 import type { Readiness } from '../../api/info.ts';
-import type { SupervisedWorker } from './supervised-worker.ts';
+import type { WorkerLife } from './worker-life.ts';
 
 /**
  * Whether the farm can serve: at least one worker takes connections and every such worker has its broker. A farm at its
@@ -7,7 +7,7 @@ import type { SupervisedWorker } from './supervised-worker.ts';
  */
 export function readinessOf(
   state: 'starting' | 'running' | 'draining' | 'stopped',
-  workers: readonly Pick<SupervisedWorker, 'state' | 'report'>[],
+  workers: readonly Pick<WorkerLife, 'state' | 'report'>[],
 ): Readiness {
   const reasons: string[] = [];
   if (state !== 'running') reasons.push(`The farm is ${state}.`);

@@ -1,9 +1,12 @@
-import type { WorkerMessage, WorkerReport } from '../../link/messages.ts';
+import type { WorkerMessage } from '../../link/messages.ts';
 import type { TlsCredentials } from '../../link/tls-credentials.ts';
 import type { AcceptedSocket } from '../entrance/hand-off.ts';
 
 /** Messages of a worker that concern more than its own supervision. */
-export type ForwardedMessage = Extract<WorkerMessage, { type: 'query' | 'broker' | 'addresses' | 'lease' }>;
+export type ForwardedMessage = Extract<
+  WorkerMessage,
+  { type: 'query' | 'broker' | 'owner' | 'addresses' | 'lease' | 'moved' | 'moveNeedsDeath' | 'moveEnded' }
+>;
 
 /** What a worker's supervision reports to the master. `Worker` is the class that does. */
 export interface SupervisionHooks<Worker> {
@@ -24,9 +27,7 @@ export interface SupervisionHooks<Worker> {
   /** Sockets that it will not serve. */
   workerReturned(worker: Worker, sockets: readonly AcceptedSocket[]): void;
   /** What it reports has changed. */
-  workerReported(): void;
-  /** It is started again; the last report of the one before. */
-  workerReplaced(report: WorkerReport): void;
+  workerReported(worker: Worker): void;
   /** It has ended, for good or until it is started again. */
   workerEnded(worker: Worker): void;
   /** All its other messages. */

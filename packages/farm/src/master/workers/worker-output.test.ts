@@ -4,10 +4,21 @@ import { describe, expect, it } from 'vitest';
 import { readOutput } from './worker-output.ts';
 
 /** What a program that runs this prints, as it is given to the log. */
-async function printed(script: string): Promise<{ stdout: string[]; stderr: string[] }> {
-  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const blocks: { stdout: string[]; stderr: string[] } = { stdout: [], stderr: [] };
-  readOutput(child, (stream, lines) => blocks[stream].push(lines.toString()));
+async function printed(
+  script: string,
+  ...flags: readonly string[]
+): Promise<{ stdout: string[]; stderr: string[]; outOfHeap: number }> {
+  const child = spawn(process.execPath, [...flags, '-e', script], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const blocks: { stdout: string[]; stderr: string[]; outOfHeap: number } = {
+    stdout: [],
+    stderr: [],
+    outOfHeap: 0,
+  };
+  readOutput(
+    child,
+    (stream, lines) => blocks[stream].push(lines.toString()),
+    () => blocks.outOfHeap++,
+  );
   await once(child, 'close');
   return blocks;
 }
@@ -35,10 +46,22 @@ describe('the output of a worker', () => {
     for (const block of stdout) expect(block.length).toBeLessThanOrEqual(2 * 64 * 1024);
   });
 
+  it('tells when V8 ends it because its heap is full, in the words of this Node', async () => {
+    const leak = 'const all = []; for (;;) all.push(new Array(1000).fill(all.length));';
+    const { stderr, outOfHeap } = await printed(leak, '--max-old-space-size=32');
+    expect(stderr.join('')).toContain('FATAL ERROR');
+    expect(outOfHeap).toBe(1);
+    expect((await printed("console.error('heap out of memory')")).outOfHeap).toBe(0);
+  });
+
   it('is not waited for when a process of its own holds it open after its end', async () => {
     const child = spawn('sh', ['-c', 'sleep 60 & echo $!'], { stdio: ['ignore', 'pipe', 'pipe'] });
     const output: string[] = [];
-    readOutput(child, (_, lines) => output.push(lines.toString()));
+    readOutput(
+      child,
+      (_, lines) => output.push(lines.toString()),
+      () => undefined,
+    );
     await once(child, 'close');
     process.kill(Number(output.join('')), 'SIGKILL');
   });

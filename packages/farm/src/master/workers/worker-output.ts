@@ -9,14 +9,27 @@ const LAST_WORDS_MS = 1000;
 const NEW_LINE = Buffer.from('\n');
 const NOTHING = Buffer.alloc(0);
 
+/** How V8 ends a process whose JavaScript heap is full, whatever it was about: `FATAL ERROR: … - JavaScript heap out of memory`. */
+const OUT_OF_HEAP = 'JavaScript heap out of memory';
+const FATAL = /^FATAL ERROR: .*JavaScript heap out of memory/m;
+
 /**
  * Passes a worker's stdout and stderr to the log. We always read them, whatever happens to our own output, so that no
- * worker waits for the reader of the log, and none ends when there is no reader.
+ * worker waits for the reader of the log, and none ends when there is no reader. `onOutOfHeap` is called when V8 says so.
  */
-export function readOutput(child: ChildProcess, print: NonNullable<Log['print']>): void {
+export function readOutput(
+  child: ChildProcess,
+  print: NonNullable<Log['print']>,
+  onOutOfHeap: () => void,
+): void {
   const { stdout, stderr } = child;
   if (stdout !== null) eachLines(stdout, (lines) => print('stdout', lines));
-  if (stderr !== null) eachLines(stderr, (lines) => print('stderr', lines));
+  if (stderr !== null) {
+    eachLines(stderr, (lines) => {
+      print('stderr', lines);
+      if (lines.includes(OUT_OF_HEAP) && FATAL.test(lines.toString('latin1'))) onOutOfHeap();
+    });
+  }
   child.once('exit', () => {
     setTimeout(() => {
       stdout?.destroy();

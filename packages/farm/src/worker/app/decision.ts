@@ -1,6 +1,8 @@
 import type { UpgradeDecision } from '../../api/app.ts';
+import { checkUser } from '../../options/user-name.ts';
 import { checkAttachment } from '../rows/attachments.ts';
 import { checkExpiresAt } from '../rows/deadlines.ts';
+import { checkSession } from '../rows/sessions.ts';
 
 /**
  * What an upgrade hook answered, made sure to be what its type says: JavaScript applications have no compiler. Throws a
@@ -20,6 +22,8 @@ export function checkDecision(decision: UpgradeDecision): UpgradeDecision {
     checkHeaders(headers);
     checkAttachment(decision.attachment);
     checkExpiresAt(decision.expiresAt);
+    checkSession(decision.session);
+    checkUser(decision.user);
     return decision;
   }
   if (decision.kind === 'reject') {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../../api/app.ts';
 import type { Connection } from '../../api/connection.ts';
-import { poll, WorkerHarness } from '../fixtures/worker-harness.ts';
+import { FIRST_ID, poll, WorkerHarness } from '../fixtures/worker-harness.ts';
 
 const opened: Connection[] = [];
 const closed: Connection[] = [];
@@ -28,7 +28,7 @@ async function start(app: App = APP): Promise<Connection> {
 describe('an open connection', () => {
   it('tells who it is', async () => {
     const connection = await start();
-    expect(connection.id).toBe('1');
+    expect(connection.id).toBe(FIRST_ID);
     expect(connection.isOpen).toBe(true);
     expect(connection.remoteAddress).toBe('127.0.0.1');
     expect(connection.attachment).toEqual({ path: '/room' });
@@ -66,7 +66,7 @@ describe('an open connection', () => {
     const client = await harness.client();
     client.send('x');
     await client.closed;
-    await poll(() => seen).toEqual(['1', '1', 2, '1', undefined]);
+    await poll(() => seen).toEqual([FIRST_ID, FIRST_ID, 2, FIRST_ID, undefined]);
   });
 
   it('subscribes and unsubscribes', async () => {
@@ -138,6 +138,9 @@ describe('a connection that is gone', () => {
       [],
       0,
     ]);
+    connection.session = Buffer.from('lost');
+    connection.user = 'lost';
+    expect([connection.session, connection.user]).toEqual([undefined, undefined]);
     connection.attachment = 'lost';
     expect(connection.attachment).toBeUndefined();
     expect(connection.hasGap).toBe(false);
@@ -145,6 +148,62 @@ describe('a connection that is gone', () => {
     expect((await client.nextMessage()).text).toBe('mine');
     expect(opened[1]?.attachment).toEqual({ path: '/next' });
     await client.close();
+  });
+
+  it('has a session of bytes, which may be changed in place and replaced', async () => {
+    const seen: unknown[] = [];
+    harness = await WorkerHarness.start({
+      upgrade: ({ path }) => accept({ session: path === '/none' ? undefined : Buffer.from('first') }),
+      message: (connection, data) => {
+        const { session } = connection;
+        seen.push(session === undefined ? undefined : Buffer.from(session).toString());
+        session?.set([0x46]);
+        if (data.length > 0) connection.session = data.length > 1 ? data : undefined;
+      },
+      close: (connection) => void seen.push(connection.session?.length),
+    });
+    const [client, none] = [await harness.client('/'), await harness.client('/none')];
+    for (const text of ['', 'ab', 'c'.repeat(5000), '-', '']) client.send(text);
+    await poll(() => seen).toEqual(['first', 'First', 'ab', 'c'.repeat(5000), undefined]);
+    none.send('last');
+    await poll(() => seen.length).toBe(6);
+    await none.close();
+    await client.close();
+    await poll(() => seen.slice(5)).toEqual([undefined, 4, undefined]);
+  });
+
+  it('takes no session that is none', async () => {
+    const connection = await start();
+    for (const session of [new Uint8Array(0), new Uint8Array(16_385)]) {
+      expect(() => (connection.session = session)).toThrow(RangeError);
+    }
+    expect(() => Reflect.set(connection, 'session', 'text')).toThrow(TypeError);
+    connection.session = new Uint8Array(16_384).fill(1);
+    expect(connection.session).toEqual(Buffer.alloc(16_384, 1));
+    connection.session = undefined;
+    expect(connection.session).toBeUndefined();
+  });
+
+  it('has a user', async () => {
+    const users: unknown[] = [];
+    harness = await WorkerHarness.start({
+      upgrade: () => accept({ user: 'one' }),
+      open: (connection) => {
+        users.push(connection.user);
+        for (const user of ['', 'x'.repeat(257), '\ud800', 7]) {
+          expect(() => Reflect.set(connection, 'user', user)).toThrow(RangeError);
+        }
+        connection.user = 'two';
+        users.push(connection.user);
+        connection.user = undefined;
+        users.push(connection.user);
+        connection.user = 'né';
+      },
+      close: (connection) => void users.push(connection.user),
+    });
+    const client = await harness.client();
+    await client.close();
+    await poll(() => users).toEqual(['one', 'two', undefined, 'né']);
   });
 
   it('shows the close hook who it was, and may still publish', async () => {
@@ -158,9 +217,9 @@ describe('a connection that is gone', () => {
     const client = await harness.client('/mine');
     const other = await harness.client();
     await client.close();
-    expect((await other.nextMessage()).text).toBe('bye 1');
+    expect((await other.nextMessage()).text).toBe(`bye ${FIRST_ID}`);
     const [gone] = closed;
-    expect(gone?.id).toBe('1');
+    expect(gone?.id).toBe(FIRST_ID);
     expect(gone?.attachment).toEqual({ path: '/mine' });
     expect(gone?.remoteAddress).toBe('127.0.0.1');
     expect(gone?.channels).toEqual(['a', 'b']);

@@ -1,9 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import { isValidCloseCode, Opcode } from '@roost/websocket';
+import type { PublishOptions } from '../../api/channel-publication.ts';
 import { CloseCode } from '../../api/close-codes.ts';
 import type { Connection } from '../../api/connection.ts';
+import type { JoinOutcome, JoinRequest } from '../../api/presence.ts';
+import { checkUser } from '../../options/user-name.ts';
 import { checkAttachment } from '../rows/attachments.ts';
 import { checkExpiresAt } from '../rows/deadlines.ts';
+import { checkSession } from '../rows/sessions.ts';
 import type { ConnectionPort } from './connection-port.ts';
 
 /** A slot and its generation: everything it answers is read from the worker's tables at that moment. */
@@ -19,7 +23,7 @@ export class LiveConnection implements Connection {
   }
 
   get id(): string {
-    return this.#isCurrent() ? String(this.#port.number(this.#slot)) : '';
+    return this.#isCurrent() ? this.#port.id(this.#slot) : '';
   }
 
   get isOpen(): boolean {
@@ -48,12 +52,43 @@ export class LiveConnection implements Connection {
     if (this.#isCurrent()) this.#port.setExpiresAt(this.#slot, value);
   }
 
+  get session(): Uint8Array | undefined {
+    return this.#isCurrent() ? this.#port.session(this.#slot) : undefined;
+  }
+
+  set session(value: Uint8Array | undefined) {
+    checkSession(value);
+    if (this.#isCurrent()) this.#port.setSession(this.#slot, value);
+  }
+
+  get user(): string | undefined {
+    return this.#isCurrent() ? this.#port.user(this.#slot) : undefined;
+  }
+
+  set user(value: string | undefined) {
+    checkUser(value);
+    if (this.#isCurrent()) this.#port.setUser(this.#slot, value);
+  }
+
   get bufferedBytes(): number {
     return this.#isCurrent() ? this.#port.bufferedBytes(this.#slot) : 0;
   }
 
   get hasGap(): boolean {
     return this.#isCurrent() && this.#port.hasGap(this.#slot);
+  }
+
+  isSubscribed(channel: string): boolean {
+    return this.#isCurrent() && this.#port.isSubscribed(this.#slot, channel);
+  }
+
+  memberOf(channel: string): string | undefined {
+    return this.#isCurrent() ? this.#port.memberOf(this.#slot, channel) : undefined;
+  }
+
+  /** See WorkerContext.join. */
+  join(request: JoinRequest): Promise<JoinOutcome> {
+    return this.isOpen ? this.#port.join(this.#slot, request) : Promise.resolve('gone');
   }
 
   get channels(): readonly string[] {
@@ -79,8 +114,8 @@ export class LiveConnection implements Connection {
     return this.isOpen && this.#port.unsubscribe(this.#slot, channel);
   }
 
-  publish(channel: string, data: string | Uint8Array): Promise<void> {
-    return this.#port.publish(channel, data);
+  publish(channel: string, data: string | Uint8Array, options?: PublishOptions): Promise<void> {
+    return this.#port.publish(channel, data, options);
   }
 
   close(code: number = CloseCode.normal, reason = ''): boolean {

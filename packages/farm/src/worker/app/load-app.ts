@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { App, WorkerContext } from '../../api/app.ts';
+import { defaultExport, importAppModule } from '../../app-module/app-module.ts';
 
 /** The hooks by which an app is recognised: a typo in a module's only hook must not become a server that does nothing. */
 const HOOKS = ['upgrade', 'open', 'message', 'writable', 'close', 'http', 'stop', 'name'];
@@ -8,10 +9,7 @@ const HOOKS = ['upgrade', 'open', 'message', 'writable', 'close', 'http', 'stop'
 /** Imports the module that `app` names (a path or a file: URL) and makes its apps. Rejects with what the module throws. */
 export async function loadApps(app: string, context: WorkerContext): Promise<readonly App[]> {
   const url = isAbsolute(app) ? pathToFileURL(app).href : app;
-  const module: unknown = await import(url);
-  const exported: unknown =
-    typeof module === 'object' && module !== null && 'default' in module ? module.default : undefined;
-  return appsOf(exported, url, context);
+  return appsOf(await defaultExport(await importAppModule(url)), url, context);
 }
 
 /** The apps of a default export: an app, several, or a function that makes them. */

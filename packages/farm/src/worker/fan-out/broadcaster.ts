@@ -1,19 +1,24 @@
-import { isUtf8 } from 'node:buffer';
-import { Fifo, type Broker } from '@roost/broker';
+import { Fifo, type Broker, type ChannelSnapshot, type Publication } from '@roost/broker';
 import { BROADCAST_SKIPPED, BroadcastWalk } from '@roost/poller';
-import { encodeFrame, frameHeaderBytes, Opcode, type MessageDeflater } from '@roost/websocket';
+import type { MessageDeflater } from '@roost/websocket';
 import type { Counters } from '../../api/counters.ts';
+import { Histogram } from '../../api/histograms.ts';
 import type { Log } from '../../api/log.ts';
 import type { FarmConfig } from '../../options/options.ts';
-import { copyOf } from '../outbound/copy-of.ts';
+import type { Lanes } from '../app/lanes.ts';
 import type { Outbound } from '../outbound/outbound.ts';
+import type { ConnectionIds } from '../rows/connection-ids.ts';
 import { RowFlag, type ConnectionTable } from '../rows/connection-table.ts';
 import type { Sockets } from '../sockets/sockets.ts';
 import { BroadcastQueues, type Broadcast, type ChannelQueue } from './broadcast-queues.ts';
+import type { ChannelKnowledge } from './channel-knowledge.ts';
 import type { CpuLease } from './cpu-lease.ts';
 import { DroppedPublications } from './dropped-publications.ts';
 import type { Hub } from './hub.ts';
+import { PublicationFrames } from './publication-frames.ts';
 import { ReadingPause } from './reading-pause.ts';
+import type { Resyncs } from './resyncs.ts';
+import { RowDelivery } from './row-delivery.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
 /** Channels that are served in a slice, so that small ones do not wait behind a large one. */
@@ -21,11 +26,23 @@ const SERVINGS_PER_SLICE = 4;
 /** With fewer members a channel takes some milliseconds, and is not worth asking for a lease of the CPU. */
 const LARGE = 1000;
 
+const NOTHING = Buffer.alloc(0);
+
+/** Of {@link instant}. */
+const INSTANTS_PER_SECOND = 100_000;
+
+/** The time in steps of 10 µs as a small integer, which is no object on the heap. It begins again after half a day. */
+function instant(): number {
+  return Math.floor((performance.now() / 1000) * INSTANTS_PER_SECOND) | 0;
+}
+
 export interface BroadcasterParts {
   readonly config: FarmConfig;
   readonly table: ConnectionTable;
   readonly counters: Counters;
   readonly log: Log;
+  readonly ids: ConnectionIds;
+  readonly lanes: Lanes;
   readonly sockets: Sockets;
   readonly outbound: Outbound;
   readonly deflater: MessageDeflater;
@@ -33,6 +50,8 @@ export interface BroadcasterParts {
   readonly broker: Pick<Broker, 'setReading'>;
   readonly subscriptions: Subscriptions;
   readonly lease: CpuLease;
+  readonly knowledge: Pick<ChannelKnowledge, 'served'>;
+  readonly resyncs: Pick<Resyncs, 'missed'>;
 }
 
 /**
@@ -42,17 +61,20 @@ export interface BroadcasterParts {
  * `maxBroadcastQueueBytes`, which the channels share (see {@link BroadcastQueues}). Where workers share a CPU, large channels
  * also wait for this worker's lease of it.
  *
- * A publication is framed once, and compressed once if one of its subscribers has agreed on that, whatever their number.
+ * A publication is encoded and framed once for each lane, whatever the number of its subscribers: see {@link PublicationFrames}.
  */
 export class Broadcaster {
-  readonly #config: FarmConfig;
+  readonly #sliceMs: number;
   readonly #table: ConnectionTable;
   readonly #counters: Counters;
   readonly #sockets: Sockets;
   readonly #outbound: Outbound;
-  readonly #deflater: MessageDeflater;
+  readonly #ids: ConnectionIds;
+  readonly #frames: PublicationFrames;
   readonly #hub: Hub;
   readonly #lease: CpuLease;
+  readonly #knowledge: BroadcasterParts['knowledge'];
+  readonly #resyncs: BroadcasterParts['resyncs'];
   /** Channels with something to send, in the order in which they are served. */
   readonly #ready = new Fifo<ChannelQueue>();
   /** Large channels with something to send, until the lease is granted. */
@@ -60,56 +82,70 @@ export class Broadcaster {
   readonly #queues: BroadcastQueues;
   readonly #dropped: DroppedPublications;
   readonly #pause: ReadingPause;
-  /** For all channels: forms are plain and compressed, by a row's flag. */
-  readonly #walk = new BroadcastWalk({ formMask: RowFlag.deflate });
+  /** To rows that move. */
+  readonly rows: RowDelivery;
+  /** For publications of which all members get the same frame. */
+  readonly #walk = new BroadcastWalk();
+  /** For those with several frames, chosen by each row's flags. */
+  #walkByForm: BroadcastWalk | undefined;
+  /** From arrivals of publications until they have left. */
+  readonly duration = new Histogram('broadcast_duration_seconds');
   #isScheduled = false;
 
   constructor(parts: BroadcasterParts) {
     const { config, counters, log, subscriptions, broker, lease } = parts;
-    this.#config = config;
+    this.#sliceMs = config.broadcastSliceMs;
     this.#table = parts.table;
     this.#counters = counters;
     this.#sockets = parts.sockets;
     this.#outbound = parts.outbound;
-    this.#deflater = parts.deflater;
+    this.#ids = parts.ids;
+    this.#frames = new PublicationFrames(parts);
     this.#hub = parts.hub;
     this.#lease = lease;
+    this.#knowledge = parts.knowledge;
+    this.#resyncs = parts.resyncs;
     const queuedBytes = (): number => this.#queues.bytes;
     this.#dropped = new DroppedPublications({ counters, log, subscriptions, queuedBytes });
     this.#queues = new BroadcastQueues(config.maxBroadcastQueueBytes, (channel, count) =>
-      this.#dropped.add(channel.name, count),
+      this.#drop(channel.name, count),
     );
     this.#pause = new ReadingPause(broker, counters, this.#queues);
+    this.rows = new RowDelivery({ ...parts, queues: this.#queues, frames: this.#frames });
     lease.connect(() => this.#leaseGranted());
   }
 
-  /** A publication has come from the broker. Text when it is valid UTF-8, else binary. */
-  publish(name: string, payload: Uint8Array): void {
+  /** Memory of what waits. */
+  get queuedBytes(): number {
+    return this.#queues.bytes;
+  }
+
+  /** A publication has come from the broker. */
+  publish(publication: Publication): void {
     const hub = this.#hub;
-    const channel = hub.open(name);
-    if (channel === undefined || channel.length === 0) return;
-    const payloadBytes = payload.length;
-    if (!this.#queues.admit(channel, frameHeaderBytes(payloadBytes) + payloadBytes)) {
+    const channel = hub.open(publication.channel);
+    // Where nobody is subscribed yet somebody may be about to be, and must know of changes, in their order.
+    if (channel === undefined || (channel.length === 0 && publication.version === 0)) return;
+    if (!this.#queues.admit(channel, publication)) {
       hub.settle(channel);
       return;
     }
-    this.#counters.add('publications');
-    const opcode = isUtf8(payload) ? Opcode.text : Opcode.binary;
-    const frame = encodeFrame(opcode, payload);
-    const added = this.#queues.push(channel, {
-      opcode,
-      frame,
-      payloadBytes,
-      compressed: frame,
-      next: 0,
-      end: -1,
-    });
-    if (added !== undefined) {
-      hub.retain(channel);
-      this.#ready.push(added);
-    }
+    const isMark = publication.kind === 'mark';
+    if (!isMark) this.#counters.add('publications');
+    this.#queued(this.#queues.push(channel, publication, isMark ? undefined : instant()));
     this.#pause.added();
-    this.#schedule();
+  }
+
+  /** Tells the subscribers of a channel who is in it, before anything that has not begun to be served. */
+  resync(name: string, snapshot: ChannelSnapshot): void {
+    const channel = this.#hub.open(name);
+    if (channel === undefined) return;
+    this.#queued(this.#queues.pushNext(channel, { kind: 'resync', channel: name, snapshot }));
+  }
+
+  /** Rows that may have missed something know it from here on. */
+  settleDrops(): void {
+    this.#dropped.mark();
   }
 
   /** The worker ends: what waits reaches nobody any more. */
@@ -118,6 +154,20 @@ export class Broadcaster {
     this.#leaseless.length = 0;
     this.#dropped.stop();
     this.#pause.stop();
+  }
+
+  #drop(channel: string, count: number): void {
+    this.#dropped.add(channel, count);
+    this.#resyncs.missed([channel]);
+  }
+
+  /** `added`: the queue of a channel that had none. */
+  #queued(added: ChannelQueue | undefined): void {
+    if (added !== undefined) {
+      this.#hub.retain(added.channel);
+      this.#ready.push(added);
+    }
+    this.#schedule();
   }
 
   #leaseGranted(): void {
@@ -135,13 +185,14 @@ export class Broadcaster {
         this.#schedule();
       } else {
         this.#walk.release();
+        this.#walkByForm?.release();
         this.#lease.giveBack();
       }
     });
   }
 
   #runSlice(): void {
-    const sliceMs = this.#config.broadcastSliceMs;
+    const sliceMs = this.#sliceMs;
     const endsAt = performance.now() + sliceMs;
     const budgetMicros = Math.max(1, Math.floor((sliceMs * 1000) / SERVINGS_PER_SLICE));
     do {
@@ -162,56 +213,80 @@ export class Broadcaster {
     const { channel } = queue;
     const broadcast = queue.broadcasts.first;
     if (broadcast === undefined) return false;
-    if (broadcast.end < 0) {
-      // One walk at a time for each channel, so that the holes are closed between two.
-      hub.beginWalk(channel);
-      broadcast.end = channel.length;
-      this.#compress(broadcast, queue);
-    }
-    const walk = this.#walk;
+    if (broadcast.publication !== undefined) this.#begin(queue, broadcast);
+    const walk = this.#walkOf(broadcast);
     walk.members = hub.membersOf(channel);
     walk.from = broadcast.next;
     walk.to = broadcast.end;
-    walk.forms[0] = broadcast.frame;
-    walk.forms[1] = broadcast.compressed;
+    walk.exceptSlot = broadcast.exceptSlot;
     broadcast.next = this.#sockets.broadcast(walk, budgetMicros);
     let delivered = walk.wholeCount;
     const { exceptionCount } = walk;
     for (let index = 0; index < exceptionCount; index++) {
-      if (this.#except(walk.slotOf(index), walk.outcomeOf(index))) delivered++;
+      if (this.#except(walk, walk.slotOf(index), walk.outcomeOf(index))) delivered++;
     }
     // Behind the loop: a close sends, too.
     this.#outbound.applyVerdicts();
     this.#counters.add('deliveries', delivered);
     if (broadcast.next < broadcast.end) return true;
+    const { arrivedAt } = broadcast;
+    if (arrivedAt !== undefined) this.duration.record(((instant() - arrivedAt) | 0) / INSTANTS_PER_SECOND);
     const hasMore = this.#queues.shift(queue);
     this.#pause.left();
-    hub.endWalk(channel);
+    // The members of one that is sealed must keep their places.
+    if ((queue.broadcasts.first?.end ?? -1) < 0) hub.endWalk(channel);
     return hasMore;
   }
 
-  /** Before a publication is first served, when its subscribers are known. */
-  #compress(broadcast: Broadcast, queue: ChannelQueue): void {
-    const config = this.#config;
-    const deflater = this.#deflater;
-    const { opcode, frame, payloadBytes, end } = broadcast;
-    if (!config.compression) return;
-    if (payloadBytes < config.minCompressBytes || payloadBytes > config.maxCompressBytes) return;
-    const members = this.#hub.membersOf(queue.channel);
-    let index = 0;
-    while (index < end && !this.#table.hasFlag(members[index] ?? -1, RowFlag.deflate)) index++;
-    if (index === end) return;
-    if (!deflater.deflate(opcode, frame.subarray(frame.length - payloadBytes), payloadBytes)) return;
-    broadcast.compressed = copyOf(deflater.output, deflater.frameStart, deflater.frameEnd);
-    this.#queues.addCompressed(queue, broadcast.compressed);
-    this.#counters.add('publications_compressed');
+  /** A publication is about to be served for the first time: its receivers are those who are subscribed now, unless it is sealed. */
+  #begin(queue: ChannelQueue, broadcast: Broadcast): void {
+    const hub = this.#hub;
+    const { channel } = queue;
+    const { publication } = broadcast;
+    // One walk at a time for each channel, so that the holes are closed between two.
+    hub.beginWalk(channel);
+    if (broadcast.end < 0) broadcast.end = channel.length;
+    if (publication === undefined) return;
+    const members = hub.membersOf(channel);
+    const except = publication.kind === 'resync' ? undefined : publication.except;
+    if (except !== undefined) broadcast.exceptSlot = this.#slotOf(except, members, broadcast.end);
+    const frames = this.#frames.make(publication, members, broadcast.end, broadcast.exceptSlot);
+    this.#queues.framed(queue, frames);
+    if (frames.length === 0) broadcast.next = broadcast.end;
+    // Who is let in by that is behind the receivers.
+    if (publication.kind !== 'resync' && publication.version > 0) this.#knowledge.served(publication);
+  }
+
+  /** The walk for a broadcast, with its frames. */
+  #walkOf({ frames }: Broadcast): BroadcastWalk {
+    if (frames.length <= 1) {
+      this.#walk.forms[0] = frames[0] ?? NOTHING;
+      return this.#walk;
+    }
+    // The lanes are known by now.
+    this.#walkByForm ??= new BroadcastWalk({ formMask: this.#frames.formMask });
+    const { forms } = this.#walkByForm;
+    for (let form = 0; form < forms.length; form++) forms[form] = frames[form] ?? NOTHING;
+    return this.#walkByForm;
+  }
+
+  /** The member with this id, or −1. */
+  #slotOf(id: string, members: Int32Array, end: number): number {
+    const number = this.#ids.numberOf(id);
+    if (number === undefined) return -1;
+    const { numbers } = this.#table;
+    for (let index = 0; index < end; index++) {
+      const slot = members[index] ?? -1;
+      if (slot >= 0 && numbers[slot] === number) return slot;
+    }
+    return -1;
   }
 
   /** A row that did not take the whole frame. True when its queue did. */
-  #except(slot: number, outcome: number): boolean {
+  #except(walk: BroadcastWalk, slot: number, outcome: number): boolean {
     const table = this.#table;
     const outbound = this.#outbound;
-    const frame = this.#walk.formFor(table.flags[slot] ?? 0);
+    const frame = walk.formFor(table.flags[slot] ?? 0);
     if (outcome >= 0) return outbound.enqueueBroadcast(slot, frame, outcome);
     // A failed send: the next wake-up reports the end of that connection.
     if (outcome !== BROADCAST_SKIPPED) return false;

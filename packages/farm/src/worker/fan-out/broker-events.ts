@@ -2,11 +2,21 @@ import type { BrokerGap, BrokerHandlers, BrokerState, Publication } from '@roost
 import type { Counters } from '../../api/counters.ts';
 import type { Log } from '../../api/log.ts';
 import type { Broadcaster } from './broadcaster.ts';
+import type { Resyncs } from './resyncs.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
 export interface BrokerEventsHandlers {
   readonly broadcaster: Pick<Broadcaster, 'publish'>;
   readonly subscriptions: Pick<Subscriptions, 'markGaps' | 'markGapOf'>;
+  readonly resyncs: Pick<Resyncs, 'missed'>;
+  /** Of rows that are between two workers. */
+  readonly moves: {
+    publication(publication: Publication): void;
+    control(message: Buffer): void;
+    mark(address: string, id: number, epoch: number): void;
+    /** Publications may have been missed. */
+    missed(): void;
+  };
   /** A message of the control channel. */
   readonly onControl: (message: Buffer) => void;
   /** The state of the broker has changed. */
@@ -18,6 +28,7 @@ export class BrokerEvents implements BrokerHandlers {
   readonly #counters: Counters;
   readonly #log: Log;
   #handlers!: BrokerEventsHandlers;
+  #isAway = false;
 
   constructor(counters: Counters, log: Log) {
     this.#counters = counters;
@@ -30,21 +41,30 @@ export class BrokerEvents implements BrokerHandlers {
   }
 
   brokerOnPublication(publication: Publication): void {
-    this.#handlers.broadcaster.publish(publication.channel, publication.payload);
+    this.#handlers.moves.publication(publication);
+    this.#handlers.broadcaster.publish(publication);
   }
 
   brokerOnControl(message: Buffer): void {
+    this.#handlers.moves.control(message);
     this.#handlers.onControl(message);
+  }
+
+  brokerOnMark(address: string, id: number, epoch: number): void {
+    this.#handlers.moves.mark(address, id, epoch);
   }
 
   brokerOnState(state: BrokerState, reason: string): void {
     if (state === 'away') this.#log.warn({ state, reason }, 'broker state');
     else this.#log.info({ state, reason }, 'broker state');
+    if (state === 'away') this.#handlers.moves.missed();
+    if (state === 'ready' && this.#isAway) this.#counters.add('broker_reconnects');
+    this.#isAway = state === 'away' || (this.#isAway && state !== 'ready');
     this.#handlers.onState();
   }
 
   brokerOnGap(gap: BrokerGap): void {
-    const { subscriptions } = this.#handlers;
+    const { subscriptions, resyncs } = this.#handlers;
     this.#counters.add('broker_gaps');
     this.#counters.add('publications_missed', gap.droppedCount ?? 0);
     const { channels, ...facts } = gap;
@@ -54,6 +74,8 @@ export class BrokerEvents implements BrokerHandlers {
     this.#log.warn(fields, 'publications may have been missed');
     if (channels === undefined) subscriptions.markGaps();
     else for (const channel of channels) subscriptions.markGapOf(channel);
+    resyncs.missed(channels);
+    this.#handlers.moves.missed();
   }
 
   brokerOnWarning(reason: string): void {

@@ -34,7 +34,7 @@ export class DroppedPublications {
   add(channel: string, count: number): void {
     this.#parts.counters.add('publications_dropped', count);
     this.#toMark.add(channel);
-    this.#markTick ??= setImmediate(() => this.#mark());
+    this.#markTick ??= setImmediate(() => this.mark());
     this.#toLog.set(channel, (this.#toLog.get(channel) ?? 0) + count);
     if (this.#logTimer !== undefined) return;
     this.#log();
@@ -50,7 +50,9 @@ export class DroppedPublications {
     clearTimeout(this.#logTimer);
   }
 
-  #mark(): void {
+  /** Marks the subscribers now. */
+  mark(): void {
+    clearImmediate(this.#markTick);
     this.#markTick = undefined;
     for (const channel of this.#toMark) this.#parts.subscriptions.markGapOf(channel);
     this.#toMark.clear();

@@ -1,7 +1,6 @@
-import { liveBytes } from '@roost/testing';
+import { liveBytes, seededRandom, testSeed } from '@roost/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Hub, type HubChannel } from './hub.ts';
-import { seededRandom, testSeed } from '../fixtures/random.ts';
 
 let hub: Hub;
 let firstSubscriptions: Int32Array;
@@ -226,6 +225,7 @@ describe('a channel of one', () => {
     hub.subscribe(1, 'a');
     const channel = channelOf('a');
     hub.retain(channel);
+    expect(hub.isRetained(channel.name)).toBe(true);
     hub.subscribe(2, 'a');
     hub.unsubscribe(1, 'a');
     expect(hub.open('a')).toBe(channel);

@@ -1,5 +1,4 @@
-import { NameIndex } from './name-index.ts';
-import { ownString } from './own-string.ts';
+import { NameIndex, ownString } from '@roost/broker';
 import { SubscriptionNodes } from './subscription-nodes.ts';
 
 /** A channel that has several subscribers in this worker, is reserved, or has publications under way. */
@@ -47,7 +46,7 @@ const CHANNEL_FIELDS = 2;
  */
 export class Hub {
   readonly #firstSubscriptions: Int32Array;
-  readonly #ids = new NameIndex((id) => this.#nameOf(id));
+  readonly #ids = new NameIndex((id) => this.nameOf(id));
   readonly #channels: (HubChannel | string | undefined)[] = [];
   readonly #freeChannels: number[] = [];
   #singles = new Int32Array(INITIAL_CHANNELS * CHANNEL_FIELDS);
@@ -77,6 +76,17 @@ export class Hub {
 
   has(name: string): boolean {
     return this.#ids.get(name) !== -1;
+  }
+
+  /** By which the channel is known as long as it is there; −1 for none. */
+  idOf(name: string): number {
+    return this.#ids.get(name);
+  }
+
+  /** The name of the channel with this id. */
+  nameOf(id: number): string {
+    const channel = this.#channels[id];
+    return typeof channel === 'object' ? channel.name : (channel ?? '');
   }
 
   /** The names of all channels that have subscribers or reservations. */
@@ -125,6 +135,12 @@ export class Hub {
   /** The object stays the channel's until {@link release}, or until the channel is empty. */
   retain(channel: HubChannel): void {
     channel.retains++;
+  }
+
+  /** Whether a part relies on the channel's object: something waits for its subscribers. */
+  isRetained(name: string): boolean {
+    const channel = this.#channels[this.#ids.get(name)];
+    return typeof channel === 'object' && channel.retains > 0;
   }
 
   release(channel: HubChannel): void {
@@ -195,9 +211,17 @@ export class Hub {
   subscriptionsOf(slot: number): string[] {
     const names: string[] = [];
     for (let node = this.#first(slot); node !== -1; node = this.#nodes.nextOf(node)) {
-      names.push(this.#nameOf(this.#nodes.channelOf(node)));
+      names.push(this.nameOf(this.#nodes.channelOf(node)));
     }
     return names.toReversed();
+  }
+
+  /** The connection's channels that are objects, and its place among the members of each. */
+  *placesOf(slot: number): IterableIterator<[channel: HubChannel, index: number]> {
+    for (let node = this.#first(slot); node !== -1; node = this.#nodes.nextOf(node)) {
+      const channel = this.#channels[this.#nodes.channelOf(node)];
+      if (typeof channel === 'object') yield [channel, this.#nodes.indexOf(node)];
+    }
   }
 
   /** How many channels the connection has, counted up to `limit`. */
@@ -240,11 +264,6 @@ export class Hub {
       if (this.#nodes.channelOf(node) === id) return true;
     }
     return false;
-  }
-
-  #nameOf(id: number): string {
-    const channel = this.#channels[id];
-    return typeof channel === 'object' ? channel.name : (channel ?? '');
   }
 
   /** The object of a channel, made when it is single. */

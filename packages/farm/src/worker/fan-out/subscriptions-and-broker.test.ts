@@ -1,9 +1,10 @@
 import { BrokerError, type SubscribeOutcome } from '@roost/broker';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Counters } from '../../api/counters.ts';
+import { PendingWork } from '../rows/pending-work.ts';
 import { ConnectionTable, RowFlag } from '../rows/connection-table.ts';
 import { Hub } from './hub.ts';
-import { Subscriptions } from './subscriptions.ts';
+import { Subscriptions, type SubscriptionsDependents } from './subscriptions.ts';
 
 /** App 1 has a close hook, app 0 has none. */
 const APPS = { hasCloseHook: (app: number): boolean => app === 1 };
@@ -14,6 +15,13 @@ class FakeBroker {
   readonly asked: string[] = [];
   readonly published: (readonly [channel: string, payload: string])[] = [];
   readonly confirmed = new Set<string>();
+  readonly store = {
+    publishLast: (channel: string, payload: Uint8Array, _attributes: unknown, keepMs: number) => {
+      this.kept.push([channel, Buffer.from(payload).toString(), keepMs]);
+      return Promise.resolve({});
+    },
+  };
+  readonly kept: (readonly [channel: string, payload: string, keepMs: number])[] = [];
   publishError: Error | undefined;
   readonly #hub: Hub;
   readonly #waiting: { channel: string; settle: (outcome: SubscribeOutcome | Error) => void }[] = [];
@@ -62,6 +70,27 @@ class FakeBroker {
 
 const LATE = new BrokerError('BROKER_SUBSCRIBE_TIMEOUT', 'not in time');
 
+/** What depends on subscriptions has been told. */
+const dependents: string[] = [];
+const DEPENDENTS: SubscriptionsDependents = {
+  memberships: {
+    leave: (of, channel) => void dependents.push(`leave ${of} ${channel}`),
+    leaveAll: (of) => void dependents.push(`leave all ${of}`),
+  },
+  occupancy: {
+    counts: () => true,
+    joined: (of, channel) => void dependents.push(`joined ${of} ${channel}`),
+    left: (of, channel) => void dependents.push(`left ${of} ${channel}`),
+  },
+  knowledge: { forget: (channel) => void dependents.push(`forget ${channel}`) },
+  joins: {
+    cancel: (of, channel) => {
+      dependents.push(`cancel ${of} ${channel}`);
+      return false;
+    },
+  },
+};
+
 let table: ConnectionTable;
 let counters: Counters;
 let hub: Hub;
@@ -75,7 +104,17 @@ beforeEach(() => {
   counters = new Counters();
   hub = new Hub(table.firstSubscriptions);
   broker = new FakeBroker(hub);
-  subscriptions = new Subscriptions({ config: LIMITS, table, counters, hub, broker, apps: APPS });
+  subscriptions = new Subscriptions({
+    config: LIMITS,
+    table,
+    counters,
+    hub,
+    broker,
+    apps: APPS,
+    pendingWork: new PendingWork(table),
+  });
+  dependents.length = 0;
+  subscriptions.connect(DEPENDENTS);
   slot = openRow();
   other = openRow();
 });
@@ -397,5 +436,38 @@ describe('publish', () => {
     await new Promise((resolve) => void setImmediate(resolve));
     process.off('unhandledRejection', listener);
     expect(unhandled).toEqual([]);
+  });
+});
+
+describe('what depends on subscriptions', () => {
+  it('is told of each that begins and ends, once', async () => {
+    joined(slot, 'a', 'b');
+    joined(other, 'b');
+    await subscriptions.subscribe(slot, 'b');
+    expect(dependents).toEqual([`joined ${slot} a`, `joined ${slot} b`, `joined ${other} b`]);
+    dependents.length = 0;
+    subscriptions.unsubscribe(slot, 'a');
+    subscriptions.unsubscribe(slot, 'never');
+    expect(dependents).toEqual([
+      `cancel ${slot} a`,
+      `leave ${slot} a`,
+      'forget a',
+      `left ${slot} a`,
+      `cancel ${slot} never`,
+      `leave ${slot} never`,
+    ]);
+    dependents.length = 0;
+    subscriptions.leave(slot);
+    subscriptions.release(slot);
+    expect(dependents).toEqual([`leave all ${slot}`, `left ${slot} b`]);
+    dependents.length = 0;
+    subscriptions.release(other);
+    expect(dependents).toEqual([`leave all ${other}`, 'forget b', `left ${other} b`]);
+  });
+
+  it('keeps a publication as the last event where that is asked for', async () => {
+    await subscriptions.publish('a', 'text', { keepMs: 5 });
+    expect(broker.kept).toEqual([['a', 'text', 5]]);
+    expect(broker.published).toEqual([]);
   });
 });

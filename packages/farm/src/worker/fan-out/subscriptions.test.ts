@@ -104,7 +104,10 @@ describe('the channels of an acceptance', () => {
     expect(head).toContain('\r\nRetry-After: 5\r\n');
     await client.closed;
     expect(await harness.count('refused_subscribe')).toBe(1);
-    expect((await harness.ask('channels')) as unknown).toEqual({ kind: 'channels', channels: [] });
+    expect((await harness.ask({ question: 'channels', pattern: '*' })) as unknown).toEqual({
+      kind: 'channels',
+      channels: [],
+    });
   });
 });
 
@@ -244,7 +247,7 @@ describe('the channels question of the master', () => {
       await harness.client('/?channel=news.a&channel=chat'),
       await harness.client('/?channel=news.a&channel=news.b'),
     ];
-    expect(await harness.ask('channels', 'news.*')).toEqual({
+    expect(await harness.ask({ question: 'channels', pattern: 'news.*' })).toEqual({
       kind: 'channels',
       channels: [
         { channel: 'news.a', subscribers: 2 },
@@ -252,7 +255,10 @@ describe('the channels question of the master', () => {
       ],
     });
     for (const client of clients) await client.close();
-    await poll(() => harness.ask('channels', '*')).toEqual({ kind: 'channels', channels: [] });
+    await poll(() => harness.ask({ question: 'channels', pattern: '*' })).toEqual({
+      kind: 'channels',
+      channels: [],
+    });
   });
 });
 

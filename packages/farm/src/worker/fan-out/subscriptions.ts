@@ -1,20 +1,40 @@
-import { BrokerError, type Broker } from '@roost/broker';
+import { BrokerError, type Broker, type ChannelStore } from '@roost/broker';
+import type { PublishOptions } from '../../api/channel-publication.ts';
 import type { Counters } from '../../api/counters.ts';
 import { FarmError } from '../../api/errors.ts';
 import { channelNameProblem } from '../../options/channel-name.ts';
 import type { FarmConfig } from '../../options/options.ts';
 import type { AppHost } from '../app/app-host.ts';
 import { RowFlag, type ConnectionTable } from '../rows/connection-table.ts';
+import type { PendingWork } from '../rows/pending-work.ts';
 import type { RowOwner } from '../rows/row-owner.ts';
+import type { ChannelKnowledge } from './channel-knowledge.ts';
 import type { Hub } from './hub.ts';
+import type { Memberships } from './memberships.ts';
+import type { Occupancy } from './occupancy.ts';
+import { publicationAttributes } from './publication-attributes.ts';
 
 export interface SubscriptionsParts {
   readonly config: Pick<FarmConfig, 'maxSubscriptionsPerConnection' | 'maxChannelBytes'>;
   readonly table: ConnectionTable;
   readonly counters: Counters;
   readonly hub: Hub;
-  readonly broker: Pick<Broker, 'isConfirmed' | 'publish' | 'subscribe' | 'unsubscribe'>;
+  readonly broker: Pick<Broker, 'isConfirmed' | 'publish' | 'subscribe' | 'unsubscribe'> & {
+    readonly store: Pick<ChannelStore, 'publishLast'>;
+  };
   readonly apps: Pick<AppHost, 'hasCloseHook'>;
+  readonly pendingWork: PendingWork;
+}
+
+/** Parts that are made of subscriptions, and are told of their ends. */
+export interface SubscriptionsDependents {
+  readonly memberships: Pick<Memberships, 'leave' | 'leaveAll'>;
+  readonly occupancy: Pick<Occupancy, 'counts' | 'joined' | 'left'>;
+  readonly knowledge: Pick<ChannelKnowledge, 'forget'>;
+  readonly joins: {
+    /** The connection leaves a channel that it may be about to join. True when it was. */
+    cancel(slot: number, channel: string): boolean;
+  };
 }
 
 /**
@@ -23,23 +43,47 @@ export interface SubscriptionsParts {
  * before the hub is. Only this part touches both.
  */
 export class Subscriptions implements RowOwner {
-  readonly #config: SubscriptionsParts['config'];
+  readonly #maxPerConnection: number;
+  readonly #maxChannelBytes: number;
   readonly #table: ConnectionTable;
   readonly #counters: Counters;
   readonly #hub: Hub;
   readonly #broker: SubscriptionsParts['broker'];
   readonly #apps: Pick<AppHost, 'hasCloseHook'>;
+  readonly #pending: PendingWork;
+  #memberships!: SubscriptionsDependents['memberships'];
+  #occupancy!: SubscriptionsDependents['occupancy'];
+  #knowledge!: SubscriptionsDependents['knowledge'];
+  #joins!: SubscriptionsDependents['joins'];
   /** Channels that closing rows have left, for their close hooks. */
   readonly #left = new Map<number, readonly string[]>();
 
-  constructor({ config, table, counters, hub, broker, apps }: SubscriptionsParts) {
-    this.#config = config;
+  constructor({ config, table, counters, hub, broker, apps, pendingWork }: SubscriptionsParts) {
+    this.#maxPerConnection = config.maxSubscriptionsPerConnection;
+    this.#maxChannelBytes = config.maxChannelBytes;
     this.#table = table;
     this.#counters = counters;
     this.#hub = hub;
     this.#broker = broker;
     this.#apps = apps;
-    hub.connect((channel) => broker.unsubscribe(channel));
+    this.#pending = pendingWork;
+    hub.connect((channel) => {
+      broker.unsubscribe(channel);
+      this.#knowledge.forget(channel);
+    });
+  }
+
+  /** Given once: what depends on subscriptions, and must know when they end. */
+  connect({ memberships, occupancy, knowledge, joins }: SubscriptionsDependents): void {
+    this.#memberships = memberships;
+    this.#occupancy = occupancy;
+    this.#knowledge = knowledge;
+    this.#joins = joins;
+  }
+
+  /** Channels with a subscriber here. */
+  get channelCount(): number {
+    return this.#hub.channelCount;
   }
 
   /** Subscriptions of all connections. */
@@ -68,10 +112,10 @@ export class Subscriptions implements RowOwner {
 
   /** Why a connection may not have these channels, or undefined. */
   problem(channels: readonly string[]): string | undefined {
-    const { maxSubscriptionsPerConnection: max, maxChannelBytes } = this.#config;
+    const max = this.#maxPerConnection;
     if (channels.length > max) return `at most ${max} channels per connection, got ${channels.length}`;
     for (const channel of channels) {
-      const problem = channelNameProblem(channel, maxChannelBytes);
+      const problem = channelNameProblem(channel, this.#maxChannelBytes);
       if (problem !== undefined) return problem;
     }
     return undefined;
@@ -79,7 +123,8 @@ export class Subscriptions implements RowOwner {
 
   /** Whether all of them arrive already, so that nobody has to wait. */
   areConfirmed(channels: readonly string[]): boolean {
-    return channels.every((channel) => this.#broker.isConfirmed(channel));
+    for (const channel of channels) if (!this.#broker.isConfirmed(channel)) return false;
+    return true;
   }
 
   /**
@@ -101,45 +146,66 @@ export class Subscriptions implements RowOwner {
     }
   }
 
-  unreserve(channels: readonly string[]): void {
+  unreserve(channels: Iterable<string>): void {
     for (const channel of channels) this.#hub.unreserve(channel);
   }
 
   /** Subscribes a connection that opens to channels that the broker has confirmed, or that are reserved. */
   join(slot: number, channels: readonly string[]): void {
-    for (const channel of channels) this.#hub.subscribe(slot, channel);
+    for (const channel of channels) this.enter(slot, channel);
+  }
+
+  /** As {@link join}, one channel. False when the connection is subscribed already. */
+  enter(slot: number, channel: string): boolean {
+    if (!this.#hub.subscribe(slot, channel)) return false;
+    if (this.#occupancy.counts(slot)) this.#occupancy.joined(slot, channel);
+    return true;
+  }
+
+  isSubscribed(slot: number, channel: string): boolean {
+    return this.#hub.isSubscribed(slot, channel);
+  }
+
+  /** Throws a FarmError when the connection can have no such channel, or none beside those that it has and will have. */
+  checkRoom(slot: number, channel: string, pendingCount = 0): void {
+    const hub = this.#hub;
+    const max = this.#maxPerConnection;
+    checkChannelName(channel, this.#maxChannelBytes);
+    if (hub.countOf(slot, max) + pendingCount < max || hub.isSubscribed(slot, channel)) return;
+    throw new FarmError(
+      'FARM_ERR_TOO_MANY_SUBSCRIPTIONS',
+      `A connection may have ${max} channels (maxSubscriptionsPerConnection); unsubscribe from one first.`,
+    );
   }
 
   /** See Connection.subscribe. */
   async subscribe(slot: number, channel: string): Promise<boolean> {
     const table = this.#table;
     const hub = this.#hub;
-    const { maxSubscriptionsPerConnection: max, maxChannelBytes } = this.#config;
-    checkChannelName(channel, maxChannelBytes);
-    if (hub.countOf(slot, max) >= max && !hub.isSubscribed(slot, channel)) {
-      throw new FarmError(
-        'FARM_ERR_TOO_MANY_SUBSCRIPTIONS',
-        `A connection may have ${max} channels (maxSubscriptionsPerConnection); unsubscribe from one first.`,
-      );
-    }
+    this.checkRoom(slot, channel);
     const generation = table.generation(slot);
+    const pending = this.#pending;
     const subscribed = this.#broker.isConfirmed(channel) ? undefined : this.#broker.subscribe(channel);
-    const isNew = hub.subscribe(slot, channel);
+    const isNew = this.enter(slot, channel);
     if (subscribed === undefined) return true;
+    pending.begin(slot);
     try {
       const outcome = await subscribed;
       if (!table.isCurrent(slot, generation)) return false;
       if (outcome === 'gap') this.markGap(slot);
       return hub.isSubscribed(slot, channel);
     } catch (error) {
-      if (isNew && table.isCurrent(slot, generation)) hub.unsubscribe(slot, channel);
+      if (isNew && table.isCurrent(slot, generation)) this.#leave(slot, channel);
       throw error;
+    } finally {
+      pending.end(slot, generation);
     }
   }
 
-  /** False when the connection was not subscribed. */
+  /** False when the connection was neither subscribed nor about to be. */
   unsubscribe(slot: number, channel: string): boolean {
-    return this.#hub.unsubscribe(slot, channel);
+    const wasJoining = this.#joins.cancel(slot, channel);
+    return this.#leave(slot, channel) || wasJoining;
   }
 
   /** A close has begun: nothing is published to the row any more. Its close hook still gets the channels. */
@@ -148,17 +214,42 @@ export class Subscriptions implements RowOwner {
     if (this.#apps.hasCloseHook(this.#table.apps[slot] ?? 0)) {
       this.#left.set(slot, this.#hub.subscriptionsOf(slot));
     }
+    this.#leaveAll(slot);
+  }
+
+  /**
+   * The row is on its way to another worker: nothing is published to it here, but it is still the member that it was, and
+   * counted. {@link resume} or {@link gone} follows; until then somebody must {@link keep} its channels.
+   */
+  suspend(slot: number): void {
     this.#hub.unsubscribeAll(slot);
+  }
+
+  /** The row has not moved after all. */
+  resume(slot: number, channels: readonly string[]): void {
+    for (const channel of channels) this.#hub.subscribe(slot, channel);
+  }
+
+  /** A suspended row has moved, or has ended. */
+  gone(slot: number, channels: readonly string[]): void {
+    this.#memberships.leaveAll(slot);
+    if (!this.#occupancy.counts(slot)) return;
+    for (const channel of channels) this.#occupancy.left(slot, channel);
+  }
+
+  /** Keeps channels that have a subscriber here, until {@link unreserve}. */
+  keep(channels: Iterable<string>): void {
+    for (const channel of channels) this.#hub.reserve(channel);
   }
 
   release(slot: number): void {
     this.#left.delete(slot);
-    this.#hub.unsubscribeAll(slot);
+    this.#leaveAll(slot);
   }
 
   /** See Connection.publish. */
-  publish(channel: string, data: string | Uint8Array): Promise<void> {
-    const published = this.#publish(channel, data);
+  publish(channel: string, data: string | Uint8Array, options?: PublishOptions): Promise<void> {
+    const published = this.#publish(channel, data, options);
     // An app that ignores the promise must not end the process with an unhandled rejection.
     published.catch(() => undefined);
     return published;
@@ -183,10 +274,34 @@ export class Subscriptions implements RowOwner {
     }
   }
 
-  async #publish(channel: string, data: string | Uint8Array): Promise<void> {
-    checkChannelName(channel, this.#config.maxChannelBytes);
+  #leave(slot: number, channel: string): boolean {
+    // While it is still known by the hub's name for it.
+    this.#memberships.leave(slot, channel);
+    if (!this.#hub.unsubscribe(slot, channel)) return false;
+    if (this.#occupancy.counts(slot)) this.#occupancy.left(slot, channel);
+    return true;
+  }
+
+  #leaveAll(slot: number): void {
+    if (this.#table.firstSubscriptions[slot] === 0) return;
+    this.#memberships.leaveAll(slot);
+    const counted = this.#occupancy.counts(slot) ? this.#hub.subscriptionsOf(slot) : [];
+    this.#hub.unsubscribeAll(slot);
+    for (const channel of counted) this.#occupancy.left(slot, channel);
+  }
+
+  async #publish(
+    channel: string,
+    data: string | Uint8Array,
+    options: PublishOptions | undefined,
+  ): Promise<void> {
+    checkChannelName(channel, this.#maxChannelBytes);
+    const attributes = options === undefined ? undefined : publicationAttributes(options);
+    const payload = typeof data === 'string' ? Buffer.from(data) : data;
     try {
-      await this.#broker.publish(channel, typeof data === 'string' ? Buffer.from(data) : data);
+      const keepMs = options?.keepMs;
+      if (keepMs === undefined) await this.#broker.publish(channel, payload, attributes);
+      else await this.#broker.store.publishLast(channel, payload, attributes ?? {}, keepMs);
     } catch (error) {
       if (error instanceof BrokerError) this.#counters.add('publish_errors');
       throw error;

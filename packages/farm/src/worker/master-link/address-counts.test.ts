@@ -26,7 +26,8 @@ function farm(rules: Partial<AddressRules>, workers = 2) {
   const pairs = Array.from({ length: workers }, () =>
     memoryLinkPair<MasterMessage, WorkerMessage>(1024 * 1024),
   );
-  const limits = new AddressLimits(all, workers, new Counters(), throwingGuard(), {
+  const limits = new AddressLimits(all, new Counters(), throwingGuard(), {
+    workers: () => [...pairs.keys()],
     isTrusted: () => false,
     tellWorker: (worker, payload) => pairs[worker]?.[0].send({ type: 'addresses', payload }) === 'sent',
   });

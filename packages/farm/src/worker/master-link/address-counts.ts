@@ -82,6 +82,16 @@ export class AddressCounts {
     this.#note(AddressNote.clientEnded, high, low);
   }
 
+  /** A client behind a proxy has come from another worker (1), or gone to one (−1); the master is told of it in another way. */
+  clientMoved(high: number, low: number, change: 1 | -1): void {
+    const clients = this.#columns();
+    const now = performance.now();
+    const index = change === 1 ? this.#take(clients, high, low, now) : clients.table.find(high, low);
+    if (index === -1) return;
+    clients.own[index] = (clients.own[index] ?? 0) + change;
+    if (change === -1) forgetIfIdle(clients, index, now);
+  }
+
   /** A socket that the master counted has ended. */
   peerEnded(high: number, low: number): void {
     this.#note(AddressNote.peerEnded, high, low);

@@ -1,4 +1,5 @@
 import { addressKeyHigh, addressKeyLow } from '../../addresses/address-table.ts';
+import { AddressNote, type AddressRecords } from '../../link/address-records.ts';
 import { RowFlag, type ConnectionTable } from '../rows/connection-table.ts';
 import type { RowOwner } from '../rows/row-owner.ts';
 import type { AddressCounts, ClientVerdict } from './address-counts.ts';
@@ -25,6 +26,27 @@ export class CountedRows implements RowOwner {
     const verdict = this.#addresses.judge(high, low, performance.now());
     if (verdict === 'counted') table.setFlag(slot, RowFlag.counted);
     return verdict;
+  }
+
+  /** The row has come from another worker, where it counted. The note of its end, which the master is told of now. */
+  adopt(slot: number, notes: AddressRecords): void {
+    const table = this.#table;
+    if (!table.hasFlag(slot, RowFlag.counted)) return;
+    const offset = table.addressOffset(slot);
+    const high = addressKeyHigh(table.addresses, offset);
+    const low = addressKeyLow(table.addresses, offset);
+    const isProxied = table.hasFlag(slot, RowFlag.proxied);
+    if (isProxied) this.#addresses.clientMoved(high, low, 1);
+    notes.addNote(isProxied ? AddressNote.clientEnded : AddressNote.peerEnded, high, low);
+  }
+
+  /** It counts where it went, of which the master is told there. */
+  depart(slot: number): void {
+    const table = this.#table;
+    if (!table.hasFlag(slot, RowFlag.counted) || !table.hasFlag(slot, RowFlag.proxied)) return;
+    const offset = table.addressOffset(slot);
+    const { addresses } = table;
+    this.#addresses.clientMoved(addressKeyHigh(addresses, offset), addressKeyLow(addresses, offset), -1);
   }
 
   release(slot: number): void {

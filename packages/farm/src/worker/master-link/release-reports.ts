@@ -27,6 +27,11 @@ export class ReleaseReports implements RowOwner {
     this.#schedule();
   }
 
+  /** It is not finished with. */
+  depart(): void {
+    // The move tells the master.
+  }
+
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;

@@ -60,6 +60,12 @@ export class OutboundQueue {
     block.frames++;
   }
 
+  /** Adds what waited in another worker's queue: the end of a frame and whole ones behind it, or whole ones. Kept. */
+  adopt(buffer: Buffer, frames: number): void {
+    this.#bytes += buffer.length;
+    this.#append({ buffer, isShared: false, start: 0, end: buffer.length, frames, next: undefined });
+  }
+
   /** The kernel has taken so many bytes of the first chunk. */
   taken(count: number): void {
     const first = this.#first;

@@ -16,7 +16,7 @@ import type { RowOwner } from '../rows/row-owner.ts';
 import type { Sockets } from '../sockets/sockets.ts';
 import { copyOf } from './copy-of.ts';
 import { OutboundMemory } from './outbound-memory.ts';
-import { OutboundQueue } from './outbound-queue.ts';
+import { OutboundQueue, type OutboundChunk } from './outbound-queue.ts';
 import { SlowConsumers, type Remainder } from './slow-consumers.ts';
 
 /** A frame up to this size is built in the scratch buffer and, if the kernel takes it, never allocated. */
@@ -91,6 +91,11 @@ export class Outbound implements RowOwner {
     return this.#memory.bytes;
   }
 
+  /** Rows that have a queue. */
+  get queueCount(): number {
+    return this.#queues.size;
+  }
+
   bufferedBytes(slot: number): number {
     return this.#queues.get(slot)?.bytes ?? 0;
   }
@@ -121,8 +126,12 @@ export class Outbound implements RowOwner {
     return this.#enqueue(slot, { bytes: chunk, start: sent, isBegun: sent > 0, isShared: false });
   }
 
-  /** An HTTP response, whose body may be in any language; built in the scratch buffer like any short frame. */
-  sendHead(slot: number, head: string): void {
+  /** An HTTP response, whose body may be in any language; as bytes it is lent. */
+  sendHead(slot: number, head: string | Buffer): void {
+    if (typeof head !== 'string') {
+      this.#sendLent(slot, head, 0, head.length);
+      return;
+    }
     if (head.length * MAX_UTF8_PER_UTF16 > SCRATCH_BYTES) {
       this.sendChunk(slot, Buffer.from(head));
       return;
@@ -162,13 +171,30 @@ export class Outbound implements RowOwner {
       const sent = sockets.send(slot, first.buffer, first.start, length);
       if (sent < 0) return;
       // A client that takes bytes lives, although our ping waits behind them.
-      if (sent > 0) this.#table.lastSeen[slot] = this.#clock.now;
+      if (sent > 0) this.#table.heard(slot, this.#clock.now);
       queue.taken(sent);
       flushed += sent;
       if (sent < length) return;
     }
     this.release(slot);
     this.#emptied(slot);
+  }
+
+  /** What waits for the row, oldest first; undefined when nothing does. Lent. */
+  firstChunkOf(slot: number): OutboundChunk | undefined {
+    return this.#queues.get(slot)?.first;
+  }
+
+  /** Whether what waited for rows elsewhere has room in the memory of all queues. */
+  hasRoomFor(bytes: number): boolean {
+    return this.#memory.bytes + bytes <= this.#config.maxOutboundBytesPerWorker;
+  }
+
+  /** The row is new here, and what waited for it elsewhere waits here: each with its number of frames. The buffers are kept. */
+  adopt(slot: number, chunks: readonly (readonly [bytes: Buffer, frames: number])[]): void {
+    if (chunks.length === 0) return;
+    const queue = this.#begin(slot);
+    for (const [bytes, frames] of chunks) queue.adopt(bytes, frames);
   }
 
   /** FIN after everything that waits. */
@@ -254,16 +280,19 @@ export class Outbound implements RowOwner {
     const table = this.#table;
     // What is said while closing is one frame or one response: bounded by itself.
     if (table.isOpen(slot) && !this.#slow.admits(slot, remainder)) return false;
-    let queue = this.#queues.get(slot);
-    if (queue === undefined) {
-      queue = new OutboundQueue(this.#memory);
-      this.#queues.set(slot, queue);
-      table.setFlag(slot, RowFlag.queued);
-      table.clearFlag(slot, RowFlag.sendable);
-      this.#sockets.setInterest(slot, Interest.readable | Interest.writable);
-    }
+    const queue = this.#queues.get(slot) ?? this.#begin(slot);
     queue.add(remainder.bytes, remainder.start, remainder.isShared);
     return true;
+  }
+
+  #begin(slot: number): OutboundQueue {
+    const queue = new OutboundQueue(this.#memory);
+    this.#queues.set(slot, queue);
+    this.#table.setFlag(slot, RowFlag.queued);
+    this.#table.clearFlag(slot, RowFlag.sendable);
+    // A row that is not watched, since it moves, is watched with the interests that its queue asks for.
+    this.#sockets.setInterest(slot, Interest.readable | Interest.writable);
+    return queue;
   }
 
   #emptied(slot: number): void {

@@ -1,6 +1,6 @@
+import { seededRandom } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { ConnectionTable, RowFlag, RowState } from './connection-table.ts';
-import { seededRandom } from '../fixtures/random.ts';
 
 const LOCALHOST = Buffer.from('00000000000000000000ffff7f000001', 'hex');
 
@@ -161,7 +161,7 @@ describe('the columns', () => {
   it('are views of one buffer, which says its version and its capacity', () => {
     const table = tableOf(3);
     const { buffer } = table.numbers;
-    expect([...new Int32Array(buffer, 0, 2)]).toEqual([1, 3]);
+    expect([...new Int32Array(buffer, 0, 2)]).toEqual([2, 3]);
     const columns = [
       table.fds,
       table.generations,
@@ -187,7 +187,7 @@ describe('the memory of a table', () => {
   it('is one buffer that is given to it, with its version and capacity in front', () => {
     const memory = new ArrayBuffer(ConnectionTable.bytesFor(3));
     const table = new ConnectionTable(3, memory);
-    expect([...new Int32Array(memory, 0, 2)]).toEqual([1, 3]);
+    expect([...new Int32Array(memory, 0, 2)]).toEqual([2, 3]);
     expect(table.fds.buffer).toBe(memory);
     expect(table.flags.buffer).toBe(memory);
     expect(table.apps.byteOffset + table.apps.byteLength).toBeLessThanOrEqual(memory.byteLength);

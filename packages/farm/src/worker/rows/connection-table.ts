@@ -13,7 +13,8 @@ import { ADDRESS_BYTES, formatAddress } from '../../addresses/address.ts';
  * asynchronous hook or the broker decides.
  * open: hibernated, its messages are read without any object. awake: ws reads it. closing: our close frame is sent, the
  * client's is awaited, data is discarded. refusing: an HTTP error and FIN are sent, the client's FIN is awaited.
- * http: Node's http.Server owns the socket.
+ * http: Node's http.Server owns the socket. leaving: it is on its way to another worker (open ⇄ leaving ─► free), which may have
+ * it already.
  */
 export const RowState = {
   free: 0,
@@ -26,6 +27,7 @@ export const RowState = {
   http: 7,
   preface: 8,
   securing: 9,
+  leaving: 10,
 } as const;
 
 /** Bits of a row's flags. */
@@ -46,15 +48,26 @@ export const RowFlag = {
   open: 64,
   /** FIN follows when the outbound queue is empty. */
   finishing: 128,
-  /** Compression was agreed on: its messages may be compressed, each for itself. */
-  deflate: 256,
+  /** It is about to move to another worker, and not watched: nothing is read. */
+  frozen: 256,
   /** Its address was given by a trusted proxy. */
   proxied: 512,
   /** It counts against a limit of its address, until it ends. */
   counted: 1024,
   /** Its address has passed a limit: whatever it asks for, it gets 429. */
   limited: 2048,
+  /** Compression was agreed on: its messages may be compressed, each for itself. */
+  deflate: 4096,
+  /** Three bits: the number of its lane, see Lanes. With `deflate` before them they are the number of its form. */
+  lane: 57_344,
 } as const;
+
+/** How far up the lane's number stands. */
+const LANE_SHIFT = 13;
+/** Where the number of a row's form begins, of which a lane has two. */
+export const FORM_SHIFT = 12;
+/** The most lanes. */
+export const MAX_LANES = 8;
 
 /** What reads and writes the socket. */
 export const Transport = {
@@ -64,10 +77,10 @@ export const Transport = {
   stream: 1,
 } as const;
 
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
 const HEADER_BYTES = 64;
 /** Bytes a row of each column, in the order in which the constructor lays them out. */
-const COLUMN_BYTES = [8, 4, 4, 4, 4, 4, 4, ADDRESS_BYTES, 2, 1, 1, 1];
+const COLUMN_BYTES = [8, 4, 4, 4, 4, 4, 4, 4, 4, ADDRESS_BYTES, 2, 1, 1, 1];
 
 /**
  * Every connection of a worker: one row a slot, struct of arrays over one versioned ArrayBuffer, so that a sleeping
@@ -90,6 +103,10 @@ export class ConnectionTable {
   readonly lastSeen: Uint32Array;
   /** First subscription node + 1; 0 for none. */
   readonly firstSubscriptions: Int32Array;
+  /** As {@link firstSubscriptions}, in the hub of users. */
+  readonly firstUsers: Int32Array;
+  /** A record of the arena, the connection's session; 0 for none. */
+  readonly sessions: Int32Array;
   /** When the connection is closed whatever it does, in ticks of the worker's clock; 0 for never. */
   readonly expirations: Uint32Array;
   /** The number that the master gave; unique within the farm. */
@@ -125,6 +142,8 @@ export class ConnectionTable {
     this.generations = new Int32Array(memory, next(), capacity);
     this.lastSeen = new Uint32Array(memory, next(), capacity);
     this.firstSubscriptions = new Int32Array(memory, next(), capacity);
+    this.firstUsers = new Int32Array(memory, next(), capacity);
+    this.sessions = new Int32Array(memory, next(), capacity);
     this.expirations = new Uint32Array(memory, next(), capacity);
     this.#free = new Int32Array(memory, next(), capacity);
     this.addresses = new Uint8Array(memory, next(), capacity * ADDRESS_BYTES);
@@ -170,6 +189,7 @@ export class ConnectionTable {
     this.transports[slot] = Transport.native;
     this.apps[slot] = 0;
     this.firstSubscriptions[slot] = 0;
+    this.firstUsers[slot] = 0;
     this.expirations[slot] = 0;
     this.fds[slot] = -1;
     this.#free[this.#freeCount + this.#releasedCount] = slot;
@@ -208,8 +228,23 @@ export class ConnectionTable {
     this.flags[slot] = (this.flags[slot] ?? 0) | flag;
   }
 
+  /** Its client has shown that it lives: what was asked is answered. */
+  heard(slot: number, now: number): void {
+    this.lastSeen[slot] = now;
+    this.flags[slot] = (this.flags[slot] ?? 0) & ~RowFlag.pinged;
+  }
+
   clearFlag(slot: number, flag: number): void {
     this.flags[slot] = (this.flags[slot] ?? 0) & ~flag;
+  }
+
+  lane(slot: number): number {
+    return (this.flags[slot] ?? 0) >>> LANE_SHIFT;
+  }
+
+  /** Given once, when the row becomes a connection. */
+  setLane(slot: number, lane: number): void {
+    this.setFlag(slot, lane << LANE_SHIFT);
   }
 
   /** The client's address in its usual form; IPv4 without the mapping prefix. */

@@ -46,8 +46,25 @@ export class Deadlines {
     }
     const clock = this.#clock;
     clock.refresh();
-    const ticks = Math.ceil((expiresAt - Date.now() / 1000) * TICKS_PER_SECOND);
-    const deadline = Math.min(LATEST, Math.max(NEVER + 1, clock.now + ticks));
+    this.#set(slot, Math.ceil((expiresAt - Date.now() / 1000) * TICKS_PER_SECOND));
+  }
+
+  /** How many ticks are left; undefined for never. */
+  ticksLeft(slot: number): number | undefined {
+    const deadline = this.#table.expirations[slot] ?? NEVER;
+    if (deadline === NEVER) return undefined;
+    this.#clock.refresh();
+    return Math.max(0, deadline - this.#clock.now);
+  }
+
+  /** The row had so many ticks left in another worker. */
+  adopt(slot: number, ticksLeft: number): void {
+    this.#clock.refresh();
+    this.#set(slot, ticksLeft);
+  }
+
+  #set(slot: number, ticks: number): void {
+    const deadline = Math.min(LATEST, Math.max(NEVER + 1, this.#clock.now + ticks));
     this.#table.expirations[slot] = deadline;
     this.earliest = Math.min(this.earliest, deadline);
     this.#onSet();

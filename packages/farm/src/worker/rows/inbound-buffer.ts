@@ -141,18 +141,18 @@ export class InboundBuffer {
   take(slot: number, extra: Buffer, extraStart: number, extraEnd: number): Buffer {
     const length = this.#lengths[slot] ?? 0;
     const whole = Buffer.allocUnsafeSlow(length + Math.max(extraEnd - extraStart, 0));
-    let at = 0;
-    let block = this.#nextBlocks[this.#lastBlocks[slot] ?? 0] ?? 0;
-    while (at < length) {
-      const count = Math.min(this.blockBytes, length - at);
-      const offset = this.#offsetOf(block);
-      this.#slabOf(block).copy(whole, at, offset, offset + count);
-      at += count;
-      block = this.#nextBlocks[block] ?? 0;
-    }
+    this.#copyOut(slot, whole);
     extra.copy(whole, length, extraStart, extraEnd);
     this.release(slot);
     return whole;
+  }
+
+  /** A copy of what is stored for the row, which keeps it. */
+  copyOf(slot: number): Buffer {
+    const length = this.#lengths[slot] ?? 0;
+    const copy = Buffer.allocUnsafeSlow(length);
+    this.#copyOut(slot, copy);
+    return copy;
   }
 
   /** Forgets what is stored for the row. Harmless when there is nothing. */
@@ -169,6 +169,18 @@ export class InboundBuffer {
     }
     this.#lastBlocks[slot] = 0;
     this.#lengths[slot] = 0;
+  }
+
+  #copyOut(slot: number, target: Buffer): void {
+    const length = this.#lengths[slot] ?? 0;
+    let block = this.#nextBlocks[this.#lastBlocks[slot] ?? 0] ?? 0;
+    for (let at = 0; at < length;) {
+      const count = Math.min(this.blockBytes, length - at);
+      const offset = this.#offsetOf(block);
+      this.#slabOf(block).copy(target, at, offset, offset + count);
+      at += count;
+      block = this.#nextBlocks[block] ?? 0;
+    }
   }
 
   #copyIn(block: number, offsetInBlock: number, bytes: Buffer, start: number, count: number): void {

@@ -28,6 +28,16 @@ export class MessageRate implements RowOwner {
     return true;
   }
 
+  /** How far the row's bucket is from being full, in ms. */
+  aheadMs(slot: number): number {
+    return Math.max(0, (this.#fullAt[slot] ?? 0) - performance.now());
+  }
+
+  /** The row had a bucket in another worker. */
+  adopt(slot: number, aheadMs: number): void {
+    this.#fullAt[slot] = aheadMs === 0 ? 0 : performance.now() + aheadMs;
+  }
+
   /** The slot's next row begins with a full bucket. */
   release(slot: number): void {
     this.#fullAt[slot] = 0;

@@ -20,7 +20,8 @@ export interface RowHandlers {
 
 /**
  * The life of a row: the only writer of its state, and its only end. Whatever the reason, the end is one call: every owner
- * gives back what it kept, the row is released, and the close hook that is owed is called.
+ * gives back what it kept, the row is released, and the close hook that is owed is called. A row that departs is given back
+ * in the same way, but lives on elsewhere.
  */
 export class Rows {
   readonly #table: ConnectionTable;
@@ -62,6 +63,16 @@ export class Rows {
     if (ended !== undefined) setImmediate(() => this.#handlers.rowOnEnd(ended, code, reason));
   }
 
+  /** The row is another worker's now: no hook is called, and its connection does not end. */
+  depart(slot: number): void {
+    if (this.#table.state(slot) === RowState.free) return;
+    for (const owner of this.#owners) {
+      if (owner.depart === undefined) owner.release(slot);
+      else owner.depart(slot);
+    }
+    this.#table.release(slot);
+  }
+
   #end(slot: number, code: number): EndedRow | undefined {
     const table = this.#table;
     if (table.state(slot) === RowState.free) return undefined;
@@ -71,6 +82,7 @@ export class Rows {
     table.release(slot);
     if (!wasOpened) return undefined;
     this.#counters.add('closed');
+    this.#counters.closes.add(code);
     if (code === CloseCode.abnormal) this.#counters.add('closed_abnormally');
     return ended;
   }

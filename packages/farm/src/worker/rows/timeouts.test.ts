@@ -1,6 +1,6 @@
+import { seededRandom } from '@roost/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TimeoutKind, Timeouts } from './timeouts.ts';
-import { seededRandom } from '../fixtures/random.ts';
 
 const DURATIONS = { handshake: 100, upgrade: 200, message: 100, quiet: 50, closing: 300, http: 1000 };
 const { handshake, upgrade, message, quiet, closing, http, none } = TimeoutKind;

@@ -12,6 +12,7 @@ import {
   FLAG_COUNTED,
   FLAG_LIMITED,
   FLAG_RESERVED,
+  HandOffKind,
   HandOffRecord,
   writeAcknowledgement,
 } from '../../link/hand-off-record.ts';
@@ -39,6 +40,8 @@ export interface AdoptionParts {
   readonly handlers: SocketHandlers;
   readonly counters: Counters;
   readonly log: Log;
+  /** An end of the pair of a move, which is the receiver's; −1: it could not be received. */
+  readonly onPair: (move: number, fd: number) => void;
 }
 
 /**
@@ -53,6 +56,7 @@ export class Adoption {
   readonly #counters: Counters;
   readonly #log: Log;
   readonly #socket: number;
+  readonly #onPair: AdoptionParts['onPair'];
   readonly #record = new HandOffRecord();
   readonly #fds = new Int32Array(MAX_DESCRIPTORS_PER_MESSAGE);
   readonly #slots = new Int32Array(MAX_DESCRIPTORS_PER_MESSAGE);
@@ -72,6 +76,7 @@ export class Adoption {
     this.#counters = parts.counters;
     this.#log = parts.log;
     this.#socket = socket;
+    this.#onPair = parts.onPair;
     this.#watch(Interest.readable);
   }
 
@@ -88,6 +93,10 @@ export class Adoption {
         // The master is gone: the control link says so too, and ends this process.
         if (received.bytes === 0) this.#events.poller.unwatchDescriptor(this.#socket);
         return;
+      }
+      if (this.#record.kind === HandOffKind.movePair) {
+        this.#onPair(this.#record.batch, received.count === 1 ? (this.#fds[0] ?? -1) : -1);
+        continue;
       }
       if (!this.#acknowledge()) return;
     } while (performance.now() < deadline);
@@ -142,6 +151,7 @@ export class Adoption {
     }
     // The request mostly came with the socket: it is answered before the row is in the epoll set.
     this.#events.read(poller.receiveNew(this.#slots, count));
+    for (let index = 0; index < count; index++) this.#handlers.socketOnAdopted(this.#slots[index] ?? 0);
     if (poller.watchNew(this.#slots, count) === 0) return;
     // Some could not be watched (ENOSPC: fs.epoll.max_user_watches). Asked again, the others say that they are.
     for (const slot of this.#slots.subarray(0, count)) {

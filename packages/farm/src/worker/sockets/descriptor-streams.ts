@@ -8,6 +8,11 @@ export interface Streams {
   lend(slot: number): Socket;
   /** The row's bytes go to its handlers again. False when that is impossible; the descriptor is closed then. */
   takeBack(slot: number, socket: Socket): boolean;
+  /**
+   * As {@link takeBack}, from a borrower that is told of the end of its stream. False when it is impossible; the stream stays as it
+   * is then. Undefined where the stream cannot be left out: of TLS.
+   */
+  reclaim?(slot: number, socket: Socket): boolean;
 }
 
 /** Takes the row's descriptor from the poller, for a Node stream that owns it from now on. */
@@ -40,7 +45,17 @@ export class DescriptorStreams implements Streams {
     socket.removeAllListeners();
     socket.on('error', () => undefined);
     socket.destroy();
+    return fd >= 0 && this.#attach(slot, fd);
+  }
+
+  reclaim(slot: number, socket: Socket): boolean {
+    const fd = duplicateOf(socket);
     if (fd < 0) return false;
+    socket.destroy();
+    return this.#attach(slot, fd);
+  }
+
+  #attach(slot: number, fd: number): boolean {
     this.#table.fds[slot] = fd;
     this.#table.transports[slot] = Transport.native;
     return this.#poller.watch(slot, Interest.readable) >= 0;

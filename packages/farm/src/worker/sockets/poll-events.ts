@@ -19,6 +19,9 @@ export class PollEvents {
   readonly #poisonSlab: boolean;
   #handlers!: SocketHandlers;
   #adoption: { run(): void } | undefined;
+  /** What watched descriptors other than the hand-off's are told to, by their ids. */
+  readonly #listeners = new Map<number, () => void>();
+  #lastId = 0;
 
   /** `poisonSlab` overwrites received bytes after each batch. */
   constructor(table: ConnectionTable, clock: Clock, { poisonSlab }: { readonly poisonSlab: boolean }) {
@@ -43,6 +46,17 @@ export class PollEvents {
     this.#adoption = adoption;
   }
 
+  /** An id for the poller's watchDescriptor: `onReadable` is called behind a batch in which it was reported. */
+  listen(onReadable: () => void): number {
+    const id = ++this.#lastId;
+    this.#listeners.set(id, onReadable);
+    return id;
+  }
+
+  forget(id: number): void {
+    this.#listeners.delete(id);
+  }
+
   #handle(count: number): void {
     // Slots freed before this batch may be given out again; those freed in it must wait for the next.
     this.#table.settle();
@@ -50,7 +64,9 @@ export class PollEvents {
     const hasAdoptions = this.read(count);
     // epoll goes round the descriptors: behind all the rows of a proxy that died, a hand-off would wait for its place, and
     // again after every few records, until the master took this worker for dead.
-    if (hasAdoptions || count >= MANY_EVENTS) this.#adoption?.run();
+    if (!hasAdoptions && count < MANY_EVENTS) return;
+    this.#adoption?.run();
+    for (const onReadable of this.#listeners.values()) onReadable();
   }
 
   /** Reports the entries that the poller has now. True when sockets wait to be adopted. */

@@ -2,6 +2,8 @@
 export interface SocketHandlers {
   /** A socket was adopted, and nothing has been read from it. False when the row was ended at once. */
   socketOnNew(slot: number): boolean;
+  /** What came with an adopted socket has been read; its row may have ended since {@link socketOnNew}. */
+  socketOnAdopted(slot: number): void;
   /** Bytes of the client, from `start` to `end`; they are overwritten after this returns. */
   socketOnBytes(slot: number, bytes: Buffer, start: number, end: number): void;
   /** It takes bytes again. */

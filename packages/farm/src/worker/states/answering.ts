@@ -4,13 +4,16 @@ import type { Counters } from '../../api/counters.ts';
 import type { FarmConfig } from '../../options/options.ts';
 import type { AppHost, Decided } from '../app/app-host.ts';
 import type { Subscriptions } from '../fan-out/subscriptions.ts';
+import type { Users } from '../fan-out/users.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import type { Attachments } from '../rows/attachments.ts';
 import type { Clock } from '../rows/clock.ts';
 import { RowFlag, RowState, type ConnectionTable } from '../rows/connection-table.ts';
 import type { Deadlines } from '../rows/deadlines.ts';
 import type { Rows } from '../rows/rows.ts';
+import type { Sessions } from '../rows/sessions.ts';
 import type { Timeouts } from '../rows/timeouts.ts';
+import type { PlainHandshakes } from './plain-handshakes.ts';
 import { badChannels, REFUSALS } from './refusals.ts';
 import type { Refusing } from './refusing.ts';
 
@@ -23,9 +26,12 @@ export interface AnsweringParts {
   readonly timeouts: Timeouts;
   readonly attachments: Attachments;
   readonly deadlines: Deadlines;
+  readonly sessions: Sessions;
+  readonly users: Users;
   readonly subscriptions: Pick<Subscriptions, 'problem' | 'join' | 'markGap'>;
   readonly outbound: Pick<Outbound, 'sendHead'>;
-  readonly apps: Pick<AppHost, 'open' | 'report'>;
+  readonly apps: Pick<AppHost, 'lanes' | 'open' | 'report'>;
+  readonly plainHandshakes: Pick<PlainHandshakes, 'responseTo'>;
   readonly refusing: Refusing;
 }
 
@@ -34,18 +40,44 @@ export interface AnsweringParts {
  * same tick in which the hub gets the connection's channels: a client that has the 101 misses nothing from then on.
  */
 export class Answering {
-  readonly #parts: AnsweringParts;
+  readonly #table: AnsweringParts['table'];
+  readonly #rows: AnsweringParts['rows'];
+  readonly #clock: AnsweringParts['clock'];
+  readonly #counters: AnsweringParts['counters'];
+  readonly #timeouts: AnsweringParts['timeouts'];
+  readonly #attachments: AnsweringParts['attachments'];
+  readonly #deadlines: AnsweringParts['deadlines'];
+  readonly #sessions: AnsweringParts['sessions'];
+  readonly #users: AnsweringParts['users'];
+  readonly #subscriptions: AnsweringParts['subscriptions'];
+  readonly #outbound: AnsweringParts['outbound'];
+  readonly #apps: AnsweringParts['apps'];
+  readonly #plainHandshakes: AnsweringParts['plainHandshakes'];
+  readonly #refusing: AnsweringParts['refusing'];
   readonly #upgrader: Upgrader;
 
   constructor(parts: AnsweringParts) {
     const { maxMessageBytes, compression } = parts.config;
-    this.#parts = parts;
+    this.#table = parts.table;
+    this.#rows = parts.rows;
+    this.#clock = parts.clock;
+    this.#counters = parts.counters;
+    this.#timeouts = parts.timeouts;
+    this.#attachments = parts.attachments;
+    this.#deadlines = parts.deadlines;
+    this.#sessions = parts.sessions;
+    this.#users = parts.users;
+    this.#subscriptions = parts.subscriptions;
+    this.#outbound = parts.outbound;
+    this.#apps = parts.apps;
+    this.#plainHandshakes = parts.plainHandshakes;
+    this.#refusing = parts.refusing;
     this.#upgrader = new Upgrader({ maxMessageBytes, compression });
   }
 
   /** The head asks for an upgrade, but is not an opening handshake of WebSocket. */
   refuseHead(slot: number, head: RequestHead): void {
-    this.#parts.refusing.refuseWith(slot, this.#upgrader.upgrade(head).response, 'refused_bad_request');
+    this.#refusing.refuseWith(slot, this.#upgrader.upgrade(head).response, 'refused_bad_request');
   }
 
   /**
@@ -53,41 +85,50 @@ export class Answering {
    * publications to its channels may have been missed.
    */
   answer(slot: number, head: RequestHead, { decision, app }: Decided, { hasGap = false } = {}): boolean {
-    const { refusing, subscriptions, table } = this.#parts;
     if (decision === undefined) {
-      refusing.refuse(slot, REFUSALS.noApp);
+      this.#refusing.refuse(slot, REFUSALS.noApp);
       return false;
     }
     if (decision.kind === 'reject') {
       this.#reject(slot, decision);
       return false;
     }
-    const problem = subscriptions.problem(decision.channels ?? []);
+    const problem = this.#subscriptions.problem(decision.channels ?? []);
     if (problem !== undefined) {
-      refusing.refuse(slot, badChannels(problem));
+      this.#refusing.refuse(slot, badChannels(problem));
       return false;
+    }
+    const { protocol, headers } = decision;
+    // What the client may choose from was not read: a protocol of the application's is ignored, as by the upgrader.
+    const response = headers === undefined ? this.#plainHandshakes.responseTo(head) : undefined;
+    if (response !== undefined) {
+      this.#open(slot, app, decision, response, hasGap);
+      return this.#isConnection(slot);
     }
     let answer: UpgradeResult;
     try {
-      answer = this.#upgrader.upgrade(head, { protocol: decision.protocol, headers: decision.headers });
+      answer = this.#upgrader.upgrade(head, { protocol, headers });
     } catch (error) {
       // A header of the application's that cannot be sent.
       this.appFailed(slot, error);
       return false;
     }
     if (!answer.accepted) {
-      refusing.refuseWith(slot, answer.response, 'refused_bad_request');
+      this.#refusing.refuseWith(slot, answer.response, 'refused_bad_request');
       return false;
     }
-    this.#open(slot, app, decision, answer, hasGap);
-    const state = table.state(slot);
-    return state === RowState.open || state === RowState.closing;
+    if (answer.isDeflated) {
+      this.#table.setFlag(slot, RowFlag.deflate);
+      this.#counters.add('upgrades_compressed');
+    }
+    this.#open(slot, app, decision, answer.response, hasGap);
+    return this.#isConnection(slot);
   }
 
   /** The upgrade hook has thrown, or answered with something that cannot be sent. */
   appFailed(slot: number, error: unknown): void {
-    this.#parts.apps.report('upgrade', error);
-    this.#parts.refusing.refuse(slot, REFUSALS.appFailed);
+    this.#apps.report('upgrade', error);
+    this.#refusing.refuse(slot, REFUSALS.appFailed);
   }
 
   #reject(slot: number, { status, reason, headers }: Rejection): void {
@@ -99,27 +140,30 @@ export class Answering {
       this.appFailed(slot, error);
       return;
     }
-    this.#parts.refusing.refuseWith(slot, response, 'refused_by_app');
+    this.#refusing.refuseWith(slot, response, 'refused_by_app');
   }
 
-  #open(slot: number, app: number, decision: Acceptance, answer: UpgradeResult, hasGap: boolean): void {
-    const { table, rows, clock, counters, timeouts, attachments, deadlines } = this.#parts;
-    const { subscriptions, outbound, apps } = this.#parts;
-    timeouts.clear(slot);
-    rows.enter(slot, RowState.open);
-    table.apps[slot] = app;
-    table.lastSeen[slot] = clock.now;
-    table.setFlag(slot, RowFlag.open | RowFlag.sendable | RowFlag.opened);
-    if (answer.isDeflated) {
-      table.setFlag(slot, RowFlag.deflate);
-      counters.add('upgrades_compressed');
-    }
-    if (decision.attachment !== undefined) attachments.set(slot, decision.attachment);
-    if (decision.expiresAt !== undefined) deadlines.set(slot, decision.expiresAt);
-    outbound.sendHead(slot, answer.response);
-    subscriptions.join(slot, decision.channels ?? []);
-    if (hasGap) subscriptions.markGap(slot);
-    counters.add('upgrades');
-    apps.open(slot);
+  /** The open hook may have begun to close it, or have ended it. */
+  #isConnection(slot: number): boolean {
+    const state = this.#table.state(slot);
+    return state === RowState.open || state === RowState.closing;
+  }
+
+  #open(slot: number, app: number, decision: Acceptance, response: Buffer | string, hasGap: boolean): void {
+    this.#timeouts.clear(slot);
+    this.#rows.enter(slot, RowState.open);
+    this.#table.apps[slot] = app;
+    this.#table.setLane(slot, this.#apps.lanes.ofApp(app));
+    this.#table.lastSeen[slot] = this.#clock.now;
+    this.#table.setFlag(slot, RowFlag.open | RowFlag.sendable | RowFlag.opened);
+    if (decision.attachment !== undefined) this.#attachments.set(slot, decision.attachment);
+    if (decision.expiresAt !== undefined) this.#deadlines.set(slot, decision.expiresAt);
+    if (decision.session !== undefined) this.#sessions.set(slot, decision.session);
+    if (decision.user !== undefined) this.#users.set(slot, decision.user);
+    this.#outbound.sendHead(slot, response);
+    this.#subscriptions.join(slot, decision.channels ?? []);
+    if (hasGap) this.#subscriptions.markGap(slot);
+    this.#counters.add('upgrades');
+    this.#apps.open(slot);
   }
 }

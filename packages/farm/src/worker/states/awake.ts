@@ -159,7 +159,7 @@ export class Awake extends State implements AwakeHandlers, RowOwner {
     } else {
       const { code, reason, counter } = CLOSE_REASONS.messageTimeout;
       this.#counters.add(counter);
-      if (this.leave(slot)) this.#closing.begin(slot, code, reason);
+      if (this.leave(slot)) this.#closing.beginOwn(slot, code, reason);
     }
   }
 
@@ -173,6 +173,32 @@ export class Awake extends State implements AwakeHandlers, RowOwner {
     this.release(slot);
     this.rows.enter(slot, RowState.open);
     return true;
+  }
+
+  /**
+   * Takes an open row from ws, wherever in a message it stands: the frame with which {@link wake} brings it back there, empty
+   * when no message is open. Undefined when ws must keep it.
+   */
+  lift(slot: number): Buffer | undefined {
+    const awake = this.#bySlot.get(slot);
+    if (awake === undefined || this.#endedByWs.has(slot)) return undefined;
+    const frame = awake.openMessage();
+    if (frame === undefined) return undefined;
+    this.#timeouts.clear(slot);
+    this.release(slot);
+    this.rows.enter(slot, RowState.open);
+    return frame;
+  }
+
+  /** The row, which has no timeout, waits again: for quiet, or for the rest of a message. */
+  restart(slot: number): void {
+    const awake = this.#bySlot.get(slot);
+    if (awake !== undefined) this.#settle(slot, awake);
+  }
+
+  /** Whether one more connection may be awake. */
+  get hasRoom(): boolean {
+    return this.#bySlot.size < this.#config.maxAwakeConnections;
   }
 
   release(slot: number): void {

@@ -49,6 +49,24 @@ function useStream(): void {
 }
 
 describe('a close that the worker begins', () => {
+  it('for a reason of its own has the code and the reason of the app, where that has them', () => {
+    closing.beginOwn(slot, 4000, 'bye');
+    expect(rig.asked).toEqual(['leave', 'send 88050fa0627965']);
+    setUp();
+    rig.closeReplacement = { code: 4100 };
+    closing.beginOwn(slot, 4000, 'bye');
+    expect(rig.asked).toEqual(['leave', 'send 88051004627965']);
+    setUp();
+    rig.closeReplacement = { code: 4100, reason: 'x' };
+    closing.beginFor(CLOSE_REASONS.messageTimeout, slot, Buffer.alloc(0), 0, 0);
+    expect(rig.asked).toEqual(['leave', 'send 8803100478']);
+    expect(rig.counters.get('closed_message_timeout')).toBe(1);
+    setUp();
+    rig.closeReplacement = { code: 4100 };
+    closing.begin(slot, 4000, 'bye');
+    expect(rig.asked).toEqual(['leave', 'send 88050fa0627965']);
+  });
+
   it('takes the row from its channels and from the app, and sends the frame', () => {
     closing.begin(slot, 4000, 'bye');
     expect(rig.asked).toEqual(['leave', 'send 88050fa0627965']);

@@ -1,6 +1,7 @@
 import { ClosingReader, encodeCloseFrame, Opcode } from '@roost/websocket';
 import { CloseCode } from '../../api/close-codes.ts';
 import type { Counters } from '../../api/counters.ts';
+import type { AppHost } from '../app/app-host.ts';
 import type { Subscriptions } from '../fan-out/subscriptions.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { RowFlag, RowState, type ConnectionTable } from '../rows/connection-table.ts';
@@ -18,6 +19,7 @@ export interface ClosingParts {
   readonly counters: Counters;
   readonly timeouts: Timeouts;
   readonly inboundBuffer: InboundBuffer;
+  readonly apps: Pick<AppHost, 'closeReplacementOf'>;
   readonly subscriptions: Pick<Subscriptions, 'leave'>;
   readonly outbound: Pick<Outbound, 'send' | 'sendChunk' | 'finish'>;
   readonly ending: Ending;
@@ -33,6 +35,7 @@ export class Closing extends State {
   readonly #counters: Counters;
   readonly #timeouts: Timeouts;
   readonly #inboundBuffer: InboundBuffer;
+  readonly #apps: ClosingParts['apps'];
   readonly #subscriptions: ClosingParts['subscriptions'];
   readonly #outbound: ClosingParts['outbound'];
   readonly #ending: Ending;
@@ -44,6 +47,7 @@ export class Closing extends State {
     this.#counters = parts.counters;
     this.#timeouts = parts.timeouts;
     this.#inboundBuffer = parts.inboundBuffer;
+    this.#apps = parts.apps;
     this.#subscriptions = parts.subscriptions;
     this.#outbound = parts.outbound;
     this.#ending = parts.ending;
@@ -52,6 +56,7 @@ export class Closing extends State {
   /** We begin the closing handshake of an open row that sleeps. */
   begin(slot: number, code: number, reason: string): void {
     const inboundBuffer = this.#inboundBuffer;
+    this.#counters.closes.know(code);
     this.#enter(slot);
     this.#outbound.sendChunk(slot, encodeCloseFrame(code, reason));
     // What is kept of a frame is now to be skipped.
@@ -60,8 +65,14 @@ export class Closing extends State {
     if (kept.length > 0) this.receive(slot, kept, 0, kept.length);
   }
 
+  /** As {@link begin}, for a reason of the worker's own: with the code and reason that the row's app has in its place. */
+  beginOwn(slot: number, code: number, reason: string): void {
+    const replacement = this.#apps.closeReplacementOf(slot, code);
+    this.begin(slot, replacement?.code ?? code, replacement?.reason ?? reason);
+  }
+
   /**
-   * As {@link begin}, for a reason of the worker's own and in the middle of the client's bytes: its close frame may be among
+   * As {@link beginOwn}, in the middle of the client's bytes: its close frame may be among
    * the others.
    */
   beginFor(
@@ -72,7 +83,7 @@ export class Closing extends State {
     end: number,
   ): void {
     this.#counters.add(counter);
-    this.begin(slot, code, reason);
+    this.beginOwn(slot, code, reason);
     if (this.#table.state(slot) === RowState.closing) this.receive(slot, bytes, start, end);
   }
 

@@ -1,4 +1,4 @@
-import { looksLikeHandshake, type RequestHead } from '@roost/websocket';
+import { looksLikeHandshake, PlainHead, type RequestHead } from '@roost/websocket';
 import type { Log } from '../../api/log.ts';
 import { describeError, type AppHost, type Decided } from '../app/app-host.ts';
 import { isPromise } from '../app/promises.ts';
@@ -34,38 +34,54 @@ const NO_CHANNELS: readonly string[] = [];
  * meantime. The client is answered after the broker has confirmed the first channels.
  */
 export class Deciding {
-  readonly #parts: DecidingParts;
+  readonly #table: DecidingParts['table'];
+  readonly #log: DecidingParts['log'];
+  readonly #draining: DecidingParts['draining'];
+  readonly #apps: DecidingParts['apps'];
+  readonly #subscriptions: DecidingParts['subscriptions'];
+  readonly #guards: DecidingParts['guards'];
+  readonly #answering: DecidingParts['answering'];
+  readonly #refusing: DecidingParts['refusing'];
+  readonly #upgrading: DecidingParts['upgrading'];
 
   constructor(parts: DecidingParts) {
-    this.#parts = parts;
+    this.#table = parts.table;
+    this.#log = parts.log;
+    this.#draining = parts.draining;
+    this.#apps = parts.apps;
+    this.#subscriptions = parts.subscriptions;
+    this.#guards = parts.guards;
+    this.#answering = parts.answering;
+    this.#refusing = parts.refusing;
+    this.#upgrading = parts.upgrading;
   }
 
   /** A row in state handshake has its whole head; `bytes` from `restStart` to `restEnd` came behind it. */
   begin(slot: number, head: RequestHead, bytes: Buffer, restStart: number, restEnd: number): void {
-    const { table, apps, subscriptions, guards, answering, refusing, upgrading } = this.#parts;
-    if (!looksLikeHandshake(head)) {
-      answering.refuseHead(slot, head);
+    if (!(head instanceof PlainHead) && !looksLikeHandshake(head)) {
+      this.#answering.refuseHead(slot, head);
       return;
     }
-    const refusal = guards.refusalOf(slot, head);
+    const refusal = this.#guards.refusalOf(slot, head);
     if (refusal !== undefined) {
-      refusing.refuse(slot, refusal);
+      this.#refusing.refuse(slot, refusal);
       return;
     }
-    const request = new HeadUpgradeRequest(table, slot, head);
+    const request = new HeadUpgradeRequest(this.#table, slot, head);
     let decided: Decided | Promise<Decided>;
     try {
-      decided = apps.decide(request);
+      decided = this.#apps.decide(request);
     } catch (error) {
-      answering.appFailed(slot, error);
+      this.#answering.appFailed(slot, error);
       return;
     }
-    if (!isPromise(decided) && subscriptions.areConfirmed(channelsOf(decided))) {
-      if (answering.answer(slot, head, decided)) upgrading.readRest(slot, bytes, restStart, restEnd);
-    } else if (upgrading.pause(slot, request, bytes, restStart, restEnd)) {
-      void this.#await(slot, table.generation(slot), head, request, decided);
+    if (!isPromise(decided) && this.#subscriptions.areConfirmed(channelsOf(decided))) {
+      if (this.#answering.answer(slot, head, decided))
+        this.#upgrading.readRest(slot, bytes, restStart, restEnd);
+    } else if (this.#upgrading.pause(slot, request, bytes, restStart, restEnd)) {
+      void this.#await(slot, this.#table.generation(slot), head, request, decided);
     } else if (isPromise(decided)) {
-      decided.catch((error: unknown) => apps.report('upgrade', error));
+      decided.catch((error: unknown) => this.#apps.report('upgrade', error));
     }
   }
 
@@ -77,46 +93,44 @@ export class Deciding {
     request: HeadUpgradeRequest,
     pending: Decided | Promise<Decided>,
   ): Promise<void> {
-    const { log, apps, subscriptions, answering, refusing, upgrading } = this.#parts;
-    const isPending = (): boolean => upgrading.isPending(slot, generation, request);
+    const isPending = (): boolean => this.#upgrading.isPending(slot, generation, request);
     let decided: Decided;
     try {
       decided = await pending;
     } catch (error) {
       if (isPending()) {
-        upgrading.settle(slot);
-        answering.appFailed(slot, error);
+        this.#upgrading.settle(slot);
+        this.#answering.appFailed(slot, error);
       } else {
-        apps.report('upgrade', error);
+        this.#apps.report('upgrade', error);
       }
       return;
     }
     if (!isPending()) return;
     const wanted = channelsOf(decided);
     // What cannot be had is refused with the answer.
-    const channels = subscriptions.problem(wanted) === undefined ? wanted : NO_CHANNELS;
+    const channels = this.#subscriptions.problem(wanted) === undefined ? wanted : NO_CHANNELS;
     let hasGap: boolean;
     try {
-      hasGap = channels.length > 0 && !(await subscriptions.reserve(channels));
+      hasGap = channels.length > 0 && !(await this.#subscriptions.reserve(channels));
     } catch (error) {
       if (!isPending()) return;
-      upgrading.settle(slot);
-      log.warn({ error: describeError(error) }, 'subscriptions of an upgrade failed');
-      refusing.refuse(slot, REFUSALS.notConfirmed);
+      this.#upgrading.settle(slot);
+      this.#log.warn({ error: describeError(error) }, 'subscriptions of an upgrade failed');
+      this.#refusing.refuse(slot, REFUSALS.notConfirmed);
       return;
     }
     try {
       if (isPending()) this.#answer(slot, head, decided, hasGap);
     } finally {
-      subscriptions.unreserve(channels);
+      this.#subscriptions.unreserve(channels);
     }
   }
 
   #answer(slot: number, head: RequestHead, decided: Decided, hasGap: boolean): void {
-    const { draining, answering, refusing, upgrading } = this.#parts;
-    upgrading.settle(slot);
-    if (draining.isDraining) refusing.refuse(slot, REFUSALS.draining);
-    else if (answering.answer(slot, head, decided, { hasGap })) upgrading.resume(slot);
+    this.#upgrading.settle(slot);
+    if (this.#draining.isDraining) this.#refusing.refuse(slot, REFUSALS.draining);
+    else if (this.#answering.answer(slot, head, decided, { hasGap })) this.#upgrading.resume(slot);
   }
 }
 

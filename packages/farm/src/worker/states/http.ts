@@ -140,6 +140,27 @@ export class Http extends State implements RowOwner {
     }
   }
 
+  /** Connections that wait for a next request are bare sockets again, in state handshake, as if nothing had been asked yet. */
+  liftIdle(): void {
+    const streams = this.#streams;
+    if (this.#sockets.size === 0 || this.#server === undefined || streams.reclaim === undefined) return;
+    const idle = idleSocketsOf(this.#server);
+    for (const [slot, socket] of this.#sockets) {
+      const place = this.#places.get(socket);
+      if (place === undefined || place.unanswered > 0 || place.upgrade !== undefined) continue;
+      const hasBytes = socket.readableLength > 0 || socket.writableLength > 0 || socket.readableEnded;
+      if (!idle.has(socket) || socket.destroyed || hasBytes) continue;
+      // Its end is not the row's.
+      this.#sockets.delete(slot);
+      if (!streams.reclaim(slot, socket)) {
+        this.#sockets.set(slot, socket);
+        continue;
+      }
+      this.rows.enter(slot, RowState.handshake);
+      this.#timeouts.set(slot, TimeoutKind.http);
+    }
+  }
+
   #requestTimedOut(slot: number, socket: Socket): void {
     const place = this.#places.get(socket);
     const isAnswerDue = place !== undefined && place.unanswered > 0 && place.latest?.complete === true;
@@ -156,7 +177,13 @@ export class Http extends State implements RowOwner {
   }
 
   #createServer(): Server {
-    const server = createServer({ maxHeaderSize: this.#maxHeadBytes });
+    const server = createServer({
+      maxHeaderSize: this.#maxHeadBytes,
+      connectionsCheckingInterval: NEVER_MS,
+    });
+    // From here on Node keeps account of connections, see idleSocketsOf; the row's timeout ends those that are late.
+    server.headersTimeout = server.requestTimeout = 0;
+    server.emit('listening');
     // The row's timeout ends idle connections, after httpRequestTimeoutMs.
     server.keepAliveTimeout = 0;
     // A client that has sent FIN behind its request waits for the answer; Node would end the socket before it is ready.
@@ -237,6 +264,26 @@ export class Http extends State implements RowOwner {
     this.#handlers.httpOnUpgrade(slot, bytes);
   }
 }
+
+/**
+ * Sockets of which the server has not read the first byte of a next request. Node keeps account of that for closeIdleConnections()
+ * and has no other way to it (lib/_http_server.js, kConnections); where that is different, none is known to be idle.
+ */
+function idleSocketsOf(server: Server): ReadonlySet<unknown> {
+  const key = Object.getOwnPropertySymbols(server).find(
+    ({ description }) => description === 'http.server.connections',
+  );
+  const list: unknown = key === undefined ? undefined : Reflect.get(server, key);
+  if (typeof list !== 'object' || list === null || !('idle' in list) || typeof list.idle !== 'function') {
+    return new Set();
+  }
+  const parsers: unknown = list.idle();
+  if (!Array.isArray(parsers)) return new Set();
+  return new Set(parsers.map((parser: { socket?: unknown }) => parser.socket));
+}
+
+/** The longest that a timer takes. */
+const NEVER_MS = 2 ** 31 - 1;
 
 const REQUEST_TIMEOUT = refusalResponse(408, 'the request did not arrive in time');
 

@@ -93,7 +93,7 @@ export class Open extends State {
   onTimeout(slot: number): void {
     const { code, reason, counter } = CLOSE_REASONS.messageTimeout;
     this.#counters.add(counter);
-    this.#closing.begin(slot, code, reason);
+    this.#closing.beginOwn(slot, code, reason);
   }
 
   /** `owned`: the same bytes, when they are nobody else's, so that a large message need not be copied. */

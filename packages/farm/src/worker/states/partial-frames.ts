@@ -25,6 +25,11 @@ export class PartialFrames {
     return inboundBuffer.length(slot) + addedBytes >= inboundBuffer.required(slot);
   }
 
+  /** A copy of what is kept, and of how many bytes it is the beginning. */
+  copyOf(slot: number): readonly [bytes: Buffer, requiredBytes: number] {
+    return [this.#inboundBuffer.copyOf(slot), this.#inboundBuffer.required(slot)];
+  }
+
   /** What is kept and the bytes behind it, in memory of their own; nothing is kept any more. */
   take(slot: number, bytes: Buffer, start: number, end: number): Buffer {
     return this.#inboundBuffer.take(slot, bytes, start, end);
@@ -41,6 +46,11 @@ export class PartialFrames {
   /** Keeps more of the frame whose beginning is kept. False when there is no room for it. */
   keepMore(slot: number, bytes: Buffer, start: number, end: number): boolean {
     return this.keep(slot, bytes, start, end, this.#inboundBuffer.required(slot));
+  }
+
+  /** The row is new here, or is read again, with these bytes; a message's time begins anew. False when there is no room. */
+  adopt(slot: number, bytes: Buffer, requiredBytes: number): boolean {
+    return bytes.length === 0 || this.keep(slot, bytes, 0, bytes.length, requiredBytes);
   }
 
   /** A message is complete: the time of the next one counts from its own first byte. */

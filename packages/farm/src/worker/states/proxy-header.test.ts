@@ -1,6 +1,6 @@
+import { seededRandom, testSeed } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { formatAddress } from '../../addresses/address.ts';
-import { seededRandom, testSeed } from '../fixtures/random.ts';
 import { readProxyHeader, type ProxyHeaderResult } from './proxy-header.ts';
 
 const MAX_BYTES = 536;

@@ -36,16 +36,18 @@ export class UpgradeGuards {
   }
 
   /** Gives the row the address of the client that a trusted proxy names. Answers why the client may not come in, if so. */
-  refusalOf(slot: number, { headers }: RequestHead): Refusal | undefined {
+  refusalOf(slot: number, head: RequestHead): Refusal | undefined {
     const table = this.#table;
-    applyForwardedFor(
-      { table, trustedProxies: this.#trustedProxies, counters: this.#counters },
-      slot,
-      headers,
-    );
+    if (this.#trustedProxies.isTrusted(table.addresses, table.addressOffset(slot))) {
+      applyForwardedFor(
+        { table, trustedProxies: this.#trustedProxies, counters: this.#counters },
+        slot,
+        head.headers,
+      );
+    }
     if (this.#draining.isDraining) return REFUSALS.draining;
     if (table.hasFlag(slot, RowFlag.reserved)) return REFUSALS.noPlace;
-    if (!this.#allowedOrigins.isAllowed(headers)) return REFUSALS.originNotAllowed;
+    if (!this.#allowedOrigins.isAllowed(head)) return REFUSALS.originNotAllowed;
     // The limits of peers were the master's.
     if (!table.hasFlag(slot, RowFlag.proxied)) return undefined;
     switch (this.#countedRows.admit(slot)) {

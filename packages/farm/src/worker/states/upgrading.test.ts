@@ -1,3 +1,4 @@
+import { Arena } from '@roost/broker';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { parseRequestHead, type RequestHead } from '@roost/websocket';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -15,6 +16,9 @@ import { Attachments } from '../rows/attachments.ts';
 import { Clock } from '../rows/clock.ts';
 import { RowFlag, RowState } from '../rows/connection-table.ts';
 import { Deadlines } from '../rows/deadlines.ts';
+import { Sessions } from '../rows/sessions.ts';
+import { Lanes } from '../app/lanes.ts';
+import { Users } from '../fan-out/users.ts';
 import { Draining } from '../rows/draining.ts';
 import { TimeoutKind } from '../rows/timeouts.ts';
 import { Answering } from './answering.ts';
@@ -57,6 +61,7 @@ let confirmed: Set<string>;
 let broker: Later<boolean>;
 
 /** The parts that are asked, and note it. */
+const NOT_COUNTED = { counts: () => false, joined: () => undefined, left: () => undefined };
 const APPS = {
   decide(request: UpgradeRequest): Decided | Promise<Decided> {
     requests.push(request);
@@ -65,6 +70,7 @@ const APPS = {
     const answer = hook();
     return answer instanceof Promise ? answer.then(decidedAs) : decidedAs(answer);
   },
+  lanes: new Lanes(() => undefined),
   report: (name: string, error: unknown): void => rig.note(`report ${name}: ${String(error)}`),
   open(): void {
     rig.note('open hook');
@@ -130,6 +136,8 @@ function assembleUpgrading(): void {
     clock,
     attachments,
     deadlines: new Deadlines(table, clock),
+    sessions: new Sessions({ table, arena: new Arena() }),
+    users: new Users({ table, occupancy: NOT_COUNTED }),
     subscriptions: SUBSCRIPTIONS,
     apps: APPS,
     log: LOG,
@@ -138,6 +146,7 @@ function assembleUpgrading(): void {
   const answering = new Answering({
     ...ground,
     config: { maxMessageBytes: 1024, compression: true },
+    plainHandshakes: { responseTo: () => undefined },
     refusing,
   });
   const guards = new UpgradeGuards({

@@ -2,8 +2,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../../api/app.ts';
 import { WorkerHarness } from '../fixtures/worker-harness.ts';
 
+/** In the channel that the path names, with the user of the query, if there is one. */
 const APP: App = {
-  upgrade: ({ path }) => accept({ channels: [path.slice(1)] }),
+  upgrade: ({ path, query }) => accept({ channels: [path.slice(1)], user: query.get('user') ?? undefined }),
+  message: (connection, data) => void (connection.user = String(data) === '' ? undefined : String(data)),
 };
 
 let harness: WorkerHarness;
@@ -43,6 +45,85 @@ describe('the control message disconnect', () => {
   });
 });
 
+describe('the connections of a user', () => {
+  it('are all sent to, text and bytes, and nobody else is', async () => {
+    const { context } = harness;
+    const clients = await Promise.all(
+      ['/a?user=né', '/b?user=né', '/a?user=n', '/a'].map((path) => harness.client(path)),
+    );
+    await context?.sendToUser('né', 'hello');
+    await context?.sendToUser('né', Buffer.from('00ff', 'hex'));
+    await context?.sendToUser('nobody', 'hello');
+    for (const client of clients.slice(0, 2)) {
+      expect(await client.nextMessage()).toMatchObject({ text: 'hello', isBinary: false });
+      expect((await client.nextMessage()).data.toString('hex')).toBe('00ff');
+    }
+    harness.publish('a', 'to all of the channel');
+    for (const client of clients.slice(2)) expect((await client.nextMessage()).text).toContain('to all');
+    expect(await harness.count('control_messages')).toBe(3);
+    await Promise.all(clients.map((client) => client.close()));
+  });
+
+  it('are closed, with 4500 unless it is said otherwise', async () => {
+    const { context } = harness;
+    const clients = await Promise.all(
+      ['/a?user=one', '/b?user=one', '/a?user=two', '/a'].map((path) => harness.client(path)),
+    );
+    await context?.disconnectUser('one');
+    await context?.disconnectUser('two', { code: 4600, reason: 'go' });
+    for (const client of clients.slice(0, 2)) expect(await client.closed).toEqual({ code: 4500, reason: '' });
+    expect(await clients.at(2)!.closed).toEqual({ code: 4600, reason: 'go' });
+    await clients.at(3)!.roundTrip();
+    await clients.at(3)!.close();
+  });
+
+  it('are those that have the user now', async () => {
+    const { context } = harness;
+    const client = await harness.client('/a?user=one');
+    client.send('two');
+    await client.roundTrip();
+    await context?.sendToUser('one', 'not for it');
+    await context?.sendToUser('two', 'for it');
+    expect((await client.nextMessage()).text).toBe('for it');
+    client.send('');
+    await client.roundTrip();
+    await context?.disconnectUser('two');
+    await harness.counts('control_messages', 3);
+    await client.roundTrip();
+    await client.close();
+  });
+
+  it('are not sent to once a close has begun, nor confused with who comes next', async () => {
+    const { context } = harness;
+    const client = await harness.open('/a?user=one');
+    await context?.disconnectUser('one');
+    await context?.sendToUser('one', 'too late');
+    await harness.counts('control_messages', 2);
+    expect((await client.read(4)).toString('hex')).toBe('88021194');
+    expect(client.unread).toHaveLength(0);
+    await client.close();
+    await harness.counts('closed', 1);
+    const next = await harness.client('/a');
+    await context?.sendToUser('one', 'not for it');
+    await harness.counts('control_messages', 3);
+    await next.roundTrip();
+    await next.close();
+  });
+
+  it('cannot be named otherwise, nor closed with what is no code', async () => {
+    const { context } = harness;
+    for (const user of ['', 'x'.repeat(257), '\ud800', JSON.parse('7')]) {
+      await expect(context?.sendToUser(user, 'x')).rejects.toThrow(RangeError);
+      await expect(context?.disconnectUser(user)).rejects.toThrow(RangeError);
+    }
+    await expect(context?.disconnectUser('one', { code: 1006 })).rejects.toThrow('a close code is 1000 to');
+    await expect(context?.disconnectUser('one', { reason: 'x'.repeat(124) })).rejects.toThrow(
+      'at most 123 bytes',
+    );
+    expect(await harness.count('control_messages')).toBe(0);
+  });
+});
+
 describe('a malformed control message', () => {
   it.each([
     'not JSON',
@@ -58,6 +139,15 @@ describe('a malformed control message', () => {
     { type: 'disconnect', channel: 'news', code: '4500' },
     { type: 'disconnect', channel: 'news', reason: 'x'.repeat(124) },
     { type: 'disconnect', channel: 'news', reason: 7 },
+    { type: 'disconnect', channel: 'news', user: 'one' },
+    { type: 'disconnect', user: '' },
+    { type: 'disconnect', user: 'x'.repeat(257) },
+    { type: 'disconnect', user: 7 },
+    { type: 'send', user: 'one' },
+    { type: 'send', data: 'x' },
+    { type: 'send', channel: 'news', data: 'x' },
+    { type: 'send', user: 'one', data: 7 },
+    { type: 'send', user: 'one', data: 'x', base64: 'AAE=' },
   ])('is counted, logged and ignored: %j', async (message) => {
     const client = await harness.client('/news');
     harness.control(message);

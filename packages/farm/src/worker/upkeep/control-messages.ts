@@ -1,31 +1,24 @@
-import { isValidCloseCode } from '@roost/websocket';
-import { channelNameProblem } from '../../options/channel-name.ts';
-import { CloseCode } from '../../api/close-codes.ts';
+import { Opcode } from '@roost/websocket';
 import type { Counters } from '../../api/counters.ts';
 import type { Log } from '../../api/log.ts';
 import type { FarmConfig } from '../../options/options.ts';
 import type { Connections } from '../connections.ts';
 import type { Subscriptions } from '../fan-out/subscriptions.ts';
-import type { ConnectionTable } from '../rows/connection-table.ts';
+import type { Users } from '../fan-out/users.ts';
+import { RowState, type ConnectionTable } from '../rows/connection-table.ts';
+import { parseControlMessage, type ControlMessage, type ControlTarget } from './control-message.ts';
 
-/** Connections closed before other events are handled. */
-const CLOSES_PER_TICK = 256;
-
-/** `{"type":"disconnect","channel":"news","code":4500,"reason":"…"}`: closes every subscriber of the channel. */
-interface DisconnectMessage {
-  readonly type: 'disconnect';
-  readonly channel: string;
-  readonly code: number;
-  readonly reason: string;
-}
+/** Connections that are closed, or sent to, before other events are handled. */
+const CONNECTIONS_PER_TICK = 256;
 
 export interface ControlMessagesParts {
   readonly config: Pick<FarmConfig, 'maxChannelBytes'>;
   readonly table: ConnectionTable;
   readonly counters: Counters;
   readonly log: Log;
-  readonly subscriptions: Pick<Subscriptions, 'subscribersOf'>;
-  readonly connections: Pick<Connections, 'close'>;
+  readonly subscriptions: Pick<Subscriptions, 'isSubscribed' | 'subscribersOf'>;
+  readonly users: Pick<Users, 'connectionsOf' | 'userOf'>;
+  readonly connections: Pick<Connections, 'closeOwn' | 'isOpen' | 'send'>;
 }
 
 /**
@@ -34,6 +27,8 @@ export interface ControlMessagesParts {
  */
 export class ControlMessages {
   readonly #parts: ControlMessagesParts;
+  /** What is done slice by slice, and not done yet. */
+  readonly #underWay = new Set<Walk>();
 
   constructor(parts: ControlMessagesParts) {
     this.#parts = parts;
@@ -41,59 +36,94 @@ export class ControlMessages {
 
   receive(bytes: Buffer): void {
     const { counters, log, config } = this.#parts;
-    const message = parse(bytes, config.maxChannelBytes);
+    const message = parseControlMessage(bytes, config.maxChannelBytes);
     if (typeof message === 'string') {
       counters.add('control_malformed');
       log.warn({ problem: message, bytes: bytes.length }, 'control message ignored');
       return;
     }
     counters.add('control_messages');
-    this.#disconnect(message);
+    const slots = this.#slotsOf(message.target);
+    if (slots.length === 0) return;
+    if (message.type === 'disconnect') this.#log(message, slots.length);
+    this.#each(slots, (slot) => this.#apply(message, slot));
   }
 
-  #disconnect({ channel, code, reason }: DisconnectMessage): void {
-    const { subscriptions, table, connections, log } = this.#parts;
-    const slots = subscriptions.subscribersOf(channel);
-    if (slots.length === 0) return;
+  /** Does what a message says to those of these rows whom it concerns. It was received, and counted, before. */
+  applyTo(bytes: Buffer, slots: readonly number[]): void {
+    const { config, subscriptions, users } = this.#parts;
+    const message = parseControlMessage(bytes, config.maxChannelBytes);
+    if (typeof message === 'string') return;
+    const { target } = message;
+    for (const slot of slots) {
+      const isMeant =
+        'channel' in target
+          ? subscriptions.isSubscribed(slot, target.channel)
+          : users.userOf(slot) === target.user;
+      if (isMeant) this.#apply(message, slot);
+    }
+  }
+
+  /** What is under way is done at once. */
+  finish(): void {
+    for (const walk of this.#underWay) this.#walk(walk, walk.slots.length);
+  }
+
+  #apply(message: ControlMessage, slot: number): void {
+    const { connections, table } = this.#parts;
+    // It is told where it goes.
+    if (table.state(slot) === RowState.leaving) return;
+    if (message.type === 'disconnect') {
+      connections.closeOwn(slot, message.code, message.reason);
+    } else if (connections.isOpen(slot)) {
+      const { data } = message;
+      connections.send(slot, typeof data === 'string' ? Opcode.text : Opcode.binary, data);
+    }
+  }
+
+  #log({ target, code }: Extract<ControlMessage, { type: 'disconnect' }>, connections: number): void {
+    const { log } = this.#parts;
+    // Who a user is does not belong into a log.
+    if ('channel' in target)
+      log.info({ channel: target.channel, connections, code }, 'disconnecting a channel');
+    else log.info({ connections, code }, 'disconnecting a user');
+  }
+
+  #slotsOf(target: ControlTarget): Int32Array {
+    const { subscriptions, users } = this.#parts;
+    return 'channel' in target
+      ? subscriptions.subscribersOf(target.channel)
+      : users.connectionsOf(target.user);
+  }
+
+  #each(slots: Int32Array, act: (slot: number) => void): void {
+    const { table } = this.#parts;
     // The slots may have other owners in a later tick.
     const generations = slots.map((slot) => table.generation(slot));
-    log.info({ channel, connections: slots.length, code }, 'disconnecting a channel');
-    const closeFrom = (first: number): void => {
-      const end = Math.min(first + CLOSES_PER_TICK, slots.length);
-      for (let index = first; index < end; index++) {
-        const slot = slots[index] ?? -1;
-        if (table.isCurrent(slot, generations[index] ?? 0)) connections.close(slot, code, reason);
-      }
-      if (end < slots.length) setImmediate(() => closeFrom(end));
+    const walk = { slots, generations, act, next: 0 };
+    this.#underWay.add(walk);
+    const go = (): void => {
+      this.#walk(walk, CONNECTIONS_PER_TICK);
+      if (walk.next < slots.length) setImmediate(go);
     };
-    closeFrom(0);
+    go();
+  }
+
+  #walk(walk: Walk, count: number): void {
+    const { table } = this.#parts;
+    const { slots, generations, act } = walk;
+    for (const end = Math.min(walk.next + count, slots.length); walk.next < end;) {
+      const index = walk.next++;
+      const slot = slots[index] ?? -1;
+      if (table.isCurrent(slot, generations[index] ?? 0)) act(slot);
+    }
+    if (walk.next >= slots.length) this.#underWay.delete(walk);
   }
 }
 
-/** The message, or what is wrong with it. */
-function parse(bytes: Buffer, maxChannelBytes: number): DisconnectMessage | string {
-  let message: unknown;
-  try {
-    message = JSON.parse(bytes.toString());
-  } catch {
-    return 'it is not JSON';
-  }
-  if (typeof message !== 'object' || message === null) return 'it is not an object';
-  const {
-    type,
-    channel,
-    code = CloseCode.disconnected,
-    reason = '',
-  }: Record<string, unknown> = { ...message };
-  if (type !== 'disconnect') return 'its type must be "disconnect"';
-  if (typeof channel !== 'string') return 'its channel must be a string';
-  const problem = channelNameProblem(channel, maxChannelBytes);
-  if (problem !== undefined) return problem;
-  if (typeof code !== 'number' || !isValidCloseCode(code)) {
-    return 'its code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999';
-  }
-  if (typeof reason !== 'string' || Buffer.byteLength(reason) > 123) {
-    return 'its reason must be a string of at most 123 bytes';
-  }
-  return { type, channel, code, reason };
+interface Walk {
+  readonly slots: Int32Array;
+  readonly generations: Int32Array;
+  readonly act: (slot: number) => void;
+  next: number;
 }

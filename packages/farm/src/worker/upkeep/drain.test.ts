@@ -63,6 +63,26 @@ describe('a drain', () => {
     expect(reports.at(-1)?.report.connections).toBe(0);
   });
 
+  it('has some come back at once, where the app has a code for that, and never more than it allows', async () => {
+    const drainMs = patient(1000);
+    const perSecond = 20_000 / drainMs;
+    await start({ ...ECHO, returnAtOnce: { code: 4200, reason: 'come back', perSecond } }, { capacity: 200 });
+    const clients = await Promise.all(Array.from({ length: 200 }, () => harness.client()));
+    const startedAt = performance.now();
+    drain(drainMs);
+    const closes = await Promise.all(clients.map((client) => client.closed));
+    const seconds = (performance.now() - startedAt) / 1000;
+    const atOnce = closes.filter(({ code }) => code === 4200);
+    expect(atOnce.length).toBeGreaterThan(5);
+    expect(atOnce.length).toBeLessThanOrEqual(perSecond * seconds);
+    expect(atOnce[0]).toEqual({ code: 4200, reason: 'come back' });
+    expect(closes.filter(({ code }) => code === 1001)).toHaveLength(200 - atOnce.length);
+    await poll(() => harness.exits).toEqual([0]);
+    await poll(() => harness.said).toContainEqual({ type: 'drained', closed: 200 });
+    const reports = harness.said.filter((message) => message.type === 'report');
+    expect(reports.at(-1)?.report.counters).toMatchObject({ closed_to_return_at_once: atOnce.length });
+  });
+
   it('is spread over drainMs', async () => {
     const { drainMs, steps } = drainTime();
     const times = await closingTimes(2 * steps, drainMs);

@@ -1,31 +1,61 @@
 import { CloseCode } from '../../api/close-codes.ts';
+import type { Counters } from '../../api/counters.ts';
+import type { AppHost } from '../app/app-host.ts';
 import type { FarmConfig } from '../../options/options.ts';
 import type { Connections } from '../connections.ts';
 import { RowState, type ConnectionTable } from '../rows/connection-table.ts';
 import type { InboundBuffer } from '../rows/inbound-buffer.ts';
 import type { Rows } from '../rows/rows.ts';
 import type { Http } from '../states/http.ts';
+import { Returns } from './returns.ts';
 
 export interface DrainParts {
-  readonly config: Pick<FarmConfig, 'stopTimeoutMs'>;
+  readonly config: Pick<FarmConfig, 'stopTimeoutMs' | 'workers'>;
   readonly table: ConnectionTable;
+  readonly counters: Counters;
   readonly rows: Rows;
   readonly inboundBuffer: Pick<InboundBuffer, 'length'>;
   readonly http: Pick<Http, 'endIdle'>;
-  readonly connections: Pick<Connections, 'close'>;
+  readonly connections: Pick<Connections, 'close' | 'closeOwn'>;
+  readonly apps: Pick<AppHost, 'returnAtOnceOf'>;
 }
 
 const STEP_MS = 50;
+const REASON = 'the server is shutting down';
+const RETIRED = 'this part of the server is being replaced';
 
 /**
- * Closes every connection with 1001, spread evenly over `drainMs` however few they are, so that clients do not all
+ * Closes every connection with 1001, or a few with the code by which they come back at once, spread evenly over `drainMs` however few they are, so that clients do not all
  * reconnect at once; then waits until all have ended, at most `stopTimeoutMs`. Resolves to the number of connections that were
  * closed.
  */
 export async function drainConnections(parts: DrainParts, drainMs: number): Promise<number> {
-  const { table, connections, config, http } = parts;
+  return closeAll(parts, drainMs, CloseCode.goingAway, REASON, parts.config.stopTimeoutMs);
+}
+
+/**
+ * As {@link drainConnections}, for a worker that another has replaced and that could not give away everything: with 1012, and whatever
+ * is left after `retireMs` is for the end of the worker.
+ */
+export async function retireConnections(
+  parts: DrainParts,
+  drainMs: number,
+  retireMs: number,
+): Promise<number> {
+  return closeAll(parts, Math.min(drainMs, retireMs), CloseCode.serviceRestart, RETIRED, retireMs);
+}
+
+async function closeAll(
+  parts: DrainParts,
+  drainMs: number,
+  code: number,
+  reason: string,
+  waitMs: number,
+): Promise<number> {
+  const { table, connections, config, counters, http } = parts;
   const steps = Math.max(1, Math.ceil(drainMs / STEP_MS));
   const startedAt = performance.now();
+  const returns = new Returns(parts.apps, config.workers, () => performance.now());
   let closed = 0;
   let slot = 0;
   const all = countOpen(table, slot);
@@ -41,12 +71,19 @@ export async function drainConnections(parts: DrainParts, drainMs: number): Prom
     for (; left > staying && slot < table.highWater; slot++) {
       if (!isOpen(table, slot)) continue;
       left--;
-      if (connections.close(slot, CloseCode.goingAway, 'the server is shutting down')) closed++;
+      const atOnce = returns.take(slot);
+      const isClosed =
+        atOnce === undefined
+          ? connections.closeOwn(slot, code, reason)
+          : connections.close(slot, atOnce.code, atOnce.reason ?? reason);
+      if (!isClosed) continue;
+      closed++;
+      if (atOnce !== undefined) counters.add('closed_to_return_at_once');
     }
   }
   endSilent(parts);
   http.endIdle();
-  const deadline = performance.now() + config.stopTimeoutMs;
+  const deadline = performance.now() + waitMs;
   while (table.used > 0 && performance.now() < deadline) await delay(STEP_MS);
   return closed;
 }

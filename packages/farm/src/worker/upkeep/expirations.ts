@@ -2,7 +2,7 @@ import { CloseCode } from '../../api/close-codes.ts';
 import type { Counters } from '../../api/counters.ts';
 import type { Connections } from '../connections.ts';
 import type { Clock } from '../rows/clock.ts';
-import type { ConnectionTable } from '../rows/connection-table.ts';
+import { RowState, type ConnectionTable } from '../rows/connection-table.ts';
 import { NEVER, type Deadlines } from '../rows/deadlines.ts';
 
 const STEP_MS = 1000;
@@ -14,7 +14,7 @@ export interface ExpirationsParts {
   readonly clock: Clock;
   readonly counters: Counters;
   readonly deadlines: Deadlines;
-  readonly connections: Pick<Connections, 'close'>;
+  readonly connections: Pick<Connections, 'closeOwn'>;
 }
 
 /**
@@ -30,7 +30,7 @@ export class Expirations {
   readonly #clock: Clock;
   readonly #counters: Counters;
   readonly #deadlines: Deadlines;
-  readonly #connections: Pick<Connections, 'close'>;
+  readonly #connections: Pick<Connections, 'closeOwn'>;
   /** Runs while a row has a deadline. */
   #timer: NodeJS.Timeout | undefined;
   /** A sweep waits for the next tick to go on. */
@@ -66,7 +66,7 @@ export class Expirations {
   #sweep(first: number): void {
     if (this.#isStopped) return;
     const deadlines = this.#deadlines;
-    const { expirations, highWater } = this.#table;
+    const { expirations, states, highWater } = this.#table;
     const { now } = this.#clock;
     let earliest = Number.POSITIVE_INFINITY;
     let closes = 0;
@@ -76,6 +76,9 @@ export class Expirations {
       if (deadline === NEVER) continue;
       if (deadline > now) {
         if (deadline < earliest) earliest = deadline;
+      } else if (states[slot] === RowState.leaving) {
+        // It expires wherever it is in the end.
+        earliest = now;
       } else {
         closes++;
         this.#expire(slot);
@@ -94,7 +97,7 @@ export class Expirations {
 
   #expire(slot: number): void {
     this.#table.expirations[slot] = NEVER;
-    if (!this.#connections.close(slot, CloseCode.tokenExpired, 'the token has expired')) return;
+    if (!this.#connections.closeOwn(slot, CloseCode.tokenExpired, 'the token has expired')) return;
     this.#counters.add('closed_token_expired');
   }
 }

@@ -3,6 +3,7 @@ import { CloseCode } from '../../api/close-codes.ts';
 import type { FarmConfig } from '../../options/options.ts';
 import type { AppHost } from '../app/app-host.ts';
 import type { Broadcaster } from '../fan-out/broadcaster.ts';
+import type { Resyncs } from '../fan-out/resyncs.ts';
 import type { AddressCounts } from '../master-link/address-counts.ts';
 import type { ConnectionTable } from '../rows/connection-table.ts';
 import type { Rows } from '../rows/rows.ts';
@@ -23,6 +24,8 @@ export interface ReleaseParts {
   readonly broadcaster: Pick<Broadcaster, 'stop'>;
   readonly heartbeat: Heartbeat;
   readonly expirations: Expirations;
+  readonly resyncs: Pick<Resyncs, 'stop'>;
+  readonly moves: { abandon(): void };
 }
 
 /**
@@ -32,9 +35,11 @@ export interface ReleaseParts {
 export async function releaseParts(parts: ReleaseParts): Promise<void> {
   const { config, table, rows, timeouts, events, apps, broker } = parts;
   parts.heartbeat.stop();
+  parts.moves.abandon();
   for (let slot = 0; slot < table.highWater; slot++) rows.end(slot, CloseCode.goingAway, '');
   timeouts.stop();
   parts.expirations.stop();
+  parts.resyncs.stop();
   parts.addresses.stop();
   const isLate = waited(config.stopTimeoutMs);
   await Promise.race([apps.stop(), isLate]);

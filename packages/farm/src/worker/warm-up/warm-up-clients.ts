@@ -36,7 +36,11 @@ const MESSAGE = Buffer.concat([Buffer.from('819300000000', 'hex'), Buffer.from('
 /** A close frame with 1000. */
 const CLOSE = Buffer.from('88820000000003e8', 'hex');
 
+/** Of so many clients one sends its request only when the worker has its socket. */
+const LATE = 5;
+
 const NO_DESCRIPTORS = new Int32Array(0);
+const NO_SLOTS = new Int32Array(0);
 const GONE = PollFlag.error | PollFlag.hangup | PollFlag.end;
 
 export interface WarmUpClientsOptions {
@@ -54,8 +58,8 @@ export interface WarmUpClientsOptions {
 }
 
 /**
- * Clients of a worker that warms up, over socket pairs: each connects, sends its messages one after the other, and closes;
- * then another one takes its place.
+ * Clients of a worker that warms up, over socket pairs: all connect together, as after a deploy; each sends its messages one
+ * after the other and closes, and when the last has gone, the next ones come.
  */
 export class WarmUpClients {
   readonly #options: WarmUpClientsOptions;
@@ -70,7 +74,8 @@ export class WarmUpClients {
   readonly #handed: number[] = [];
   readonly #scratch = Buffer.alloc(ACKNOWLEDGEMENT_BYTES);
   readonly #received: ReceivedRecord = { bytes: 0, count: 0, truncated: false };
-  #connects = 0;
+  #asked = 0;
+  readonly #late: number[] = [];
   #lastNumber = 0;
   #batch = 0;
   #open = 0;
@@ -91,8 +96,13 @@ export class WarmUpClients {
   }
 
   start(): void {
-    for (let client = 0; client < this.#options.clients; client++) this.#connect(client);
+    const { clients } = this.#options;
+    // Each poller has native functions of its own: V8 must not take those of the worker's for the only ones.
+    this.#poller.receiveNew(NO_SLOTS, 0);
+    this.#poller.watchNew(NO_SLOTS, 0);
+    for (let client = 0; client < clients; client++) this.#connect(client);
     this.#handOff();
+    for (let client = 0; client < clients; client += LATE) this.#late.push(client);
   }
 
   stop(): void {
@@ -122,7 +132,11 @@ export class WarmUpClients {
     this.#open++;
     this.#handed.push(theirs);
     this.#poller.watch(client, Interest.readable);
-    const request = this.#requests[++this.#connects % this.#requests.length] ?? EMPTY;
+    if (client % LATE !== 0) this.#ask(client);
+  }
+
+  #ask(client: number): void {
+    const request = this.#requests[++this.#asked % this.#requests.length] ?? EMPTY;
     this.#poller.send(client, request, 0, request.length);
   }
 
@@ -134,8 +148,11 @@ export class WarmUpClients {
       if ((flags & PollFlag.descriptor) !== 0) this.#readAcknowledgement();
       else this.#read(events[at] ?? 0, flags);
     }
-    this.#handOff();
-    if (this.#open === 0) this.#options.onDone();
+    // The worker has the sockets of those who are late.
+    for (const client of this.#late.splice(0)) this.#ask(client);
+    if (this.#open > 0) return;
+    if (this.#isEnding) this.#options.onDone();
+    else this.start();
   }
 
   #readAcknowledgement(): void {
@@ -152,7 +169,6 @@ export class WarmUpClients {
     this.#poller.close(client);
     this.#generations[client] = (this.#generations[client] ?? 0) + 1;
     this.#open--;
-    if (!this.#isEnding) this.#connect(client);
   }
 
   #next(client: number): void {

@@ -16,6 +16,9 @@ import { TlsSocket, type TlsSocketHandlers } from './tls-socket.ts';
 /** Encrypting and sending costs a hundred times what reading the clock does. */
 const WRITES_PER_CLOCK_READ = 8;
 const POISON = 0xdb;
+/** As in {@link Poller.movedBytes}. */
+const RECEIVED = 0;
+const SENT = 1;
 
 /** What becomes of the TLS handshakes that {@link TlsStreams.secure} has begun. */
 export interface TlsHandshakeHandlers {
@@ -110,7 +113,9 @@ export class TlsStreams implements Sockets, Streams, TlsSocketHandlers {
     if (socket === undefined) return this.#poller.send(slot, bytes, offset, length);
     // The stream may keep what it is given, and the caller may not.
     const taken = Math.min(length, roomOf(socket));
-    if (taken > 0) socket.write(Buffer.from(bytes.subarray(offset, offset + taken)));
+    if (taken <= 0) return taken;
+    socket.write(Buffer.from(bytes.subarray(offset, offset + taken)));
+    this.#moved(SENT, taken);
     return taken;
   }
 
@@ -124,9 +129,9 @@ export class TlsStreams implements Sockets, Streams, TlsSocketHandlers {
     walk.begin();
     while (index < to && walk.hasRoom) {
       const slot = members[index++] ?? -1;
-      if (slot < 0) continue;
       const bits = flags[slot] ?? 0;
-      const form = walk.formFor(bits);
+      const form = walk.formOf(slot, bits);
+      if (form === undefined) continue;
       const isSendable = (bits & RowFlag.sendable) !== 0;
       walk.record(slot, isSendable ? this.#writeFrame(slot, form) : BROADCAST_SKIPPED, form.length);
       if (isSendable && ++writes % WRITES_PER_CLOCK_READ === 0 && performance.now() >= endsAt) break;
@@ -178,6 +183,7 @@ export class TlsStreams implements Sockets, Streams, TlsSocketHandlers {
     // What came before the pause took effect is kept with the row; what comes now waits in the stream.
     if (socket.isRowPaused) socket.pause();
     else if (!this.#reading.admits(socket, bytes)) return;
+    this.#moved(RECEIVED, bytes.length);
     this.#clock.refresh();
     this.#handlers.socketOnBytes(socket.slot, bytes, 0, bytes.length);
     if (this.#poison) bytes.fill(POISON);
@@ -207,6 +213,12 @@ export class TlsStreams implements Sockets, Streams, TlsSocketHandlers {
     this.#lost(socket);
   }
 
+  /** Counted where the poller counts: whoever reads it need not know what moves the bytes. */
+  #moved(direction: typeof RECEIVED | typeof SENT, bytes: number): void {
+    const { movedBytes } = this.#poller;
+    movedBytes[direction] = (movedBytes[direction] ?? 0) + bytes;
+  }
+
   #countFailure(socket: TlsSocket): void {
     const failure = socket.failure === '' ? 'the client went away' : socket.failure;
     this.#counters.add('tls_handshakes_failed');
@@ -226,8 +238,9 @@ export class TlsStreams implements Sockets, Streams, TlsSocketHandlers {
     const socket = this.#bySlot.get(slot);
     if (socket === undefined) return -constants.errno.EBADF;
     const taken = Math.min(frame.length, roomOf(socket));
-    if (taken === frame.length) socket.write(frame);
-    else if (taken > 0) socket.write(frame.subarray(0, taken));
+    if (taken <= 0) return taken;
+    socket.write(taken === frame.length ? frame : frame.subarray(0, taken));
+    this.#moved(SENT, taken);
     return taken;
   }
 }

@@ -1,0 +1,2 @@
+export { defaultExport, importAppModule } from './app-module.ts';
+export { isTypeScript } from './typescript.ts';

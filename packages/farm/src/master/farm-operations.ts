@@ -1,0 +1,148 @@
+import { FarmError } from '../api/errors.ts';
+import type { ChannelInfo } from '../api/info.ts';
+import type {
+  ChannelMembers,
+  ConnectionDetails,
+  DisconnectTarget,
+  FarmOperations,
+  MemberChannel,
+} from '../api/operations.ts';
+import type { AskAnswer, Operation } from '../link/questions.ts';
+import { channelNameProblem } from '../options/channel-name.ts';
+import { checkUser } from '../options/user-name.ts';
+import type { Arrivals } from './entrance/arrivals.ts';
+import { askWorkers } from './workers/ask-workers.ts';
+import type { WorkerLife } from './workers/worker-life.ts';
+
+/** Of what the broker must confirm. */
+const TIMEOUT_MS = 5000;
+const MAX_TOP_CHANNELS = 100;
+const MAX_MEMBERS = 1000;
+
+type Workers = readonly Pick<WorkerLife, 'ask' | 'index' | 'state'>[];
+
+/** What an operator may do with a running farm: the workers do it, for they have the connections and the broker. */
+export class Operator implements FarmOperations {
+  readonly #workers: Workers;
+  readonly #maxChannelBytes: number;
+  readonly #arrivals: Pick<Arrivals, 'timeOf'>;
+
+  constructor(
+    workers: Workers,
+    { maxChannelBytes }: { readonly maxChannelBytes: number },
+    arrivals: Pick<Arrivals, 'timeOf'>,
+  ) {
+    this.#workers = workers;
+    this.#maxChannelBytes = maxChannelBytes;
+    this.#arrivals = arrivals;
+  }
+
+  async publish(channel: string, data: string): Promise<void> {
+    this.#checkChannel(channel);
+    await this.#byOne({ question: 'publish', channel, data });
+  }
+
+  async disconnect(
+    target: DisconnectTarget,
+    { code, reason }: { readonly code?: number; readonly reason?: string } = {},
+  ): Promise<boolean> {
+    const operation: Operation = { question: 'disconnect', target, code, reason };
+    if ('connection' in target) {
+      const answers = await this.#byAll(operation);
+      for (const answer of answers) throwIfRefused(answer);
+      return answers.some(isFound);
+    }
+    if ('channel' in target) this.#checkChannel(target.channel);
+    else checkUser(target.user);
+    return isFound(await this.#byOne(operation));
+  }
+
+  async connection(id: string): Promise<ConnectionDetails | undefined> {
+    for (const answer of await this.#byAll({ question: 'connection', connection: id })) {
+      if (answer.kind !== 'connection' || answer.details === null) continue;
+      const { number, ...details } = answer.details;
+      return { ...details, since: this.#sinceWhen(number) };
+    }
+    return undefined;
+  }
+
+  topChannels(limit: number): Promise<readonly ChannelInfo[]> {
+    return this.#largest(limit, 'subscribers');
+  }
+
+  async topMemberChannels(limit: number): Promise<readonly MemberChannel[]> {
+    const channels = (await this.#largest(limit, 'members')).map(({ channel }) => channel);
+    if (channels.length === 0) return [];
+    const answer = await this.#byOne({ question: 'counts', channels });
+    if (answer.kind !== 'counts') throw unexpected();
+    return channels
+      .map((channel, index) => ({ channel, ...(answer.counts[index] ?? { subscribers: 0, members: 0 }) }))
+      .toSorted((one, other) => other.members - one.members);
+  }
+
+  async members(channel: string, limit: number): Promise<ChannelMembers> {
+    this.#checkChannel(channel);
+    checkLimit(limit, MAX_MEMBERS);
+    const answer = await this.#byOne({ question: 'members', channel, limit });
+    if (answer.kind !== 'members') throw unexpected();
+    return answer.members;
+  }
+
+  async #largest(limit: number, by: 'subscribers' | 'members'): Promise<readonly ChannelInfo[]> {
+    checkLimit(limit, MAX_TOP_CHANNELS);
+    // More of each than are wanted: a channel may be among the largest of the farm and of no worker.
+    const { answers } = await askWorkers(this.#workers, { question: 'topChannels', limit: 2 * limit, by });
+    const sums = new Map<string, number>();
+    for (const answer of answers) {
+      if (answer.kind !== 'channels') continue;
+      for (const { channel, subscribers } of answer.channels) {
+        sums.set(channel, (sums.get(channel) ?? 0) + subscribers);
+      }
+    }
+    return Array.from(sums, ([channel, subscribers]) => ({ channel, subscribers }))
+      .toSorted((one, other) => other.subscribers - one.subscribers)
+      .slice(0, limit);
+  }
+
+  #sinceWhen(number: number): number | null {
+    const acceptedAt = this.#arrivals.timeOf(number);
+    return acceptedAt === undefined ? null : Math.round(Date.now() - (performance.now() - acceptedAt));
+  }
+
+  #checkChannel(channel: string): void {
+    const problem = channelNameProblem(channel, this.#maxChannelBytes);
+    if (problem !== undefined) throw new FarmError('FARM_ERR_CHANNEL_NAME', problem);
+  }
+
+  /** Has one of the workers do it, whichever is ready. Rejects with what it refuses with. */
+  async #byOne(operation: Operation): Promise<AskAnswer> {
+    const worker = this.#workers.find(({ state }) => state === 'ready');
+    const answer = await worker?.ask(operation, TIMEOUT_MS);
+    if (answer === undefined) {
+      throw new FarmError('FARM_ERR_QUERY', 'No worker has done it in time, or it is not known whether.');
+    }
+    throwIfRefused(answer);
+    return answer;
+  }
+
+  async #byAll(operation: Operation): Promise<readonly AskAnswer[]> {
+    return (await askWorkers(this.#workers, operation)).answers;
+  }
+}
+
+function checkLimit(limit: number, most: number): void {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= most) return;
+  throw new RangeError(`the limit must be an integer from 1 to ${most}, got ${limit}`);
+}
+
+function unexpected(): FarmError {
+  return new FarmError('FARM_ERR_LINK', 'A worker answered another question than was asked.');
+}
+
+function throwIfRefused(answer: AskAnswer): void {
+  if (answer.kind === 'refused') throw new FarmError(answer.code, answer.reason);
+}
+
+function isFound(answer: AskAnswer): boolean {
+  return answer.kind === 'done' && answer.isFound;
+}

@@ -1,0 +1,351 @@
+import { serialize } from 'node:v8';
+import { ADDRESS_BYTES, Interest } from '@roost/poller';
+import { hiddenChannel, type Publication } from '@roost/broker';
+import { CloseCode } from '../../api/close-codes.ts';
+import { RowFlag, RowState, Transport } from '../rows/connection-table.ts';
+import { EMPTY } from '../rows/empty.ts';
+import { TimeoutKind } from '../rows/timeouts.ts';
+import type { Tail } from '../states/leaving.ts';
+import { Kept } from './kept.ts';
+import { MoveRecordWriter, type MoveRow } from './move-record.ts';
+import type { MovingParts } from './moving-parts.ts';
+import type { Plan } from './plan.ts';
+import { positionsOf } from './positions.ts';
+
+/** Flags that say what a connection is, and not how this worker serves it. */
+const TRAVELLING = RowFlag.pinged | RowFlag.gap | RowFlag.proxied | RowFlag.counted | RowFlag.deflate;
+/** A batch with more bytes than these takes no further row. */
+const MAX_BATCH_BYTES = 16 * 1024 * 1024;
+const NO_MEMBERS: readonly (readonly [string, string])[] = [];
+
+/** A row of a batch. */
+interface Leaver {
+  readonly slot: number;
+  readonly generation: number;
+  /** From capture on. */
+  channels: readonly string[];
+  openMessage: Buffer;
+  hasDeparted: boolean;
+}
+
+/** The batch, written down. */
+export interface Captured {
+  readonly record: Buffer;
+  readonly sockets: Int32Array;
+}
+
+/** What came of a batch. */
+export interface Departed {
+  readonly count: number;
+  /** By their places in the batch. */
+  readonly tails: readonly (readonly [index: number, tail: Tail, state: unknown])[];
+}
+
+/** The rows of one batch, as they leave: frozen, captured, and then gone or back. What to do when is `source.ts`'s. */
+export class Departure {
+  readonly #parts: MovingParts;
+  readonly #writer: MoveRecordWriter;
+  readonly #channels = new Set<string>();
+  #leavers: Leaver[];
+  #kept: Kept | undefined;
+  #frozenAtNs = 0n;
+
+  constructor(parts: MovingParts, writer: MoveRecordWriter, slots: readonly number[]) {
+    this.#parts = parts;
+    this.#writer = writer;
+    this.#leavers = slots.map((slot) => ({
+      slot,
+      generation: parts.table.generation(slot),
+      channels: [],
+      openMessage: EMPTY,
+      hasDeparted: false,
+    }));
+  }
+
+  get count(): number {
+    return this.#leavers.length;
+  }
+
+  /** What the target must be ready for. */
+  plan(): Plan {
+    const { subscriptions, memberships, occupancy, users, apps, table, broker } = this.#parts;
+    const counted = new Map<string, boolean>();
+    const members: [string, string, string][] = [];
+    for (const { slot } of this.#leavers) {
+      const channels = subscriptions.channelsOf(slot);
+      for (const channel of channels) this.#channels.add(channel);
+      for (const [channel, user] of memberships.of(slot)) {
+        members.push([channel, user, broker.store.infoOf(channel, user) ?? '']);
+      }
+      if (!occupancy.counts(slot)) continue;
+      const app = table.apps[slot] ?? 0;
+      for (const channel of channels) counted.set(channel, apps.tellsCount(app, channel));
+      const user = users.userOf(slot);
+      if (user !== undefined) counted.set(hiddenChannel(user), false);
+    }
+    return { rows: this.count, channels: [...this.#channels], counted: [...counted], members };
+  }
+
+  /** The first so many stay in the batch. */
+  limit(count: number): void {
+    this.#leavers.length = Math.min(this.#leavers.length, count);
+  }
+
+  /** Nothing is read from here on. Rows that have changed too much since they were planned leave the batch. */
+  freeze(): void {
+    const { table, timeouts, events } = this.#parts;
+    this.#frozenAtNs = process.hrtime.bigint();
+    this.#leavers = this.#leavers.filter(({ slot, generation }) => {
+      if (!table.isCurrent(slot, generation) || !isMovable(this.#parts, slot)) return false;
+      table.setFlag(slot, RowFlag.frozen);
+      timeouts.clear(slot);
+      events.poller.unwatch(slot);
+      return true;
+    });
+  }
+
+  unfreeze(): void {
+    for (const leaver of this.#leavers) this.#thaw(leaver);
+  }
+
+  /**
+   * The mark is here: sends what is pending, writes the rows down and takes them out of their channels. From here on
+   * publications of the batch are kept. All in one go, so that no hook sees a row that is half gone.
+   */
+  capture(batch: number): Captured {
+    const { apps, broadcaster, controlMessages, subscriptions, table } = this.#parts;
+    controlMessages.finish();
+    for (const { slot, generation } of this.#leavers) {
+      if (table.isCurrent(slot, generation) && table.isOpen(slot)) apps.handover(slot);
+    }
+    this.#keepOnly((leaver) => this.#isReady(leaver));
+    broadcaster.settleDrops();
+    broadcaster.rows.deliverNow(this.#leavers.map(({ slot }) => slot));
+    // A queue that was full may have cost one its place.
+    this.#keepOnly((leaver) => this.#isReady(leaver));
+    const writer = this.#writer;
+    writer.begin();
+    this.#keepOnly((leaver) => writer.bytes <= MAX_BATCH_BYTES && this.#write(leaver));
+    subscriptions.keep(this.#channels);
+    this.#kept = new Kept(this.#channels, this.#parts.config.maxMoveHeldBytes);
+    for (const { slot } of this.#leavers) {
+      subscriptions.suspend(slot);
+      if (table.isOpen(slot)) this.#parts.leaving.begin(slot);
+      this.#parts.rows.enter(slot, RowState.leaving);
+    }
+    const record = writer.finish(batch, this.#frozenAtNs, process.hrtime.bigint());
+    return { record, sockets: Int32Array.from(this.#leavers, ({ slot }) => table.fds[slot] ?? -1) };
+  }
+
+  publication(publication: Publication): void {
+    if (this.#kept?.publication(publication) === true) this.#parts.counters.add('move_publications_kept');
+  }
+
+  control(message: Buffer): void {
+    this.#kept?.control(message);
+  }
+
+  /** Publications may have been missed here since the capture. */
+  missed(): void {
+    if (this.#kept !== undefined) this.#kept.hasGap = true;
+  }
+
+  /** The target has the first `arrived`, but those that it could not take; the others are still here. */
+  depart(arrived: number, refused: ReadonlySet<number>): Departed {
+    const { rows, subscriptions, leaving, table, counters } = this.#parts;
+    const tails: [number, Tail, unknown][] = [];
+    const staying: Leaver[] = [];
+    let count = 0;
+    for (const [index, leaver] of this.#leavers.entries()) {
+      const { slot, generation, channels } = leaver;
+      if (!table.isCurrent(slot, generation)) continue;
+      if (index >= arrived || refused.has(index)) {
+        staying.push(leaver);
+        continue;
+      }
+      const tail = leaving.take(slot);
+      if (tail !== undefined && (tail.hasChanged || tail.steps.length > 0)) {
+        tails.push([index, tail, tail.hasChanged ? this.#stateOf(slot) : undefined]);
+      }
+      if (table.hasFlag(slot, RowFlag.opened)) counters.add('moved_out');
+      leaver.hasDeparted = true;
+      subscriptions.gone(slot, channels);
+      rows.depart(slot);
+      count++;
+    }
+    this.#back(staying);
+    return { count, tails };
+  }
+
+  /** None of them has moved: they go on here, with what was kept. */
+  resume(): void {
+    this.#parts.counters.add('move_batches_resumed');
+    this.#back(this.#leavers.filter(({ slot, generation }) => this.#parts.table.isCurrent(slot, generation)));
+  }
+
+  /** A row ends while it leaves: what it kept in its channels ends with it. */
+  ended(slot: number): void {
+    const leaver = this.#leavers.find((one) => one.slot === slot && !one.hasDeparted);
+    if (leaver === undefined || this.#kept === undefined) return;
+    if (this.#parts.table.state(slot) === RowState.leaving)
+      this.#parts.subscriptions.gone(slot, leaver.channels);
+  }
+
+  /** The worker ends, and does not know whose the rows are: it lets go of them, as it does of its memory. */
+  abandon(): void {
+    const { table, rows } = this.#parts;
+    for (const { slot, generation } of this.#leavers) {
+      if (table.isCurrent(slot, generation) && table.state(slot) === RowState.leaving) rows.depart(slot);
+    }
+  }
+
+  /** As arrival.ts has it, but that the sockets are here. */
+  #back(leavers: readonly Leaver[]): void {
+    const { broadcaster, subscriptions, rows, table, controlMessages, connections, leaving } = this.#parts;
+    const kept = this.#kept;
+    this.#kept = undefined;
+    if (leavers.length > 0) for (const channel of this.#channels) broadcaster.rows.seal(channel);
+    for (const { slot, channels } of leavers) {
+      subscriptions.resume(slot, channels);
+      rows.enter(slot, table.isOpen(slot) ? RowState.open : RowState.handshake);
+      if (kept?.hasGap === true) subscriptions.markGap(slot);
+    }
+    for (const item of kept?.items ?? []) {
+      const slots = leavers.map(({ slot }) => slot).filter((slot) => table.isOpen(slot));
+      if ('control' in item) controlMessages.applyTo(item.control, slots);
+      else {
+        const { publication } = item;
+        const members = slots.filter((slot) => subscriptions.isSubscribed(slot, publication.channel));
+        broadcaster.rows.deliver(publication, members);
+      }
+    }
+    subscriptions.unreserve(this.#channels);
+    for (const leaver of leavers) {
+      const { slot, generation } = leaver;
+      for (const step of leaving.take(slot)?.steps ?? []) {
+        if (!table.isCurrent(slot, generation)) break;
+        if (step.do === 'send') connections.send(slot, step.opcode, step.data);
+        else if (step.do === 'terminate') connections.terminate(slot);
+        else if (step.isOwn) connections.closeOwn(slot, step.code, step.reason);
+        else connections.close(slot, step.code, step.reason);
+      }
+      this.#thaw(leaver);
+    }
+  }
+
+  /** The row is read again, if it is still there. */
+  #thaw({ slot, generation, openMessage }: Leaver): void {
+    const { table, timeouts, partialFrames, awake, rows, events, counters } = this.#parts;
+    if (!table.isCurrent(slot, generation) || !table.hasFlag(slot, RowFlag.frozen)) return;
+    table.clearFlag(slot, RowFlag.frozen);
+    const state = table.state(slot);
+    if (state === RowState.open && openMessage.length > 0)
+      awake.wake(slot, openMessage, 0, openMessage.length);
+    else if (state === RowState.awake) awake.restart(slot);
+    else if (state === RowState.handshake)
+      timeouts.set(slot, partialFrames.has(slot) ? TimeoutKind.handshake : TimeoutKind.http);
+    if (!table.isCurrent(slot, generation)) return;
+    if (table.isOpen(slot) && partialFrames.has(slot)) timeouts.set(slot, TimeoutKind.message);
+    const isQueued = table.hasFlag(slot, RowFlag.queued);
+    const interest = isQueued ? Interest.readable | Interest.writable : Interest.readable;
+    if (events.poller.watch(slot, interest) === 0) return;
+    counters.add('watch_errors');
+    rows.end(slot, CloseCode.abnormal, '');
+  }
+
+  #keepOnly(stays: (leaver: Leaver) => boolean): void {
+    const leaving: Leaver[] = [];
+    for (const leaver of this.#leavers) {
+      if (stays(leaver)) leaving.push(leaver);
+      else this.#thaw(leaver);
+    }
+    this.#leavers = leaving;
+  }
+
+  #isReady({ slot, generation }: Leaver): boolean {
+    const { table, subscriptions } = this.#parts;
+    if (!table.isCurrent(slot, generation) || !isMovable(this.#parts, slot)) return false;
+    for (const channel of subscriptions.channelsOf(slot)) if (!this.#channels.has(channel)) return false;
+    return true;
+  }
+
+  /** False when the row cannot be written down, and stays. */
+  #write(leaver: Leaver): boolean {
+    const { table, awake, counters } = this.#parts;
+    const { slot } = leaver;
+    let attachment: Buffer;
+    try {
+      const value = this.#parts.attachments.get(slot);
+      attachment = value === undefined ? EMPTY : serialize(value);
+    } catch {
+      counters.add('moves_left_attachment');
+      return false;
+    }
+    if (table.state(slot) === RowState.awake) {
+      const openMessage = awake.lift(slot);
+      if (openMessage === undefined) {
+        counters.add('moves_left_awake');
+        return false;
+      }
+      leaver.openMessage = openMessage;
+    }
+    leaver.channels = this.#parts.subscriptions.channelsOf(slot);
+    this.#writer.add(this.#recordOf(leaver, attachment));
+    return true;
+  }
+
+  #recordOf({ slot, channels, openMessage }: Leaver, attachment: Buffer): MoveRow {
+    const { table, apps, clock, deadlines, messageRate, inboundBuffer, memberships, sessions, users } =
+      this.#parts;
+    const offset = table.addressOffset(slot);
+    return {
+      state: table.isOpen(slot) ? 'open' : 'handshake',
+      app: table.isOpen(slot) ? apps.keyOf(table.apps[slot] ?? 0) : '',
+      number: table.numbers[slot] ?? 0,
+      address: table.addresses.subarray(offset, offset + ADDRESS_BYTES),
+      flags: (table.flags[slot] ?? 0) & TRAVELLING,
+      silentTicks: Math.max(0, clock.now - (table.lastSeen[slot] ?? 0)),
+      ticksLeft: deadlines.ticksLeft(slot),
+      rateAheadMs: Math.ceil(messageRate?.aheadMs(slot) ?? 0),
+      channels,
+      chunks: this.#chunksOf(slot),
+      inbound: inboundBuffer.length(slot) === 0 ? EMPTY : inboundBuffer.copyOf(slot),
+      requiredBytes: inboundBuffer.required(slot),
+      openMessage,
+      attachment,
+      user: users.userOf(slot),
+      session: sessions.get(slot),
+      members: table.firstSubscriptions[slot] === 0 ? NO_MEMBERS : memberships.of(slot),
+      positions: this.#parts.config.verifyMoves === 0 ? undefined : positionsOf(table.fds[slot] ?? -1),
+    };
+  }
+
+  #chunksOf(slot: number): readonly (readonly [Uint8Array, number])[] {
+    const chunks: [Uint8Array, number][] = [];
+    for (let chunk = this.#parts.outbound.firstChunkOf(slot); chunk !== undefined; chunk = chunk.next) {
+      chunks.push([chunk.buffer.subarray(chunk.start, chunk.end), chunk.frames]);
+    }
+    return chunks;
+  }
+
+  /** What the application may have replaced since the row was written down. */
+  #stateOf(slot: number): unknown {
+    const { attachments, sessions, users, deadlines } = this.#parts;
+    const session = sessions.get(slot);
+    return {
+      attachment: attachments.get(slot),
+      session: session === undefined ? undefined : Uint8Array.from(session),
+      user: users.userOf(slot),
+      ticksLeft: deadlines.ticksLeft(slot),
+    };
+  }
+}
+
+/** Whether a row is in a state in which it can move. */
+export function isMovable({ table }: Pick<MovingParts, 'table'>, slot: number): boolean {
+  if (table.transports[slot] !== Transport.native) return false;
+  if (table.hasFlag(slot, RowFlag.finishing | RowFlag.limited | RowFlag.reserved)) return false;
+  const state = table.state(slot);
+  if (state === RowState.handshake) return !table.hasFlag(slot, RowFlag.opened);
+  return (state === RowState.open || state === RowState.awake) && table.isOpen(slot);
+}

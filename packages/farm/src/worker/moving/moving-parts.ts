@@ -1,0 +1,68 @@
+import type { Broker } from '@roost/broker';
+import type { Counters } from '../../api/counters.ts';
+import type { Log } from '../../api/log.ts';
+import type { Link } from '../../link/link.ts';
+import type { MasterMessage, WorkerMessage } from '../../link/messages.ts';
+import type { FarmConfig } from '../../options/options.ts';
+import type { AppHost } from '../app/app-host.ts';
+import type { Connections } from '../connections.ts';
+import type { Broadcaster } from '../fan-out/broadcaster.ts';
+import type { Memberships } from '../fan-out/memberships.ts';
+import type { Occupancy } from '../fan-out/occupancy.ts';
+import type { Subscriptions } from '../fan-out/subscriptions.ts';
+import type { Users } from '../fan-out/users.ts';
+import type { CountedRows } from '../master-link/counted-rows.ts';
+import type { Outbound } from '../outbound/outbound.ts';
+import type { Attachments } from '../rows/attachments.ts';
+import type { Clock } from '../rows/clock.ts';
+import type { ConnectionTable } from '../rows/connection-table.ts';
+import type { Deadlines } from '../rows/deadlines.ts';
+import type { InboundBuffer } from '../rows/inbound-buffer.ts';
+import type { MessageRate } from '../rows/message-rate.ts';
+import type { PendingWork } from '../rows/pending-work.ts';
+import type { Rows } from '../rows/rows.ts';
+import type { Sessions } from '../rows/sessions.ts';
+import type { Timeouts } from '../rows/timeouts.ts';
+import type { PollEvents } from '../sockets/poll-events.ts';
+import type { Awake } from '../states/awake.ts';
+import type { Http } from '../states/http.ts';
+import type { Leaving } from '../states/leaving.ts';
+import type { PartialFrames } from '../states/partial-frames.ts';
+import type { ControlMessages } from '../upkeep/control-messages.ts';
+import type { MoveTotals } from './totals.ts';
+
+/** What moves are made of: everything that a row is made of. */
+export interface MovingParts {
+  readonly config: FarmConfig;
+  readonly link: Link<MasterMessage, WorkerMessage>;
+  readonly counters: Counters;
+  readonly log: Log;
+  readonly table: ConnectionTable;
+  readonly rows: Rows;
+  readonly clock: Clock;
+  readonly timeouts: Timeouts;
+  readonly inboundBuffer: InboundBuffer;
+  readonly attachments: Attachments;
+  readonly sessions: Sessions;
+  readonly deadlines: Deadlines;
+  /** Undefined without a limit. */
+  readonly messageRate: MessageRate | undefined;
+  readonly pendingWork: PendingWork;
+  readonly countedRows: CountedRows;
+  readonly events: PollEvents;
+  readonly apps: AppHost;
+  readonly outbound: Outbound;
+  readonly broker: Broker;
+  readonly subscriptions: Subscriptions;
+  readonly memberships: Memberships;
+  readonly occupancy: Occupancy;
+  readonly users: Users;
+  readonly broadcaster: Broadcaster;
+  readonly partialFrames: PartialFrames;
+  readonly awake: Awake;
+  readonly leaving: Leaving;
+  readonly http: Pick<Http, 'liftIdle'>;
+  readonly connections: Connections;
+  readonly controlMessages: ControlMessages;
+  readonly totals: MoveTotals;
+}

@@ -1,0 +1,40 @@
+import { deserialize, serialize } from 'node:v8';
+
+/** What the target of a batch must be ready for before the source stops reading. */
+export interface Plan {
+  readonly rows: number;
+  readonly channels: readonly string[];
+  /** Channels, and users as channels, in which connections are counted; whether subscribers are told how many they are. */
+  readonly counted: readonly (readonly [channel: string, tellsCount: boolean])[];
+  /** One for each connection that is a member. */
+  readonly members: readonly (readonly [channel: string, user: string, info: string])[];
+}
+
+/** What a target says of itself, first. */
+export interface Hello {
+  /** Formats of records that it reads. */
+  readonly formats: readonly [oldest: number, newest: number];
+  readonly markAddress: string;
+}
+
+/** Who orders publications for the target, and how many rows it has room for. */
+export interface Held {
+  readonly server: string | undefined;
+  readonly room: number;
+}
+
+/** Messages whose writer and reader are of one protocol, and small. The record of a batch is written by hand. */
+export function pack(message: Plan | Hello | Held | readonly unknown[]): Buffer {
+  return serialize(message);
+}
+
+/** What the other side of the pair, a worker of the same farm, has packed. Undefined when it cannot be read. */
+// oxlint-disable-next-line typescript/no-explicit-any -- the type of the message says what it is
+export function unpack(payload: Buffer | undefined): any {
+  if (payload === undefined) return undefined;
+  try {
+    return deserialize(payload);
+  } catch {
+    return undefined;
+  }
+}

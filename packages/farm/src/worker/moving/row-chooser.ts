@@ -1,0 +1,57 @@
+import { RowState } from '../rows/connection-table.ts';
+import { isMovable } from './departure.ts';
+import type { MovingParts } from './moving-parts.ts';
+
+/** What a row becomes from these can move. */
+const WILL_BE_MOVABLE: ReadonlySet<number> = new Set([RowState.upgrading, RowState.preface, RowState.http]);
+
+export type RowChooserParts = Pick<MovingParts, 'table' | 'pendingWork' | 'counters' | 'config'>;
+
+export interface Chosen {
+  readonly slots: readonly number[];
+  /** Rows that may be chosen later. */
+  readonly postponed: number;
+}
+
+/**
+ * Chooses rows for batches, from where it ended before, all around. Those for which something is under way are left for later, as long as
+ * `handoverGraceMs` since the move began.
+ */
+export class RowChooser {
+  readonly #parts: RowChooserParts;
+  readonly #isForAll: boolean;
+  readonly #startedAt = performance.now();
+  #cursor = 0;
+
+  /** `isForAll`: also sockets that are no connections (yet). */
+  constructor(parts: RowChooserParts, isForAll: boolean) {
+    this.#parts = parts;
+    this.#isForAll = isForAll;
+  }
+
+  choose(count: number): Chosen {
+    const { table, pendingWork, counters, config } = this.#parts;
+    const isPatient = performance.now() - this.#startedAt < config.handoverGraceMs;
+    const slots: number[] = [];
+    let postponed = 0;
+    const { highWater } = table;
+    for (let looked = 0; looked < highWater && slots.length < count; looked++) {
+      const slot = this.#cursor < highWater ? this.#cursor : 0;
+      this.#cursor = slot + 1;
+      const state = table.state(slot);
+      const isOpen = state === RowState.open || state === RowState.awake;
+      if (!isOpen && !this.#isForAll) continue;
+      if (!isMovable(this.#parts, slot)) {
+        if (isPatient && WILL_BE_MOVABLE.has(state)) postponed++;
+      } else if (!pendingWork.has(slot)) {
+        slots.push(slot);
+      } else if (isPatient) {
+        postponed++;
+      } else {
+        counters.add('moves_hooks_pending');
+        slots.push(slot);
+      }
+    }
+    return { slots, postponed };
+  }
+}
