@@ -11,15 +11,14 @@ interface Member {
  * ws://localhost:8080/chat?room=lobby&nick=ann talks in a room. A room is a channel, so its members may be on any worker,
  * and with Redis on any host.
  */
-export default defineApp({
+export default defineApp<Member>({
   upgrade(request) {
     if (request.path !== '/chat') return undefined;
     const room = request.query.get('room') ?? 'lobby';
     const nick = request.query.get('nick') ?? '';
     if (!/^\w{1,32}$/.test(room)) return reject(400, 'A room is 1 to 32 letters, digits or underscores.');
     if (!/^\w{1,32}$/.test(nick)) return reject(400, 'A nick is 1 to 32 letters, digits or underscores.');
-    const member: Member = { room, nick };
-    return accept({ attachment: member, channels: [channelOf(member)] });
+    return accept({ attachment: { room, nick }, channels: [channelOf({ room })] });
   },
   open(connection) {
     return say(connection, ({ nick }) => `* ${nick} joined`);
@@ -34,12 +33,11 @@ export default defineApp({
   },
 });
 
-function say(connection: Connection, line: (member: Member) => string): Promise<void> {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it is what accept() was given above
-  const member = connection.attachment as Member;
+function say(connection: Connection<Member>, line: (member: Member) => string): Promise<void> {
+  const member = connection.attachment;
   return connection.publish(channelOf(member), line(member));
 }
 
-function channelOf({ room }: Member): string {
+function channelOf({ room }: Pick<Member, 'room'>): string {
   return `chat:${room}`;
 }

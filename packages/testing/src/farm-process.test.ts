@@ -43,15 +43,18 @@ describe('startServer', () => {
     await farm.stop();
   });
 
-  it('starts on port 0 unless told otherwise, and knows port and workers once ready', async () => {
+  it('starts on port 0, and without an admin port, unless told otherwise, and knows port and workers once ready', async () => {
     const farm = await startServer(['--app', 'echo'], { program });
     expect(farm.url).toBe('ws://127.0.0.1:4711');
     expect(farm.workers).toMatchObject([{ worker: 1, cpu: 0 }]);
-    expect(farm.logs[0]).toMatchObject({ command: 'start', args: ['--port', '0', '--app', 'echo'] });
+    expect(farm.logs[0]).toMatchObject({
+      command: 'start',
+      args: ['--port', '0', '--admin-port', 'off', '--app', 'echo'],
+    });
     expect(farm.otherOutput).toBe('plain text\n');
     await farm.stop();
-    const other = await startServer(['--port=8080'], { program });
-    expect(other.logs[0]).toMatchObject({ args: ['--port=8080'] });
+    const other = await startServer(['--port=8080', '--admin-port=8081'], { program });
+    expect(other.logs[0]).toMatchObject({ args: ['--port=8080', '--admin-port=8081'] });
     await other.stop();
   });
 

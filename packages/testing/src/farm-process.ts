@@ -43,6 +43,8 @@ export interface StartServerOptions {
   /** Added to the environment of this process. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** The Node.js that runs it. Default: that of this process. */
+  readonly node?: string | undefined;
   /** The program that Node runs. Default: the server of this repository. */
   readonly program?: string;
   /** Most open files of each of its processes, soft and hard (`ulimit -n`). Default: the limit of this process. */
@@ -54,17 +56,25 @@ export interface StartServerOptions {
 }
 
 /**
- * Starts the server as people do: `roost start --port 0 …args`. Resolves when it logged that it has started: most often "farm ready".
- * `args` come after `start`; give `--port` to choose one. Rejects with `TESTING_START_FAILED` when it ends
+ * Starts the server as people do: `roost start --port 0 --admin-port off …args`. Resolves when it logged that it has started: most often "farm ready".
+ * `args` come after `start`; give `--port` or `--admin-port` to choose one. Rejects with `TESTING_START_FAILED` when it ends
  * or is not ready in time, and shows its output. Stop it when done.
  */
 export async function startServer(
   args: readonly string[] = [],
   options: StartServerOptions = {},
 ): Promise<FarmProcess> {
-  const hasPort = args.some((arg) => arg === '--port' || arg.startsWith('--port='));
+  const has = (flag: string): boolean => args.some((arg) => arg === flag || arg.startsWith(`${flag}=`));
   const program = options.program ?? SERVER;
-  const command = [process.execPath, program, 'start', ...(hasPort ? [] : ['--port', '0']), ...args];
+  const command = [
+    options.node ?? process.execPath,
+    program,
+    'start',
+    ...(has('--port') ? [] : ['--port', '0']),
+    // Many run at a time, and few specs look at it.
+    ...(has('--admin-port') ? [] : ['--admin-port', 'off']),
+    ...args,
+  ];
   if (options.maxOpenFiles !== undefined) {
     // exec: what is started must be the server itself, with the pid that signals are sent to.
     command.unshift('/bin/sh', '-c', `ulimit -n ${options.maxOpenFiles} && exec "$0" "$@"`);

@@ -18,6 +18,7 @@ export { liveBytes } from './live-bytes.ts';
 export { livingMembers, spawnGroup } from './process-group.ts';
 export type { CapturedProcess, ExitStatus, SpawnGroupOptions } from './process-group.ts';
 export { patient } from './patience.ts';
+export { seededRandom, testSeed } from './random.ts';
 export { RawClient } from './raw-client.ts';
 export type { RawClientOptions, RawClose, ReadPredicate } from './raw-client.ts';
 export { redisIsInstalled, RedisFixture, startRedis, startSentinel } from './redis-fixture.ts';

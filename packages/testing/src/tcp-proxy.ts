@@ -49,6 +49,16 @@ export class TcpProxy {
     server.removeAllListeners('data').resume();
   }
 
+  /** Lets no more than so many bytes a second come from the server to one client, until its connection ends. `port` as above. */
+  throttle(port: number, bytesPerSecond: number): void {
+    const { client, server } = this.#linkFrom(port);
+    server.removeAllListeners('data').on('data', (chunk) => {
+      client.write(chunk);
+      server.pause();
+      setTimeout(() => server.resume(), (chunk.length / bytesPerSecond) * 1000).unref();
+    });
+  }
+
   /** Goes on reading from a client that is held. Resolves when its connection is over. */
   async release(port: number): Promise<void> {
     const link = this.#linkFrom(port);
