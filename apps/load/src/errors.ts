@@ -6,7 +6,9 @@ export type LoadErrorCode =
   /** A publication could not be made. */
   | 'LOAD_ERR_PUBLISH'
   /** A load process died. */
-  | 'LOAD_ERR_PROCESS';
+  | 'LOAD_ERR_PROCESS'
+  /** Phantom clients cannot be had here, or their server did not come; the message says what to do. */
+  | 'LOAD_ERR_PHANTOM';
 
 export class LoadError extends Error {
   readonly code: LoadErrorCode;

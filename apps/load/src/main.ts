@@ -6,16 +6,35 @@ import { obeyCommands } from './processes/control.ts';
 import { Coordinator } from './processes/coordinator.ts';
 import { serveCoordinator } from './processes/load-process.ts';
 import { LOAD_PROCESS_ARGUMENT } from './processes/process-link.ts';
+import { ownNamespace, runInNamespace } from './phantom/in-namespace.ts';
+import { PhantomServer } from './phantom/phantom-server.ts';
 import { formatProgress, formatResult } from './report/summary.ts';
 import { runSession } from './scenarios/session.ts';
 import { resolveTarget } from './target.ts';
 
+const ENTRY = fileURLToPath(import.meta.url);
+/** To start a server by hand, or one with very many workers. */
+const SERVER_TIMEOUT_MS = 300_000;
 const EXIT_UNEXPECTED = 1;
 const EXIT_NOT_BEGUN = 2;
+/** EX_CONFIG of sysexits.h. */
+const EXIT_NO_PHANTOMS = 78;
 /** Errors that come when connections are open. */
 const BEGUN: ReadonlySet<LoadErrorCode> = new Set<LoadErrorCode>(['LOAD_ERR_PROCESS', 'LOAD_ERR_PUBLISH']);
 
+/** Parts of a million, as the addon counts. */
+const MILLION = 1_000_000;
+
 async function run(options: LoadOptions): Promise<void> {
+  if (options.isPhantom && ownNamespace() === undefined) {
+    process.exitCode = await runInNamespace({
+      entry: ENTRY,
+      connections: options.connections,
+      processes: options.processes ?? 1,
+      disturbedPerMillion: options.linkLossShare * MILLION,
+    });
+    return;
+  }
   const stop = new AbortController();
   const abort = () => stop.abort();
   process.on('SIGINT', abort).on('SIGTERM', abort);
@@ -29,8 +48,9 @@ async function run(options: LoadOptions): Promise<void> {
   });
   const { url, greeting, messageTemplate, processes, connections, sourceAddresses, timeoutMs } = options;
   const target = await resolveTarget(url, options);
+  const server = options.isPhantom ? new PhantomServer(options.server) : undefined;
   const coordinator = await Coordinator.start({
-    entry: fileURLToPath(import.meta.url),
+    entry: ENTRY,
     target,
     greeting,
     messageTemplate,
@@ -38,8 +58,13 @@ async function run(options: LoadOptions): Promise<void> {
     connections,
     sourceAddresses,
     handshakeTimeoutMs: timeoutMs,
+    phantom: options.isPhantom ? { disturbedPerMillion: options.linkLossShare * MILLION } : null,
   });
   try {
+    // Who gives commands knows when the server that they have started is there.
+    if (server !== undefined && (server.isOurs || !options.control)) {
+      await waitForServer(server, target.port, stop.signal);
+    }
     if (options.control) {
       // A command under way ends with its processes.
       stop.signal.addEventListener('abort', () => void coordinator.stop());
@@ -66,8 +91,19 @@ async function run(options: LoadOptions): Promise<void> {
     }
     await coordinator.close();
   } finally {
+    // While the clients still answer: a server without them would try for minutes to say goodbye.
+    await server?.stop();
     await coordinator.stop();
   }
+}
+
+async function waitForServer(server: PhantomServer, port: number, signal: AbortSignal): Promise<void> {
+  if (!server.isOurs) {
+    process.stderr.write(
+      `roost-load: start the server on port ${port} now, with "nsenter --net=${ownNamespace()}" before its command.\n`,
+    );
+  }
+  await server.listens(port, SERVER_TIMEOUT_MS, signal);
 }
 
 function writeLine(line: string): void {
@@ -105,11 +141,16 @@ async function main(): Promise<void> {
       process.exitCode = error.exitCode === 0 ? 0 : EXIT_NOT_BEGUN;
     } else if (error instanceof LoadError) {
       process.stderr.write(`roost-load: ${error.message}\n`);
-      process.exitCode = BEGUN.has(error.code) ? EXIT_UNEXPECTED : EXIT_NOT_BEGUN;
+      process.exitCode = exitCodeOf(error.code);
     } else {
       throw error;
     }
   }
+}
+
+function exitCodeOf(code: LoadErrorCode): number {
+  if (code === 'LOAD_ERR_PHANTOM') return EXIT_NO_PHANTOMS;
+  return BEGUN.has(code) ? EXIT_UNEXPECTED : EXIT_NOT_BEGUN;
 }
 
 await main();

@@ -48,6 +48,12 @@ export interface LoadOptions {
   readonly expectP99Ms: number | null;
   readonly expectDeliveredShare: number | null;
   readonly timeoutMs: number;
+  /** Clients in user space, with the server in a network namespace. */
+  readonly isPhantom: boolean;
+  /** Command that starts the server there; null: somebody else does. */
+  readonly server: string | null;
+  /** Share of the packets between server and phantom clients that are lost; as many come twice, and as many late. */
+  readonly linkLossShare: number;
   readonly json: boolean;
 }
 
@@ -80,6 +86,9 @@ interface Flags {
   expectP99?: number;
   expectDelivered?: number;
   timeout: number;
+  phantom: boolean;
+  server?: string;
+  linkLoss: number;
   json: boolean;
 }
 
@@ -99,11 +108,12 @@ Examples:
   roost-load ws://127.0.0.1:8080/echo --scenario echo --connections 1000 --rate 20000/s --hold 10s --expect-p99 20ms
   roost-load ws://127.0.0.1:8080/plain --scenario broadcast --channel news --publish redis://127.0.0.1 \\
     --publish-channel roost:channel:news --rate 2/s --expect-delivered 100%
+  roost-load ws://127.0.0.1:8080/plain --phantom --server 'npx roost-server start' --connections 100000 --hold 60s
   roost-load wss://example.com/socket?user={i} --scenario storm --connections 5000 --header 'Authorization: Bearer …'
   roost-load 'ws://127.0.0.1:3000/socket.io/?EIO=4&transport=websocket' --say 40 --await '40{' \\
     --message-template '42["message","{data}"]' --scenario echo
 
-Exit codes: 0 all went as expected, 1 it did not, 2 nothing was begun.`;
+Exit codes: 0 all went as expected, 1 it did not, 2 nothing was begun, 78 phantom clients cannot be had here.`;
 
 /** A flag that may be given again. */
 function repeated(value: string, values: string[]): string[] {
@@ -199,6 +209,18 @@ export function createProgram(run: (options: LoadOptions) => Promise<void>): Com
       parseShare,
     )
     .option('--timeout <time>', 'how long one handshake may take', parseDurationMs, 30_000)
+    .option(
+      '--phantom',
+      'clients in user space, with the server in a network namespace of its own (root)',
+      false,
+    )
+    .option('--server <command>', 'with --phantom: starts the server there (default: you start it)')
+    .option(
+      '--link-loss <share>',
+      'with --phantom: packets that get lost; as many come twice, and as many late',
+      parseShare,
+      0,
+    )
     .option('--json', 'print the result as one line of JSON', false)
     .option('--control', 'obey commands from stdin, one JSON object a line', false)
     .addHelpText('after', HELP)
@@ -231,6 +253,9 @@ export function createProgram(run: (options: LoadOptions) => Promise<void>): Com
         expectP99Ms: flags.expectP99 ?? null,
         expectDeliveredShare: flags.expectDelivered ?? null,
         timeoutMs: flags.timeout,
+        isPhantom: flags.phantom,
+        server: flags.server ?? null,
+        linkLossShare: flags.linkLoss,
         json: flags.json,
       }),
     );

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { resolveTarget, type TargetOptions } from './target.ts';
 
-const NONE: TargetOptions = { channels: [], headers: [], caFile: null, isInsecure: false };
+const NONE: TargetOptions = { channels: [], headers: [], caFile: null, isInsecure: false, isPhantom: false };
 
 describe('resolveTarget', () => {
   it('adds channels to the query and keeps the placeholder', async () => {

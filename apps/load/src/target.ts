@@ -35,7 +35,11 @@ export interface TargetOptions {
   /** Path of a PEM file. */
   readonly caFile: string | null;
   readonly isInsecure: boolean;
+  readonly isPhantom: boolean;
 }
+
+/** Where the server of phantom clients listens: nothing outside its namespace is ever a target. */
+const PHANTOM_SERVER = '127.0.0.1';
 
 /**
  * Reads a `ws://` or `wss://` URL, and resolves the host's name once. Throws LOAD_ERR_OPTION for what is no such URL, a
@@ -60,6 +64,12 @@ export async function resolveTarget(url: string, options: TargetOptions): Promis
         `a header must be like "Name: value" in ASCII, got "${header}".`,
       );
     }
+  }
+  if (options.isPhantom && (parsed.protocol !== 'ws:' || parsed.hostname !== PHANTOM_SERVER)) {
+    throw new LoadError(
+      'LOAD_ERR_OPTION',
+      `with --phantom the server is in a network namespace of its own, and the URL must begin with ws://${PHANTOM_SERVER}, got "${url}".`,
+    );
   }
   const query = options.channels.map((channel) => `channel=${encodeURIComponent(channel)}`).join('&');
   const search = parsed.search === '' ? (query === '' ? '' : `?${query}`) : joinQuery(parsed.search, query);

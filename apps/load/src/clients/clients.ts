@@ -1,7 +1,9 @@
+import type { PhantomLink } from '../phantom/phantom-link.ts';
 import type { Target } from '../target.ts';
 import { clientFrame, type FrameHeader, Opcode, readFrameHeader } from './client-frames.ts';
 import { ClientState, ClientTable } from './client-table.ts';
 import { Handshake } from './handshake.ts';
+import { PhantomTransport } from './phantom-transport.ts';
 import { startsWith } from './starts-with.ts';
 import { TcpTransport } from './tcp-transport.ts';
 import { TlsTransport } from './tls-transport.ts';
@@ -42,6 +44,8 @@ export interface ClientsOptions {
   readonly greeting: Greeting;
   /** Addresses to bind, taken in turn by connection number; none lets the kernel choose. */
   readonly sourceAddresses: readonly string[];
+  /** TCP in user space over this device; null: the kernel's. */
+  readonly phantom: PhantomLink | null;
   readonly capacity: number;
   /** From connect(2) until it is open. */
   readonly handshakeTimeoutMs: number;
@@ -68,17 +72,14 @@ export class Clients implements TransportEvents {
   readonly #sweeper: NodeJS.Timeout;
 
   constructor(options: ClientsOptions) {
-    const { target, greeting, sourceAddresses } = options;
+    const { target, greeting } = options;
     this.#events = options.events;
     this.#handshakeTimeoutMs = options.handshakeTimeoutMs;
     this.table = new ClientTable(options.capacity);
     this.#handshake = new Handshake(target);
     this.#says = greeting.says.map((text) => clientFrame(Opcode.text, Buffer.from(text)));
     this.#awaits = greeting.awaits === null ? null : Buffer.from(greeting.awaits);
-    this.#transport =
-      target.tls === null
-        ? new TcpTransport(this.table, target, sourceAddresses, this)
-        : new TlsTransport(this.table, { target, tls: target.tls }, sourceAddresses, this);
+    this.#transport = this.#createTransport(options);
     this.#sweeper = setInterval(() => this.#sweep(), 500);
   }
 
@@ -158,6 +159,13 @@ export class Clients implements TransportEvents {
 
   batchEnded(): void {
     this.#events.batchEnded();
+  }
+
+  #createTransport({ target, phantom, sourceAddresses }: ClientsOptions): Transport {
+    if (phantom !== null) return new PhantomTransport(this.table, target, phantom, this);
+    return target.tls === null
+      ? new TcpTransport(this.table, target, sourceAddresses, this)
+      : new TlsTransport(this.table, { target, tls: target.tls }, sourceAddresses, this);
   }
 
   /** The 101 has come. */

@@ -12,9 +12,7 @@ import {
 import type { Target } from '../target.ts';
 import type { ClientTable } from './client-table.ts';
 import { SourcePorts } from './source-ports.ts';
-import type { Transport, TransportEvents } from './transport.ts';
-
-const SERVER_ENDED = 'closed before the answer';
+import { SERVER_ENDED, type Transport, type TransportEvents } from './transport.ts';
 
 /** Plain TCP, over one epoll set: a connection is a descriptor and a row. */
 export class TcpTransport implements Transport {

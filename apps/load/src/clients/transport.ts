@@ -24,6 +24,9 @@ export interface Transport {
   destroy(): void;
 }
 
+/** Why an open connection has ended, where the server's FIN came without a word. */
+export const SERVER_ENDED = 'closed before the answer';
+
 /** Addresses that connections are made from, taken in turn by number. None: the kernel chooses. */
 export function sourceOf(addresses: readonly string[], number: number): string | undefined {
   return addresses.length === 0 ? undefined : addresses[number % addresses.length];

@@ -3,7 +3,9 @@ import type { Readable } from 'node:stream';
 import { LoadError } from '../errors.ts';
 import { PLAIN_TEMPLATE } from '../message-template.ts';
 import type { LoadOptions } from '../options.ts';
+import { ownNamespace } from '../phantom/in-namespace.ts';
 import type { Coordinator } from './coordinator.ts';
+import { Latencies } from '../report/latencies.ts';
 import { MIN_ECHO_BYTES } from './echo-run.ts';
 
 /** Defaults of commands that leave something out. */
@@ -17,7 +19,7 @@ export type ControlDefaults = Pick<
  * `do` and the result, or `do` and `error`. Resolves at the end of the input, or when `signal` is aborted.
  *
  * ```
- * {"do":"open","count":10000,"inFlight":256,"perSecond":5000}   → {"do":"open","seconds":2.1,"connected":10000, …report}
+ * {"do":"open","count":10000,"inFlight":256,"perSecond":5000}   → {"do":"open","seconds":2.1,"handshakeMs":{…},"connected":10000, …report}
  * {"do":"open","count":10000,"process":3}                       → the same, all in one of the processes, which are numbered from 0
  * {"do":"churn","count":10000}                                  → the same, when all are closed again
  * {"do":"echo","connections":1000,"seconds":5,"payloadBytes":64} → {"do":"echo","echoes":…,"latencyMs":{…}, …}; perSecond sets a rate
@@ -30,8 +32,15 @@ export async function obeyCommands(
   defaults: ControlDefaults,
   io: { readonly input: Readable; readonly write: (line: string) => void; readonly signal: AbortSignal },
 ): Promise<void> {
+  const namespace = ownNamespace();
   io.write(
-    JSON.stringify({ do: 'start', processes: coordinator.processCount, connections: defaults.connections }),
+    JSON.stringify({
+      do: 'start',
+      processes: coordinator.processCount,
+      connections: defaults.connections,
+      // Where the server of phantom clients is to be started.
+      ...(namespace === undefined ? {} : { namespace }),
+    }),
   );
   for await (const line of createInterface({ input: io.input, signal: io.signal })) {
     if (line.trim() === '') continue;
@@ -99,7 +108,9 @@ async function obey(
             ? undefined
             : Math.floor(number('process', 0, coordinator.processCount - 1)),
       });
-      return { seconds: seconds(), ...report };
+      const handshakes = new Latencies();
+      handshakes.add(report.handshakes);
+      return { seconds: seconds(), handshakeMs: handshakes.summary(), ...report };
     }
     case 'echo': {
       const isBinary = command['isBinary'] === undefined ? defaults.isBinary : command['isBinary'] === true;

@@ -1,6 +1,7 @@
 import type { Greeting } from '../clients/clients.ts';
 import { LoadError } from '../errors.ts';
 import { capacityPerProcess, findObstacles, type MachineLimits, readLimits } from '../limits.ts';
+import { phantomLinks } from '../phantom/phantom-link.ts';
 import { Latencies, type LatencySummary } from '../report/latencies.ts';
 import { mergeCounts, mergeReports, type Progress, type Report } from '../report/report.ts';
 import type { EchoResult, WatchResult } from '../report/result.ts';
@@ -22,6 +23,8 @@ export interface CoordinatorOptions {
   readonly connections: number;
   readonly sourceAddresses: readonly string[];
   readonly handshakeTimeoutMs: number;
+  /** Clients in user space, in the namespace of this process; null: those of the kernel. See StackOptions for what is in it. */
+  readonly phantom: { readonly disturbedPerMillion: number } | null;
 }
 
 export interface OpenRequest {
@@ -35,6 +38,9 @@ export interface OpenRequest {
   readonly process: number | undefined;
 }
 
+/** Threads that collect garbage for a process which goes before all others would wait for a CPU, and it for them. */
+const PHANTOM_ARGUMENTS = ['--single-threaded-gc'];
+
 /** Spreads the work over load processes, and adds up what they report. */
 export class Coordinator {
   readonly #links: ProcessLink[] = [];
@@ -47,34 +53,30 @@ export class Coordinator {
    * LOAD_ERR_PROCESS when a process cannot do its work.
    */
   static async start(options: CoordinatorOptions): Promise<Coordinator> {
-    const limits = readLimits();
-    const processes = options.processes ?? processesFor(options.connections, limits);
-    const { target, greeting, messageTemplate, sourceAddresses, handshakeTimeoutMs } = options;
-    const obstacles = findObstacles(
-      {
-        connections: options.connections,
-        processes,
-        sourceAddresses: sourceAddresses.length,
-        isLoopback: target.address.startsWith('127.') || target.address === '::1',
-        isTls: target.tls !== null,
-      },
-      limits,
-    );
-    if (obstacles.length > 0) throw new LoadError('LOAD_ERR_LIMIT', obstacles.join('\n'));
+    const { target, greeting, messageTemplate, sourceAddresses, handshakeTimeoutMs, phantom } = options;
+    const { processes, capacity } = phantom === null ? planKernelClients(options) : planPhantoms(options);
+    const links = phantom === null ? [] : phantomLinks(processes, phantom.disturbedPerMillion);
     const coordinator = new Coordinator();
-    const capacity = Math.min(capacityPerProcess(limits), options.connections);
     for (let i = 0; i < processes; i++) {
       coordinator.#links.push(
-        new ProcessLink(options.entry, (progress) => {
+        new ProcessLink(options.entry, phantom === null ? [] : PHANTOM_ARGUMENTS, (progress) => {
           if (progress?.interval !== undefined) coordinator.#interval.add(progress.interval);
           coordinator.#onProgress();
         }),
       );
     }
     try {
-      await coordinator.#askAll(() => ({
+      await coordinator.#askAll((index) => ({
         type: 'start',
-        options: { target, greeting, messageTemplate, sourceAddresses, capacity, handshakeTimeoutMs },
+        options: {
+          target,
+          greeting,
+          messageTemplate,
+          sourceAddresses,
+          phantom: links[index] ?? null,
+          capacity,
+          handshakeTimeoutMs,
+        },
       }));
     } catch (error) {
       await coordinator.stop();
@@ -263,6 +265,39 @@ export class Coordinator {
       };
     });
   }
+}
+
+interface ProcessPlan {
+  readonly processes: number;
+  /** Of each. */
+  readonly capacity: number;
+}
+
+/** Throws LOAD_ERR_LIMIT when this machine does not allow so many. */
+function planKernelClients({
+  connections,
+  target,
+  sourceAddresses,
+  ...options
+}: CoordinatorOptions): ProcessPlan {
+  const limits = readLimits();
+  const processes = options.processes ?? processesFor(connections, limits);
+  const wish = {
+    connections,
+    processes,
+    sourceAddresses: sourceAddresses.length,
+    isLoopback: target.address.startsWith('127.') || target.address === '::1',
+    isTls: target.tls !== null,
+  };
+  const obstacles = findObstacles(wish, limits);
+  if (obstacles.length > 0) throw new LoadError('LOAD_ERR_LIMIT', obstacles.join('\n'));
+  return { processes, capacity: Math.min(capacityPerProcess(limits), connections) };
+}
+
+/** They take no descriptors and no ports; one process drives as many as a server on the same machine can bear. */
+function planPhantoms({ connections, ...options }: CoordinatorOptions): ProcessPlan {
+  const processes = options.processes ?? 1;
+  return { processes, capacity: Math.ceil(connections / processes) };
 }
 
 function processesFor(connections: number, limits: MachineLimits): number {

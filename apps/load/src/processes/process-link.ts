@@ -42,12 +42,19 @@ export class ProcessLink {
   #failure: LoadError | undefined;
 
   /**
-   * `entry` is the program's main module, which is run again as a load process. `onProgress` is called with what the
+   * `entry` is the program's main module, which is run again as a load process, with further arguments for Node. `onProgress` is called with what the
    * process says of itself, and without when `failure` has changed.
    */
-  constructor(entry: string, onProgress: (progress: Progress | undefined) => void) {
+  constructor(
+    entry: string,
+    nodeArguments: readonly string[],
+    onProgress: (progress: Progress | undefined) => void,
+  ) {
     this.#onProgress = onProgress;
-    this.#child = fork(entry, [LOAD_PROCESS_ARGUMENT], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    this.#child = fork(entry, [LOAD_PROCESS_ARGUMENT], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      execArgv: [...process.execArgv, ...nodeArguments],
+    });
     this.pid = this.#child.pid;
     // Both ends of the channel are this program: its messages are trusted to have their type.
     this.#child.on('message', (message: ProcessMessage) => this.#receive(message));

@@ -1,5 +1,6 @@
 import type { Greeting } from '../clients/clients.ts';
 import type { OpenPlan } from '../clients/opener.ts';
+import type { PhantomLink } from '../phantom/phantom-link.ts';
 import type { Progress, Report } from '../report/report.ts';
 import type { Target } from '../target.ts';
 import type { EchoFindings, EchoPlan } from './echo-run.ts';
@@ -12,6 +13,8 @@ export interface ProcessOptions {
   /** See MessageTemplate. */
   readonly messageTemplate: string;
   readonly sourceAddresses: readonly string[];
+  /** null: TCP of the kernel. */
+  readonly phantom: PhantomLink | null;
   readonly capacity: number;
   readonly handshakeTimeoutMs: number;
 }
