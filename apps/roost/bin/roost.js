@@ -13,7 +13,7 @@ if (Number(parts[0]) < 20 || (Number(parts[0]) === 20 && Number(parts[1]) < 19))
   );
 } else {
   import('../dist/main.js').then(undefined, function (error) {
-    if (error.code === 'EMFILE') {
+    if (error.code === 'EMFILE' || isUnread(error)) {
       fail(
         'Roost cannot load its modules: too few files may be open. Raise the limit: "ulimit -n 65536", as root.',
       );
@@ -23,6 +23,12 @@ if (Number(parts[0]) < 20 || (Number(parts[0]) === 20 && Number(parts[1]) < 19))
       throw error;
     }
   });
+}
+
+/** Whether a package counts as absent although it is there: Node.js had no descriptor left to read its package.json with. */
+function isUnread(error) {
+  var unread = /^Cannot find package '(.+)\/index\.js' imported from/.exec(error.message);
+  return unread !== null && process.getBuiltinModule('node:fs').existsSync(unread[1] + '/package.json');
 }
 
 function fail(sentence) {

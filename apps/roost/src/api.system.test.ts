@@ -119,7 +119,7 @@ describe('the HTTP API', () => {
         nodes: [
           {
             uid: expect.stringMatching(/^[0-9a-f-]{36}$/),
-            version: '0.1.0',
+            version: '0.2.0',
             num_clients: clients.length + 1,
             num_subs: 3,
             broker: { kind: 'memory' },

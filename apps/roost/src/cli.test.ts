@@ -30,6 +30,18 @@ describe('roost', () => {
       ['help', 'check-config'],
       ['check-config', '--help'],
     ],
+    [
+      ['help', 'doctor'],
+      ['doctor', '--help'],
+    ],
+    [
+      ['help', 'dev'],
+      ['dev', '--help'],
+    ],
+    [
+      ['help', 'init'],
+      ['init', '--help'],
+    ],
   ])('prints the same help for %j as for %j', async (words, others) => {
     const { printed, errors, exitCode } = await run(words);
     expect(printed).toBe((await run(others)).printed);
@@ -96,7 +108,36 @@ describe('roost', () => {
     });
   });
 
+  it('dev takes what start takes, and passes the words on as they are', async () => {
+    const words = ['chat.ts', '--port=9000', '--compression', 'on', '--'];
+    expect(await run(['dev', ...words])).toMatchObject({
+      exitCode: 0,
+      watched: words,
+      started: { app: '/srv/chat.ts', port: 9000, compression: 'on' },
+    });
+    expect(await run(['dev', 'chat.ts', '--workers', '0'])).toMatchObject({
+      exitCode: 78,
+      started: undefined,
+    });
+  });
+
+  it('doctor takes what start takes, how many connections to check for, and how to print', async () => {
+    expect(
+      await run(['doctor', '--connections', '1000000', '--json', '--port=9000', 'chat.ts']),
+    ).toMatchObject({
+      exitCode: 0,
+      asked: { connections: 1_000_000, isJson: true },
+      started: { app: '/srv/chat.ts', port: 9000 },
+    });
+    expect((await run(['doctor'])).asked).toEqual({ connections: undefined, isJson: false });
+  });
+
   it.each([
+    [
+      ['doctor', '--connections', '0'],
+      '--connections must be an integer from 1 to 100000000 connections, got "0". Leave it out for maxConnections.',
+    ],
+    [['start', '--json'], "unknown option '--json'"],
     [['start', '--prot', '1'], "unknown option '--prot' (Did you mean --port?)"],
     [
       ['start', '--max-channel-buffer-bytes=65536'],
@@ -148,6 +189,35 @@ describe('roost', () => {
       );
       expect(errors).not.toMatch(/hunter2|ssw0rd/);
     }
+  });
+
+  it.each([
+    [['reload'], { command: 'reload' }],
+    [['reload', '--canary', '5%'], { command: 'canary', share: 0.05 }],
+    [['reload', '--continue'], { command: 'continue' }],
+    [['reload', '--rollback'], { command: 'rollback' }],
+    [['workers', '6'], { command: 'workers', workers: 6 }],
+    [['rebalance'], { command: 'rebalance' }],
+    [['status', '--json'], { command: 'status' }],
+  ])('%j tells a running farm', async (words, command) => {
+    const { told, started, exitCode } = await run([...words, '--port', '9000', '--control-socket', 'c.sock']);
+    expect(told).toEqual(command);
+    expect(started).toMatchObject({ port: 9000, controlSocket: '/srv/c.sock' });
+    expect(exitCode).toBe(0);
+  });
+
+  it.each([
+    [['workers', 'many'], 'The number of workers must be an integer from 1 to 1024, got "many".'],
+    [['workers', '0'], 'The number of workers must be an integer from 1 to 1024, got "0".'],
+    [['reload', '--canary', '5'], '--canary must be a percentage above 0% and up to 50%, got "5".'],
+    [['reload', '--canary', '51%'], '--canary must be a percentage above 0% and up to 50%, got "51%".'],
+    [['reload', '--continue', '--rollback'], 'Only one of --canary, --continue and --rollback can be meant.'],
+  ])('%j is refused with one sentence', async (words, sentence) => {
+    expect(await run(words)).toMatchObject({ exitCode: 78, errors: `${sentence}\n` });
+  });
+
+  it('leaves "off" what it is, where a path may be', async () => {
+    expect((await run(['start', '--control-socket', 'off'])).started?.controlSocket).toBe('off');
   });
 
   it('check-config prints lists as the file takes them', async () => {

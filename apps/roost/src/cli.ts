@@ -5,10 +5,12 @@ import { nearest } from './config/nearest.ts';
 import type { Option, OptionValue } from './config/option.ts';
 import { isLimit, OPTION_KEYS, OPTIONS } from './config/options.ts';
 import type { OptionKey } from './config/options.ts';
-import { printConfig } from './config/print.ts';
+import { configAsJson, printConfig } from './config/print.ts';
 import { refuseRenamed } from './config/renamed.ts';
 import { resolveConfig } from './config/resolve.ts';
 import type { Flags, ResolvedConfig } from './config/resolve.ts';
+import type { ControlCommand } from './control/messages.ts';
+import { controlCommands } from './control/control-commands.ts';
 import { OutputError } from './output/print.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
@@ -28,6 +30,15 @@ export interface CommandLine {
   printError(text: string): void;
   /** Runs the server until it has stopped. The notices belong into its log. */
   start(config: ResolvedConfig): Promise<ExitCode>;
+  /** Prints what this machine lacks for such a server. `connections`: undefined for as many as are configured. */
+  doctor(
+    config: ResolvedConfig,
+    options: { readonly connections: number | undefined; readonly isJson: boolean },
+  ): Promise<ExitCode>;
+  /** Has the running farm of this configuration do something. */
+  control(config: ResolvedConfig, command: ControlCommand, isJson: boolean): Promise<ExitCode>;
+  /** Runs the server anew after each change of its application, until it is told to end. `words` are those behind `dev`. */
+  dev(config: ResolvedConfig, words: readonly string[]): Promise<ExitCode>;
 }
 
 /** Runs one command line, without the program's name, to its exit code. */
@@ -58,12 +69,56 @@ export async function runCommandLine(words: readonly string[], io: CommandLine):
     .action(async (app: string | undefined, options: RawOptions) => {
       exitCode = await io.start(resolved(app, options, io));
     });
+  configurable(program.command('dev'))
+    .description(
+      'Run a farm, and start it again after each change of the application and what it imports. It has two workers and does not drain, unless you say so.',
+    )
+    .action(async (app: string | undefined, options: RawOptions) => {
+      exitCode = await io.dev(resolved(app, options, io), words.slice(words.indexOf('dev') + 1));
+    });
   configurable(program.command('check-config'))
     .description('Print the configuration that "start" would use, with the source of each value.')
-    .action((app: string | undefined, options: RawOptions) => {
+    .addOption(jsonOption())
+    .action(async (app: string | undefined, options: RawOptions) => {
       const config = resolved(app, options, io);
-      io.print(printConfig(config));
+      // What the farm itself checks; "--help" needs none of it.
+      const { checkedOptions } = await import('./checked-options.ts');
+      checkedOptions(config);
+      io.print(options['json'] === true ? configAsJson(config) : printConfig(config));
       for (const { message } of config.notices) io.printError(`${printable(message)}\n`);
+    });
+  configurable(program.command('doctor'))
+    .description(
+      'Check this machine, and the Redis that is configured, against the connections that are wanted, and print what to change.',
+    )
+    .addOption(
+      new CommandOption(
+        '--connections <n>',
+        'How many connections to check for. (leave it out for maxConnections)',
+      ).helpGroup('Settings:'),
+    )
+    .addOption(jsonOption())
+    .action(async (app: string | undefined, options: RawOptions) => {
+      const connections = wantedConnections(options['connections']);
+      exitCode = await io.doctor(resolved(app, options, io), {
+        connections,
+        isJson: options['json'] === true,
+      });
+    });
+
+  controlCommands(program, async (command, options) => {
+    exitCode = await io.control(resolved(undefined, options, io), command, options['json'] === true);
+  });
+
+  program
+    .command('init')
+    .description('Make a project in TypeScript, with a test and a container, in a new or empty folder.')
+    .copyInheritedSettings(program)
+    .argument('[folder]', 'The folder of the project. (leave it out for the current one)')
+    .action(async (folder = '.') => {
+      // Nothing else needs it.
+      const { createProject, whatNext } = await import('create-roost-app');
+      io.print(whatNext(createProject(folder, io.folder), io.folder));
     });
 
   // Of commander's own an unknown name prints the whole help as an error.
@@ -93,12 +148,32 @@ export async function runCommandLine(words: readonly string[], io: CommandLine):
       io.printError(`${printable(error.message)}\n`);
       return EXIT_CODES.misconfigured.code;
     }
+    if (error instanceof Error && 'code' in error && error.code === 'PROJECT_ERR_FOLDER') {
+      io.printError(`${printable(error.message)}\n`);
+      return EXIT_CODES.uncreatable.code;
+    }
     if (error instanceof OutputError) {
       io.printError(`${error.message}\n`);
       return EXIT_CODES.unwritable.code;
     }
     throw error;
   }
+}
+
+function jsonOption(): CommandOption {
+  return new CommandOption('--json', 'Print JSON, for programs.').helpGroup('Settings:');
+}
+
+/** Throws a ConfigError. */
+function wantedConnections(written: string | boolean | undefined): number | undefined {
+  if (written === undefined) return undefined;
+  const { schema, fromText, allowed } = OPTIONS.maxConnections;
+  const result = schema.safeParse(fromText(String(written)));
+  if (result.success) return result.data;
+  throw new ConfigError(
+    'CONFIG_ERR_VALUE',
+    `--connections must be ${allowed}, got ${JSON.stringify(written)}. Leave it out for maxConnections.`,
+  );
 }
 
 /** Each switch by its flag. */

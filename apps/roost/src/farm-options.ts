@@ -4,7 +4,9 @@ import { pathToFileURL } from 'node:url';
 import type { FarmOptions, LimitName, Log, TlsOptions } from '@roost/farm';
 import { LIMIT_NAMES } from './config/options.ts';
 import type { Settings } from './config/options.ts';
+import { pusherOptions } from './config/pusher.ts';
 import { tokenOptions } from './config/tokens.ts';
+import { recordedTypes } from './webhooks/recorded-types.ts';
 import type { WorkerOptions } from './worker/options.ts';
 
 /** What a start knows beyond its settings. */
@@ -22,6 +24,7 @@ export function farmOptions(settings: Settings, facts: StartFacts): FarmOptions 
   const { tls } = facts;
   const limits: Partial<Record<LimitName, number>> = {};
   for (const name of LIMIT_NAMES) limits[name] = settings[name];
+  const pusher = pusherOptions(settings);
   const appOptions: WorkerOptions = {
     farmId: facts.farmId,
     userApp: app === null ? null : pathToFileURL(app).href,
@@ -32,6 +35,7 @@ export function farmOptions(settings: Settings, facts: StartFacts): FarmOptions 
       maxBroadcastChannels: settings['api.maxBroadcastChannels'],
     },
     tokens: tokenOptions(settings),
+    pusher,
   };
   return {
     ...limits,
@@ -44,6 +48,7 @@ export function farmOptions(settings: Settings, facts: StartFacts): FarmOptions 
     ...(redisUrl === null ? {} : { redisUrl }),
     ...(tls === undefined ? {} : { tls }),
     redisPrefix: settings.redisPrefix,
+    recordedEvents: recordedTypes(pusher?.apps ?? []),
     slowConsumerPolicy: settings.slowConsumerPolicy,
     trustedProxies: settings.trustedProxies,
     proxyProtocol: settings.proxyProtocol,

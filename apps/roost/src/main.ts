@@ -18,6 +18,26 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   print: printAll,
   printError,
   start: (config) => startServer(config, manifest.version),
+  doctor: async (config, options) => {
+    const { runDoctor } = await import('./doctor/doctor.ts');
+    // See https://no-color.org: any value counts, an empty one does not.
+    const hasColours = isatty(1) && (process.env['NO_COLOR'] ?? '') === '';
+    return runDoctor(config, { ...options, hasColours, print: printAll });
+  },
+  control: async ({ settings }, command, isJson) => {
+    const { runCommand } = await import('./control/control-client.ts');
+    return runCommand(settings, command, {
+      environment: process.env,
+      isJson,
+      print: printAll,
+      printError,
+    });
+  },
+  dev: async (config, words) => {
+    // What watches files is for this command only.
+    const { runDev } = await import('./dev/dev.ts');
+    return runDev(config, { words, folder: process.cwd(), print: printAll, printError });
+  },
 });
 // Said outright: a handle that something left open must not keep a stopped server alive.
 process.exit(exitCode);

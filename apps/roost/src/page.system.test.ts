@@ -1,11 +1,13 @@
 import { accessSync, constants } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { freePort, TestClient } from '@roost/testing';
 import type { FarmProcess } from '@roost/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { API_KEY, call, closeAfterEach, serverForAll, start } from './fixtures/system-test.ts';
+import { API_KEY, call, closeAfterEach, run, serverForAll, start } from './fixtures/system-test.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
 const APP = fileURLToPath(new URL('./fixtures/page-app.mjs', import.meta.url));
@@ -119,6 +121,22 @@ describe.skipIf(!isInstalled())('the page', () => {
     await lines(page, '1000 (normal closure)').waitFor();
     await state(page, 'closed').waitFor();
     expect(complaints).toEqual([]);
+  });
+
+  it('stays connected while the workers of its farm are replaced', async () => {
+    const controlSocket = ['--control-socket', join(tmpdir(), `roost-page-${process.pid}.sock`)];
+    const farm = await start(['--probation-ms', '0', ...controlSocket]);
+    const page = await open(farm);
+    await channels(page).fill('news');
+    await connect(page);
+    await state(page, 'open').waitFor();
+    for (const text of ['after one', 'after two']) {
+      expect(await run(['reload', ...controlSocket])).toMatchObject({ exitCode: 0 });
+      await call(farm, 'publish', { channel: 'news', data: text });
+      await lines(page, text).waitFor();
+    }
+    await state(page, 'open').waitFor();
+    expect(await page.locator('#messages li', { hasText: /\b1\d{3} \(/ }).count()).toBe(0);
   });
 
   it('tells who publishes without being connected, or to another channel, that nothing will show', async () => {

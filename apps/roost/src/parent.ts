@@ -10,6 +10,18 @@ export function isRunByNpm(environment: Readonly<Record<string, string | undefin
   return environment['npm_command'] !== undefined || environment['npm_lifecycle_event'] !== undefined;
 }
 
+/** Set in the environment of a farm that `roost dev` has started, which must not stay behind either. */
+export const STARTED_BY_DEV = '_ROOST_STARTED_BY_DEV';
+
+export function isStartedByDev(environment: Readonly<Record<string, string | undefined>>): boolean {
+  return environment[STARTED_BY_DEV] !== undefined;
+}
+
+/** Whether a farm ends with the process that has started it. */
+export function endsWithParent(environment: Readonly<Record<string, string | undefined>>): boolean {
+  return isRunByNpm(environment) || isStartedByDev(environment);
+}
+
 /**
  * Calls `onGone` once when the parent that this process has now has ended, and another process is its parent. A shell that
  * does not wait (`roost start &`) has ended by now. Returns what stops the watch.

@@ -29,6 +29,21 @@ export function startFailure(error: unknown, settings: Settings): StartFailure |
         sentence: `Port ${settings.port} of ${settings.host} is in use. Choose another with --port, or stop the program that listens there.`,
         exitCode: EXIT_CODES.portInUse.code,
       };
+    case 'ADMIN_ERR_LISTEN':
+      return {
+        sentence: `${sentence} Choose another port with --admin-port, or turn it off with --admin-port off.`,
+        exitCode:
+          'reason' in error && error.reason === 'EADDRINUSE'
+            ? EXIT_CODES.portInUse.code
+            : EXIT_CODES.unsupported.code,
+      };
+    case 'CONTROL_ERR_LISTEN': {
+      const isInUse = 'reason' in error && error.reason === 'EADDRINUSE';
+      return {
+        sentence: `${sentence} ${isInUse ? 'Another farm has it: choose' : 'Choose'} another path with --control-socket, or turn it off with --control-socket off.`,
+        exitCode: isInUse ? EXIT_CODES.portInUse.code : EXIT_CODES.misconfigured.code,
+      };
+    }
     case 'FARM_ERR_APP_START_TIMEOUT':
       return {
         sentence: `The application${settings.app === null ? '' : ` ${settings.app}`} was not loaded within ${settings.appStartTimeoutMs} ms. Look for an import, a top-level await or a default export's function that never ends; if it only needs longer, raise --app-start-timeout-ms.`,

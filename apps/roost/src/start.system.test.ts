@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { closeAfterEach, connect, run, start } from './fixtures/system-test.ts';
+import { call, closeAfterEach, connect, run, start } from './fixtures/system-test.ts';
 
 closeAfterEach();
 
@@ -30,7 +30,7 @@ describe('roost start', () => {
       host: '0.0.0.0',
       url: `http://localhost:${farm.port}`,
       broker: 'memory',
-      version: '0.1.0',
+      version: '0.2.0',
     });
     expect(farm.workers.map(({ worker }) => worker)).toEqual([0, 1]);
     expect(farm.logs.filter((line) => line['msg'] === 'farm ready')).toHaveLength(1);
@@ -81,13 +81,17 @@ describe('roost start', () => {
     expect(await farm.exited).toEqual({ code: 0, signal: null });
   });
 
-  it('goes on after SIGHUP', async () => {
+  it('reloads at SIGHUP, and its clients stay', async () => {
     const farm = await start();
+    const client = await connect(farm, '/plain?channel=a');
     farm.signal('SIGHUP');
-    await farm.log(
-      (line) => line['signal'] === 'SIGHUP' && String(line['msg']).startsWith('nothing to re-read'),
-    );
-    await connect(farm, '/plain?channel=a');
+    await farm.log((line) => line['msg'] === 'signal received: reloading' && line['signal'] === 'SIGHUP');
+    // One reload at a time.
+    farm.signal('SIGHUP');
+    await farm.log((line) => line['msg'] === 'reload refused');
+    await farm.log((line) => line['msg'] === 'change done' && line['change'] === 'reload');
+    await call(farm, 'publish', { channel: 'a', data: 'still here' });
+    expect(String((await client.nextMessage()).data)).toBe('still here');
   });
 
   it('runs the application of the user on the paths that it does not take itself', async () => {

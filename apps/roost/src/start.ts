@@ -1,19 +1,27 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { statSync } from 'node:fs';
 import { FarmError, startFarm } from '@roost/farm';
 import type { Farm, Log } from '@roost/farm';
+import { checkOptions } from '@roost/farm/checks';
+import type { AdminListener } from './admin/listener.ts';
+import { openAdmin } from './admin/open-admin.ts';
+import { appFileProblem } from './app-file.ts';
 import type { Settings } from './config/options.ts';
 import type { ResolvedConfig } from './config/resolve.ts';
-import { readTls } from './config/tls.ts';
+import { warnOfHost } from './doctor/start-warnings.ts';
+import { openControl } from './control/open-control.ts';
+import type { ControlServer } from './control/control-server.ts';
+import { reloadAll } from './reload-all.ts';
 import { EXIT_CODES } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { farmOptions } from './farm-options.ts';
 import { logLastWords } from './last-words.ts';
 import { createLog } from './log.ts';
-import { isRunByNpm, watchParent } from './parent.ts';
+import { optimiseLater } from './optimise-later.ts';
+import { endsWithParent, isStartedByDev, watchParent } from './parent.ts';
 import { printable } from './readable-line.ts';
 import { ShutdownSignals } from './signals.ts';
 import { startFailure } from './start-failure.ts';
+import type { Webhooks } from './webhooks/start-webhooks.ts';
 
 const GENERATED_KEY_BYTES = 24;
 
@@ -21,33 +29,46 @@ const GENERATED_KEY_BYTES = 24;
  * Runs the server in this process until it has stopped. What prevents its start is one line on stderr; the notices are
  * lines of the log.
  */
-export async function startServer(
-  { settings, tls, notices }: ResolvedConfig,
-  version: string,
-): Promise<ExitCode> {
+export async function startServer(config: ResolvedConfig, version: string): Promise<ExitCode> {
+  const { settings, tls, notices } = config;
+  optimiseLater();
   const log = createLog(settings.logLevel, settings.maxLogBufferBytes);
   logLastWords(log, settings.logFlushMs);
-  const problem = settings.app === null ? undefined : fileProblem(settings.app);
+  const problem = settings.app === null ? undefined : appFileProblem(settings.app);
   if (problem !== undefined) {
     const sentence = `The application ${printable(settings.app ?? '')} cannot be loaded: ${problem}.\n`;
     log.print('stderr', Buffer.from(sentence));
     return EXIT_CODES.failed.code;
   }
   for (const { level, message } of notices) log[level]({}, message);
-  const signals = new ShutdownSignals(log, (farm) => reread(farm, settings, log));
-  const unwatch = isRunByNpm(process.env) ? watchParent(() => signals.parentGone()) : undefined;
+  const signals = new ShutdownSignals(log, (farm) => reloadAll(farm, settings, log));
+  const unwatch = endsWithParent(process.env) ? watchParent(() => signals.parentGone()) : undefined;
   const apiKey = settings['api.key'] ?? randomBytes(GENERATED_KEY_BYTES).toString('base64url');
+  let admin: AdminListener | undefined;
+  let control: ControlServer | undefined;
   try {
     const options = farmOptions(settings, { apiKey, tls, farmId: randomUUID(), version, log });
+    // Nothing listens for options with which no farm would start.
+    checkOptions(options);
+    admin = await openAdmin(config, log);
+    control = await openControl(config, process.env, log);
     const farm = await Promise.race([startFarm(options), signals.first]);
     if (farm === undefined) {
       // There is no connection to drain yet, and workers end with the master.
       log.info({}, 'stopped before the farm was ready');
       return EXIT_CODES.stopped.code;
     }
+    const webhooks = await webhooksOf(farm, settings, log);
     signals.govern(farm);
+    admin?.serve(farm, webhooks);
+    control?.serve(farm);
     await announce(farm, { settings, apiKey, version, log }).catch(unlessStopped);
-    return await untilStopped(farm, signals, log);
+    // A machine that is developed on is not judged.
+    if (!isStartedByDev(process.env)) warnOfHost(config, log);
+    const exitCode = await untilStopped(farm, signals, log);
+    // A second signal is in a hurry.
+    if (!signals.isForced) await webhooks?.stop();
+    return exitCode;
   } catch (error) {
     const failure = startFailure(error, settings);
     if (failure === undefined) throw error;
@@ -56,7 +77,15 @@ export async function startServer(
   } finally {
     unwatch?.();
     signals.stop();
+    await Promise.all([admin?.close(), control?.close()]);
   }
+}
+
+/** What sends webhooks is loaded only where there are any. */
+async function webhooksOf(farm: Farm, settings: Settings, log: Log): Promise<Webhooks | undefined> {
+  if (farm.channelEvents === undefined) return undefined;
+  const { startWebhooks } = await import('./webhooks/start-webhooks.ts');
+  return startWebhooks(farm, settings, log);
 }
 
 async function announce(
@@ -87,18 +116,6 @@ async function announce(
   void farm.ready.then(() => log.info(facts, 'farm ready'));
 }
 
-/** What SIGHUP asks for. Files that cannot be used change nothing. */
-function reread(farm: Farm, settings: Settings, log: Log): void {
-  try {
-    const tls = readTls(settings);
-    if (tls === undefined) log.info({ signal: 'SIGHUP' }, 'nothing to re-read: no certificate is configured');
-    else farm.reloadTls(tls);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    log.error({ signal: 'SIGHUP', reason }, 'TLS certificate not re-read: the one in use stays');
-  }
-}
-
 /** A signal may end the farm before it was announced: that is not a failure. */
 function unlessStopped(error: unknown): void {
   if (!(error instanceof FarmError && error.code === 'FARM_ERR_STOPPED')) throw error;
@@ -119,16 +136,4 @@ async function untilStopped(farm: Farm, signals: ShutdownSignals, log: Log): Pro
 function urlHost(host: string): string {
   if (host === '0.0.0.0' || host === '::') return 'localhost';
   return host.includes(':') ? `[${host}]` : host;
-}
-
-/** Why the path cannot be that of a module; undefined when it can. */
-function fileProblem(path: string): string | undefined {
-  try {
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat === undefined) return 'there is no such file';
-    if (stat.isDirectory()) return 'it is a folder; name the module in it, such as index.js';
-    return stat.isFile() ? undefined : 'it is not a file';
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
 }

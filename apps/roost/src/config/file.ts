@@ -11,10 +11,11 @@ import {
   visit,
 } from 'yaml';
 import type { Alias, Document, Pair, YAMLMap } from 'yaml';
+import type { Option, OptionValue } from './option.ts';
 import { ConfigError } from './errors.ts';
 import { nearest } from './nearest.ts';
 import { refuseRenamed } from './renamed.ts';
-import { isOptionKey, OPTION_KEYS } from './options.ts';
+import { isOptionKey, OPTION_KEYS, OPTIONS } from './options.ts';
 import type { OptionKey } from './options.ts';
 import { readRegularFile } from './regular-file.ts';
 
@@ -28,14 +29,24 @@ const MAX_ALIASES = 100;
 const SHOWN_ELEMENTS = 5;
 const SHOWN_DEPTH = 3;
 
+/** Of options with fields: more values than all of them can have, with aliases followed. */
+const MAX_VALUES = 20_000;
+const MAX_DEPTH = 8;
+
 /** No option has so long a name. */
 const MAX_KEY_LENGTH = 80;
 
-/** One value of the file, and the line of its key (from 1). */
+/** One value of the file, and where its key is. */
 export interface FileEntry {
   readonly value: unknown;
+  /** From 1. */
   readonly line: number;
+  /** The line of a part of the value, by the indices and names that lead to it; of what is missing, that of its place. */
+  readonly lineAt: (path: ValuePath) => number;
 }
+
+/** What leads to a part of a value: indices of lists, names of fields. */
+export type ValuePath = readonly PropertyKey[];
 
 /**
  * Reads a YAML file (JSON is YAML, too), whose path counts from `folder`, into its options. Throws a ConfigError,
@@ -133,7 +144,12 @@ function collect(map: YAMLMap, group: string, reading: Reading): void {
     const where = `${key} (line ${line} of ${reading.path})`;
     if (isOptionKey(key)) {
       if (reading.entries.has(key)) throw new ConfigError('CONFIG_ERR_FILE', `${where} is set twice.`);
-      reading.entries.set(key, { value: plainValue(pair.value, reading.document), line });
+      const option: Option<OptionValue> = OPTIONS[key];
+      const value =
+        option.fields === undefined
+          ? plainValue(pair.value, reading.document)
+          : new WholeValue(key, reading).of(pair.value);
+      reading.entries.set(key, { value, line, lineAt: (steps) => lineAt(pair, steps, reading) });
     } else if (isGroup(key)) {
       if (groups.has(key)) throw new ConfigError('CONFIG_ERR_FILE', `${where} is there twice.`);
       groups.add(key);
@@ -207,4 +223,60 @@ function plainValue(written: unknown, document: Document, depth = 0): unknown {
   return Object.fromEntries(
     items.filter(isPair).map((pair) => [keyOf(pair), plainValue(pair.value, document, depth + 1)]),
   );
+}
+
+/** Reads all of a value with fields. Throws a ConfigError when it is larger than any can be, or names a field twice. */
+class WholeValue {
+  readonly #key: OptionKey;
+  readonly #reading: Reading;
+  #left = MAX_VALUES;
+
+  constructor(key: OptionKey, reading: Reading) {
+    this.#key = key;
+    this.#reading = reading;
+  }
+
+  of(written: unknown, depth = 0): unknown {
+    this.#left -= 1;
+    if (this.#left < 0 || depth > MAX_DEPTH)
+      this.#refuse('CONFIG_ERR_VALUE', 'has more in it than it can have');
+    const node = target(written, this.#reading.document);
+    if (isScalar(node)) return node.value;
+    if (isSeq(node)) return node.items.map((item) => this.of(item, depth + 1));
+    if (!isMap(node)) return null;
+    const names = new Set<string>();
+    return Object.fromEntries(
+      node.items.map((pair) => {
+        const name = keyOf(pair);
+        if (names.has(name)) this.#refuse('CONFIG_ERR_FILE', `sets ${name} twice`, pair);
+        names.add(name);
+        return [name, this.of(pair.value, depth + 1)];
+      }),
+    );
+  }
+
+  #refuse(code: 'CONFIG_ERR_VALUE' | 'CONFIG_ERR_FILE', problem: string, pair?: Pair): never {
+    const where =
+      pair === undefined ? '' : ` (line ${lineOf(pair, this.#reading.lines)} of ${this.#reading.path})`;
+    throw new ConfigError(code, `${this.#key} ${problem}${where}.`);
+  }
+}
+
+function lineAt(pair: Pair, steps: ValuePath, { document, lines }: Reading): number {
+  let line = lineOf(pair, lines);
+  let node = target(pair.value, document);
+  for (const step of steps) {
+    if (isMap(node)) {
+      const found = node.items.find((item) => keyOf(item) === step);
+      if (found === undefined) return line;
+      line = lineOf(found, lines);
+      node = target(found.value, document);
+    } else if (isSeq(node) && typeof step === 'number') {
+      const item = node.items[step];
+      const range = isScalar(item) || isCollection(item) || isAlias(item) ? item.range : undefined;
+      if (range) line = lines.linePos(range[0]).line;
+      node = target(item, document);
+    } else return line;
+  }
+  return line;
 }

@@ -2,7 +2,15 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 
 /** Null stands for an option that is left out. */
-export type OptionValue = string | number | boolean | readonly string[] | null;
+export type OptionValue = string | number | boolean | readonly string[] | StructuredValue | null;
+
+/** Of options with fields; see records.ts. */
+type StructuredValue = OptionRecord | readonly OptionRecord[];
+
+/** Values by the names of their fields. A field that was left out is missing. */
+export interface OptionRecord {
+  readonly [field: string]: OptionValue | undefined;
+}
 
 /**
  * One row of the option table: what may be written, and all that is said about it. The names of the flag, the variable
@@ -26,6 +34,14 @@ export interface Option<Value extends OptionValue> {
   readonly isSecret: boolean;
   /** Of a path: makes it absolute. It counts from the folder of the file, or from the current one. */
   readonly inFolder?: (value: string, folder: string) => string;
+  /** Of a value with fields, and of a list of such values: its fields by name. */
+  readonly fields?: Readonly<Record<string, Field>>;
+}
+
+/** One field of a value with fields. */
+export interface Field {
+  readonly option: Option<OptionValue>;
+  readonly isRequired: boolean;
 }
 
 interface NumberRow {
@@ -53,6 +69,20 @@ export function optionalInteger(
     schema: z.int().min(row.min).max(row.max).nullable(),
     default: null,
     whenLeftOut: row.whenLeftOut,
+  };
+}
+
+/** A port, or no listener at all. */
+export function portOrOff(row: { readonly default: number; readonly doc: string }): Option<number | 'off'> {
+  return {
+    schema: z.union([z.int().min(0).max(65_535), z.literal('off')]),
+    fromText: (written) => (/^\d+$/.test(written) ? Number(written) : written),
+    default: row.default,
+    whenLeftOut: `for the default of ${row.default}`,
+    allowed: 'an integer from 0 to 65535, or off',
+    placeholder: '<port>',
+    doc: row.doc,
+    isSecret: false,
   };
 }
 

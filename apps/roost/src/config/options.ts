@@ -20,21 +20,24 @@ import {
   optionalInteger,
   optionalPath,
   optionalText,
+  portOrOff,
   text,
   toggle,
 } from './option.ts';
 import type { Option, OptionValue } from './option.ts';
 import { isHttpUrl, isJwksLocation } from './jwks-location.ts';
+import { PUSHER_OPTIONS } from './pusher-options.ts';
+import { WEBHOOK_OPTIONS } from './webhook-options.ts';
 
 /** Limits that are measured finer than in whole units. */
-const DECIMAL_LIMITS: ReadonlySet<LimitName> = new Set<LimitName>(['broadcastSliceMs']);
+const DECIMAL_LIMITS: ReadonlySet<LimitName> = new Set<LimitName>(['broadcastSliceMs', 'rebalanceSkew']);
 
 const MAIN_OPTIONS = {
   app: optionalPath({
-    allowed: 'the path of a JavaScript module',
+    allowed: 'the path of a module in JavaScript or TypeScript',
     placeholder: '<app.js>',
     whenLeftOut: 'to run no application',
-    doc: "Your application: a module whose default export is an app, an array of apps, or a function that makes them in each worker. It serves every path that the server does not serve itself. In the file, the path is relative to the file's folder.",
+    doc: "Your application: a module, in JavaScript or TypeScript, whose default export is an app, an array of apps, or a function that makes them in each worker. It serves every path that the server does not serve itself. In the file, the path is relative to the file's folder.",
   }),
   host: text({
     schema: z.string().refine((value) => isIP(value) !== 0),
@@ -159,6 +162,36 @@ const MAIN_OPTIONS = {
     unit: 'channels',
     doc: 'Channels of one /api/broadcast. More: error 106, and nothing is published.',
   }),
+  'admin.host': text({
+    schema: z.string().refine((value) => isIP(value) !== 0),
+    default: '127.0.0.1',
+    allowed: 'a numeric IPv4 or IPv6 address',
+    placeholder: '<address>',
+    doc: 'Address of the admin listener: metrics for Prometheus, and a dashboard. One that other machines can reach needs `admin.token`, which then travels unencrypted: keep to a network that you trust.',
+  }),
+  'admin.port': portOrOff({
+    default: 8081,
+    doc: 'TCP port of the admin listener, which is apart from the port for clients. 0 lets the kernel choose one; `off` opens none. If the default port is in use, the farm starts without, and logs it.',
+  }),
+  'admin.token': optionalText({
+    schema: z.string().regex(/^[\x21-\x7e]{16,256}$/),
+    allowed: '16 to 256 visible ASCII characters without spaces',
+    placeholder: '<token>',
+    whenLeftOut: 'to have one generated at each start and logged, and to tell metrics without one',
+    doc: 'Secret for the dashboard, and for callers of the admin listener, who show it as `Authorization: Bearer …`. Better given as a variable than as a flag, which every user of the machine can read.',
+    isSecret: true,
+  }),
+  controlSocket: {
+    ...optionalText({
+      schema: z.string().min(1),
+      allowed: 'the path of a Unix socket, or off',
+      placeholder: '<path>',
+      whenLeftOut:
+        'for <port>.sock in $XDG_RUNTIME_DIR/roost, /run/roost or the folder roost-<uid> of temporary files',
+      doc: 'Where `roost reload`, `roost workers`, `roost rebalance` and `roost status` reach this farm. Only its own user and root may. `off` opens none; nor is there one with `port` 0, unless it is named.',
+    }),
+    inFolder: (value: string, folder: string) => (value === 'off' ? value : resolve(folder, value)),
+  },
   'tls.cert': optionalPath({
     allowed: 'the path of a PEM file',
     placeholder: '<file>',
@@ -177,6 +210,8 @@ const MAIN_OPTIONS = {
     placeholder: '<version>',
     doc: 'The oldest version of TLS that clients may speak. Handshakes with older versions fail.',
   }),
+  ...PUSHER_OPTIONS,
+  ...WEBHOOK_OPTIONS,
   'tokens.secret': optionalText({
     schema: z.string().regex(/^[\x21-\x7e]{32,512}$/),
     allowed: '32 to 512 visible ASCII characters without spaces',

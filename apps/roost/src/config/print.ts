@@ -1,6 +1,8 @@
 import { stringify } from 'yaml';
+import type { Option, OptionValue } from './option.ts';
 import { OPTION_KEYS, OPTIONS } from './options.ts';
 import type { OptionKey } from './options.ts';
+import { MASKED, masked } from './records.ts';
 import type { ResolvedConfig } from './resolve.ts';
 
 /** Columns before the comment that says where a value came from. */
@@ -25,12 +27,39 @@ export function printConfig({ settings, origins }: ResolvedConfig): string {
   return `${lines.join('\n')}\n`;
 }
 
-function settingLine(key: OptionKey, name: string, value: unknown, origin: string): string {
+/**
+ * The same for programs: `{ "port": { "value": 9000, "origin": "ROOST_PORT" } }`. Each secret is `********`; what is no
+ * secret beside it, as the id of an app, is shown.
+ */
+export function configAsJson({ settings, origins }: ResolvedConfig): string {
+  const entries = OPTION_KEYS.map((key) => {
+    const value = settings[key];
+    return [
+      key,
+      { value: value === null ? null : masked(OPTIONS[key], value), origin: origins.get(key) ?? 'default' },
+    ];
+  });
+  return `${JSON.stringify(Object.fromEntries(entries), undefined, 2)}\n`;
+}
+
+function settingLine(key: OptionKey, name: string, value: OptionValue, origin: string): string {
   const indent = name.length - name.trimStart().length;
   if (value === null) {
     return `${' '.repeat(indent)}# ${name.trimStart()}: left out ${OPTIONS[key].whenLeftOut}`;
   }
-  if (OPTIONS[key].isSecret) return `${' '.repeat(indent)}# ${name.trimStart()}: ******** (${origin})`;
-  const written = stringify(value, { lineWidth: 0, collectionStyle: 'flow' }).trimEnd();
-  return `${`${name}: ${written}`.padEnd(VALUE_COLUMNS)} # ${origin}`;
+  const option: Option<OptionValue> = OPTIONS[key];
+  if (option.isSecret && !isEmpty(value)) {
+    const shown = option.fields === undefined ? MASKED : flow(masked(option, value));
+    return `${' '.repeat(indent)}# ${name.trimStart()}: ${shown} (${origin})`;
+  }
+  return `${`${name}: ${flow(value)}`.padEnd(VALUE_COLUMNS)} # ${origin}`;
+}
+
+/** Nothing of it can be a secret. */
+function isEmpty(value: OptionValue): boolean {
+  return Array.isArray(value) && value.length === 0;
+}
+
+function flow(value: unknown): string {
+  return stringify(value, { lineWidth: 0, collectionStyle: 'flow' }).trimEnd();
 }

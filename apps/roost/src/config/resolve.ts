@@ -1,14 +1,16 @@
 import { dirname, resolve } from 'node:path';
 import type { TlsOptions } from '@roost/farm';
-import { ConfigError } from './errors.ts';
+import { checkAdmin } from './admin.ts';
 import { readConfigFile } from './file.ts';
-import type { FileEntry } from './file.ts';
+import type { FileEntry, ValuePath } from './file.ts';
 import { CONFIG_VARIABLE, flagOf, variableOf } from './names.ts';
 import type { Option, OptionValue } from './option.ts';
 import { OPTION_KEYS, OPTIONS } from './options.ts';
 import type { OptionKey, Settings } from './options.ts';
+import { checkPusher } from './pusher.ts';
 import { readTls } from './tls.ts';
 import { checkTokens } from './tokens.ts';
+import { pathText, valueError } from './value-error.ts';
 import { readVariables } from './variables.ts';
 import type { Notice } from './variables.ts';
 
@@ -29,6 +31,8 @@ export interface ResolvedConfig {
   readonly settings: Settings;
   /** Where each came from in the user's words: `--port`, `ROOST_PORT`, `line 3 of roost.yaml`, `default`. */
   readonly origins: ReadonlyMap<OptionKey, string>;
+  /** Absolute path of the configuration file; undefined without one. */
+  readonly configPath: string | undefined;
   /** Certificate and private key, as read with the settings; undefined without TLS. */
   readonly tls: TlsOptions | undefined;
   /** What was ignored and the operator should know about. */
@@ -38,7 +42,8 @@ export interface ResolvedConfig {
 /** A value as it was written, and the name under which the user knows it. */
 interface Written {
   readonly value: unknown;
-  readonly name: string;
+  /** Of the whole value, or of a part of it. */
+  readonly nameOf: (path: ValuePath) => string;
   readonly origin: string;
   /** Relative paths count from here. */
   readonly folder: string;
@@ -67,7 +72,10 @@ export function resolveConfig(sources: ConfigSources): ResolvedConfig {
   const resolved = Object.freeze(settings) as Settings;
   const nameOf = (key: OptionKey): string => nameIn(origins, key);
   checkTokens(resolved, nameOf);
-  return { settings: resolved, origins, tls: readTls(resolved, nameOf), notices };
+  checkPusher(resolved, nameOf);
+  checkAdmin(resolved, nameOf);
+  const configPath = path === undefined ? undefined : resolve(sources.folder, path);
+  return { settings: resolved, origins, configPath, tls: readTls(resolved, nameOf), notices };
 }
 
 /** An option as the user has written it. */
@@ -88,17 +96,21 @@ function* writtenValues(
   if (flag !== undefined) {
     const name = key === 'app' ? 'The application' : flagOf(key);
     const origin = key === 'app' ? 'argument' : flagOf(key);
-    yield { value: typeof flag === 'string' ? OPTIONS[key].fromText(flag) : flag, name, origin, folder };
+    const value = typeof flag === 'string' ? OPTIONS[key].fromText(flag) : flag;
+    yield { value, nameOf: (steps) => name + pathText(steps), origin, folder };
   }
   const variable = variables.get(variableOf(key));
   if (variable !== undefined) {
     const name = variableOf(key);
-    yield { value: OPTIONS[key].fromText(variable), name, origin: name, folder };
+    const value = OPTIONS[key].fromText(variable);
+    yield { value, nameOf: (steps) => name + pathText(steps), origin: name, folder };
   }
   const entry = file.get(key);
   if (entry !== undefined) {
+    const nameOf = (steps: ValuePath): string =>
+      `${key}${pathText(steps)} (line ${entry.lineAt(steps)} of ${path})`;
     const origin = `line ${entry.line} of ${path}`;
-    yield { value: entry.value, name: `${key} (${origin})`, origin, folder: dirname(resolve(folder, path)) };
+    yield { value: entry.value, nameOf, origin, folder: dirname(resolve(folder, path)) };
   }
 }
 
@@ -106,45 +118,9 @@ function checked(key: OptionKey, written: Written): unknown {
   const option: Option<OptionValue> = OPTIONS[key];
   const result = written.value === null ? undefined : option.schema.safeParse(written.value);
   if (result?.success !== true) {
-    const [issue] = result?.error.issues ?? [];
-    const received = issue === undefined ? written.value : wrongPart(written.value, issue);
-    const advice = option.placeholder === undefined ? '' : ` Leave it out ${option.whenLeftOut}.`;
-    throw new ConfigError(
-      'CONFIG_ERR_VALUE',
-      `${written.name} must be ${option.allowed}, got ${shown(option, received)}${because(issue)}.${advice}`,
-    );
+    throw valueError(option, written, result?.error.issues[0]);
   }
   return option.inFolder !== undefined && typeof result.data === 'string'
     ? option.inFolder(result.data, written.folder)
     : result.data;
-}
-
-/** Of a list the element that is wrong, or the length if that is; anything else as it is. */
-function wrongPart(
-  value: unknown,
-  issue: { readonly code: string; readonly path: readonly PropertyKey[] },
-): unknown {
-  if (!Array.isArray(value)) return value;
-  const [index] = issue.path;
-  if (typeof index === 'number') return value[index];
-  return issue.code === 'too_big' ? value.length : value;
-}
-
-/** What an option's own check has found; it shows nothing of the value. */
-function because(issue: { readonly code: string; readonly message: string } | undefined): string {
-  const isOfOption = issue?.code === 'custom' && issue.message !== 'Invalid input';
-  return isOfOption ? `: ${issue.message}` : '';
-}
-
-/** What was received, short enough for one line; a secret only by its length. */
-function shown(option: Option<OptionValue>, value: unknown): string {
-  if (option.isSecret && value !== null) {
-    const kind = Array.isArray(value) ? 'list' : typeof value === 'object' ? 'map' : typeof value;
-    return typeof value === 'string'
-      ? `a value of ${value.length} characters, not shown here`
-      : `a ${kind}, not shown here`;
-  }
-  if (typeof value === 'number') return String(value);
-  const json = JSON.stringify(value) ?? String(value);
-  return json.length <= 80 ? json : `${json.slice(0, 80)}…`;
 }

@@ -1,4 +1,6 @@
-/** What the master passes to the server's own apps in each worker: structured data. The one secret is that of tokens. */
+import type { PusherOptions } from './dialects/pusher/options.ts';
+
+/** What the master passes to the server's own apps in each worker: structured data. Its secrets are those of tokens and of Pusher apps. */
 export interface WorkerOptions {
   /** Tells this run of this farm from all others. */
   readonly farmId: string;
@@ -8,6 +10,8 @@ export interface WorkerOptions {
   readonly api: ApiOptions;
   /** Null when no key for tokens is configured: then none is looked for. */
   readonly tokens: TokenOptions | null;
+  /** Null when no app of the Pusher protocol is configured. */
+  readonly pusher: PusherOptions | null;
 }
 
 export interface TokenOptions {
@@ -54,6 +58,7 @@ function isWorkerOptions(handed: unknown): handed is WorkerOptions {
     'plain' in handed &&
     'api' in handed &&
     'userApp' in handed &&
-    'tokens' in handed
+    'tokens' in handed &&
+    'pusher' in handed
   );
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { CLOSE_CODES } from '@roost/farm';
 import type { App } from '@roost/farm';
+import { CONTENT_SECURITY_POLICY } from '../content-security-policy.ts';
 import { answer, isRead, pathOf } from './http.ts';
 import type { Answer } from './http.ts';
 import type { PlainOptions } from './options.ts';
@@ -33,19 +34,6 @@ interface PageFile {
   readonly name: string;
   readonly type: Answer['type'];
 }
-
-/** Lets the page run its own scripts and style and talk to this server; nothing else, from nowhere else. */
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "connect-src 'self'",
-  'img-src data:',
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-  "require-trusted-types-for 'script'",
-].join('; ');
 
 /**
  * `GET /`: a page to try the server by hand, with its files below `/page/`. Each is read when it is first asked for, and

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { App, WorkerContext } from '@roost/farm';
+import { defaultExport, importAppModule } from '@roost/farm/app-module';
 import { quote } from './quote.ts';
 import { UserAppError } from './user-app-error.ts';
 
@@ -8,29 +9,36 @@ const HOOKS = [
   'open',
   'message',
   'writable',
+  'handover',
+  'moved',
   'close',
   'http',
   'stop',
 ] as const satisfies readonly (keyof App)[];
-
-const CHECK_TIMEOUT_MS = 5000;
 
 /** How many names of what was exported an error shows. */
 const SHOWN_NAMES = 5;
 
 const EXPECTED = 'Export what defineApp() returns: export default defineApp({ … })';
 
-/** Loads the module of `roost start app.js`: an app, an array of apps, or a function of the context that makes them. */
+/**
+ * Loads the module of `roost start app.js`: an app, an array of apps, or a function of the context that makes them. It is
+ * an ES module or CommonJS, in JavaScript or TypeScript, whole or bundled.
+ */
 export async function loadUserApps(url: string, context: WorkerContext): Promise<readonly App[]> {
   const path = fileURLToPath(url);
   let module: Readonly<Record<string, unknown>>;
   let made: unknown;
   try {
-    module = await import(url);
-    made = await module['default'];
+    module = await importAppModule(url);
+    made = await defaultExport(module);
     if (isFactory(made)) made = await made(context);
   } catch (error) {
-    throw new UserAppError(`The application ${path} cannot be loaded: ${await describe(error, path)}`, error);
+    const { loadProblem } = await import('./load-problem.ts');
+    throw new UserAppError(
+      `The application ${path} cannot be loaded: ${await loadProblem(error, path)}`,
+      error,
+    );
   }
   const candidates: readonly unknown[] = Array.isArray(made) ? made : [made];
   const apps = candidates.filter(isApp);
@@ -93,22 +101,4 @@ function problemOf(candidate: unknown): string | undefined {
 function quoted(names: readonly string[]): string {
   const shown = names.slice(0, SHOWN_NAMES).map(quote).join(', ');
   return names.length > SHOWN_NAMES ? `${shown}, …` : shown;
-}
-
-/** The error in one line. One of syntax does not say where it is; Node's own check does. */
-async function describe(error: unknown, path: string): Promise<string> {
-  if (!(error instanceof Error)) return String(error);
-  const [line = ''] = error.message.split('\n');
-  const place = error instanceof SyntaxError ? await syntaxErrorPlace(path) : undefined;
-  return `${error.name}: ${line}${place === undefined ? '' : ` (${place})`}`;
-}
-
-/** `/srv/app.js:3`, or undefined when the module itself is well-formed: then one of its imports is not. */
-async function syntaxErrorPlace(path: string): Promise<string | undefined> {
-  const { spawnSync } = await import('node:child_process');
-  const { stderr } = spawnSync(process.execPath, ['--check', path], {
-    encoding: 'utf8',
-    timeout: CHECK_TIMEOUT_MS,
-  });
-  return /^(?:file:\/\/)?(\/.*:\d+)$/m.exec(stderr)?.[1];
 }

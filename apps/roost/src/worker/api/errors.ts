@@ -2,7 +2,7 @@
  * Errors of the HTTP API: number in the body, HTTP status, and text. 100 to 107 mean what they mean in Centrifugo's
  * server API; from 1000 on they are Roost's own. docs/reference/errors.md lists them.
  */
-const API_ERRORS = {
+export const API_ERRORS = {
   internal: { code: 100, status: 500, text: 'internal server error' },
   unauthorized: { code: 101, status: 401, text: 'unauthorized' },
   methodNotFound: { code: 104, status: 404, text: 'method not found' },

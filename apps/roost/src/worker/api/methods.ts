@@ -3,20 +3,17 @@ import type { FarmInfo, WorkerContext } from '@roost/farm';
 import type { WorkerOptions } from '../options.ts';
 import { ApiError, apiErrorOf } from './errors.ts';
 import type { ErrorBody } from './errors.ts';
+import type { BodyOf } from '../../openapi/operation.ts';
+import type { BROADCAST, CHANNELS, ChannelsResult, NodeFacts, PUBLISH } from './operations.ts';
 import { payloadOf } from './request.ts';
 import type { PayloadFields } from './request.ts';
 
-export interface PublishRequest extends PayloadFields {
-  readonly channel: string;
-}
+export type PublishRequest = Read<BodyOf<typeof PUBLISH>>;
+export type BroadcastRequest = Read<BodyOf<typeof BROADCAST>>;
+export type ChannelsRequest = BodyOf<typeof CHANNELS>;
 
-export interface BroadcastRequest extends PayloadFields {
-  readonly channels: readonly string[];
-}
-
-export interface ChannelsRequest {
-  readonly pattern?: string;
-}
+/** As readRequest() leaves a body: what was any value is text. */
+type Read<Body> = Omit<Body, 'data'> & PayloadFields;
 
 type BroadcastResponse = { readonly result: object } | ErrorBody;
 
@@ -54,16 +51,16 @@ export class ApiMethods {
     return { responses: await Promise.all(responses) };
   }
 
-  async info(): Promise<object> {
+  async info(): Promise<{ readonly nodes: readonly NodeFacts[] }> {
     return { nodes: [nodeOf(await this.#context.info(), this.#options.farmId)] };
   }
 
   /** With an `error` next to the `result` when workers did not answer: what they have is missing from it. */
   async channels({
     pattern,
-  }: ChannelsRequest): Promise<{ readonly result: object; readonly error?: ApiError }> {
+  }: ChannelsRequest): Promise<{ readonly result: ChannelsResult; readonly error?: ApiError }> {
     const { channels, unanswered } = await this.#context.channels(pattern);
-    const result = {
+    const result: ChannelsResult = {
       channels: Object.fromEntries(
         channels.map(({ channel, subscribers }) => [channel, { num_clients: subscribers }]),
       ),
@@ -94,12 +91,14 @@ export class ApiMethods {
 }
 
 /** What the figures are of: this farm only, whatever else is on its Redis, and all or only some of its workers. */
-function completeness(unanswered: readonly number[]): object {
+function completeness(
+  unanswered: readonly number[],
+): Pick<NodeFacts, 'scope' | 'partial' | 'unanswered_workers'> {
   return { scope: 'farm', partial: unanswered.length > 0, unanswered_workers: unanswered };
 }
 
 /** One farm in the words of Centrifugo's info, and what only a farm has. */
-function nodeOf(info: FarmInfo, farmId: string): object {
+function nodeOf(info: FarmInfo, farmId: string): NodeFacts {
   return {
     uid: farmId,
     name: hostname(),

@@ -1,5 +1,5 @@
 import { ApiError } from './errors.ts';
-import { jsonMember } from './json-member.ts';
+import { jsonMember } from '../json-member.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 

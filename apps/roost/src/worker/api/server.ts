@@ -6,16 +6,12 @@ import type { WorkerOptions } from '../options.ts';
 import { keyCheck } from './authorize.ts';
 import { ACCEPTED_ENCODINGS, decodeBody } from './body-encoding.ts';
 import { ApiError, apiErrorOf } from './errors.ts';
+import { routeOf } from '../../openapi/operation.ts';
+import { describeProblem } from './body-problem.ts';
 import { ApiMethods } from './methods.ts';
 import type { BroadcastRequest, ChannelsRequest, PublishRequest } from './methods.ts';
+import { BROADCAST, CHANNELS, INFO, PUBLISH } from './operations.ts';
 import { readRequest } from './request.ts';
-import {
-  BROADCAST_SCHEMA,
-  CHANNELS_SCHEMA,
-  describeProblem,
-  INFO_SCHEMA,
-  PUBLISH_SCHEMA,
-} from './schemas.ts';
 
 export interface ApiServer {
   answer(request: IncomingMessage, response: ServerResponse): void;
@@ -58,18 +54,19 @@ export async function createApiServer(context: WorkerContext, options: WorkerOpt
   });
 
   const methods = new ApiMethods(context, options);
-  app.post<{ Body: PublishRequest }>('/api/publish', { schema: { body: PUBLISH_SCHEMA } }, ({ body }) =>
-    result(methods.publish(body)),
-  );
-  app.post<{ Body: BroadcastRequest }>('/api/broadcast', { schema: { body: BROADCAST_SCHEMA } }, ({ body }) =>
-    result(methods.broadcast(body)),
-  );
-  app.post('/api/info', { schema: { body: INFO_SCHEMA } }, () => result(methods.info()));
-  app.post<{ Body: ChannelsRequest }>(
-    '/api/channels',
-    { schema: { body: CHANNELS_SCHEMA } },
-    ({ body }, reply) => channelsReply(reply, methods.channels(body)),
-  );
+  app.route<{ Body: PublishRequest }>({
+    ...routeOf(PUBLISH),
+    handler: ({ body }) => result(methods.publish(body)),
+  });
+  app.route<{ Body: BroadcastRequest }>({
+    ...routeOf(BROADCAST),
+    handler: ({ body }) => result(methods.broadcast(body)),
+  });
+  app.route<{ Body: ChannelsRequest }>({
+    ...routeOf(CHANNELS),
+    handler: ({ body }, reply) => channelsReply(reply, methods.channels(body)),
+  });
+  app.route({ ...routeOf(INFO), handler: () => result(methods.info()) });
 
   await app.ready();
   return {

@@ -134,3 +134,29 @@ describe('an app behind the guard', () => {
     expect(counts).toEqual([]);
   });
 });
+
+it('an app behind the guard has all that it had before', () => {
+  const whole: Required<App> = {
+    name: 'whole',
+    version: '1',
+    encode: () => undefined,
+    replies: [],
+    heartbeat: 'ping',
+    closeCodes: {},
+    returnAtOnce: { code: 4200, perSecond: 1 },
+    occupancy: true,
+    tellsCount: () => false,
+    resync: () => undefined,
+    upgrade: () => undefined,
+    open: nothing,
+    message: nothing,
+    writable: nothing,
+    handover: nothing,
+    moved: nothing,
+    close: nothing,
+    http: nothing,
+    stop: nothing,
+  };
+  const guard = new TokenGuard(OPTIONS, new TokenVerifier(OPTIONS, log), () => undefined);
+  expect(Object.keys(guard.guard(whole)).toSorted()).toEqual(Object.keys(whole).toSorted());
+});

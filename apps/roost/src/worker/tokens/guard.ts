@@ -1,7 +1,7 @@
 import { CloseCode, reject } from '@roost/farm';
 import type { App, TokenClaims, UpgradeDecision, UpgradeRequest, WorkerContext } from '@roost/farm';
+import type { PlainAccess } from '../dialects/plain/app.ts';
 import type { TokenOptions } from '../options.ts';
-import type { PlainAccess } from '../plain.ts';
 import { quote } from '../quote.ts';
 import { ChannelRules, isCovered } from './channel-rules.ts';
 import { refusal } from './refusals.ts';
@@ -62,9 +62,20 @@ export class TokenGuard {
       ...(app.open && { open: app.open.bind(app) }),
       ...(app.message && { message: app.message.bind(app) }),
       ...(app.writable && { writable: app.writable.bind(app) }),
+      ...(app.version !== undefined && { version: app.version }),
+      ...(app.handover && { handover: app.handover.bind(app) }),
+      ...(app.moved && { moved: app.moved.bind(app) }),
       ...(app.close && { close: app.close.bind(app) }),
       ...(app.http && { http: app.http.bind(app) }),
       ...(app.stop && { stop: app.stop.bind(app) }),
+      ...(app.encode && { encode: app.encode.bind(app) }),
+      ...(app.replies && { replies: app.replies }),
+      ...(app.heartbeat !== undefined && { heartbeat: app.heartbeat }),
+      ...(app.closeCodes && { closeCodes: app.closeCodes }),
+      ...(app.returnAtOnce && { returnAtOnce: app.returnAtOnce }),
+      ...(app.occupancy !== undefined && { occupancy: app.occupancy }),
+      ...(app.tellsCount && { tellsCount: app.tellsCount.bind(app) }),
+      ...(app.resync && { resync: app.resync.bind(app) }),
     };
   }
 

@@ -1,28 +1,3 @@
-/** What each method takes. `data` has become text by then; see readRequest(). */
-const payload = { data: { type: 'string' }, b64data: { type: 'string' } } as const;
-
-export const PUBLISH_SCHEMA = {
-  type: 'object',
-  properties: { channel: { type: 'string' }, ...payload },
-  required: ['channel'],
-  additionalProperties: false,
-} as const;
-
-export const BROADCAST_SCHEMA = {
-  type: 'object',
-  properties: { channels: { type: 'array', items: { type: 'string' }, minItems: 1 }, ...payload },
-  required: ['channels'],
-  additionalProperties: false,
-} as const;
-
-export const INFO_SCHEMA = { type: 'object', properties: {}, additionalProperties: false } as const;
-
-export const CHANNELS_SCHEMA = {
-  type: 'object',
-  properties: { pattern: { type: 'string', minLength: 1, maxLength: 1024 } },
-  additionalProperties: false,
-} as const;
-
 /** A problem that the validator reports, as far as it is passed on. */
 export interface SchemaProblem {
   readonly keyword: string;

@@ -8,11 +8,10 @@ import type {
   UpgradeRequest,
   WorkerContext,
 } from '@roost/farm';
-import { answer } from './http.ts';
-import type { PlainOptions } from './options.ts';
-import { quote } from './quote.ts';
-
-export const PLAIN_PATH = '/plain';
+import { answer } from '../../http.ts';
+import type { PlainOptions } from '../../options.ts';
+import { quote } from '../../quote.ts';
+import { channelsOf, isReplaced, PLAIN_PATH } from './codec.ts';
 
 /** What a token lets a client of /plain do. */
 export interface PlainAccess {
@@ -22,6 +21,11 @@ export interface PlainAccess {
   publishable(channels: readonly string[], patterns: readonly string[]): readonly string[];
   /** Ends a connection that has sent a message which may go nowhere. */
   refuseMessage(connection: Connection): void;
+}
+
+interface PlainRights {
+  readonly access?: PlainAccess;
+  readonly isSigned?: ((channel: string) => boolean) | undefined;
 }
 
 /**
@@ -35,6 +39,7 @@ interface UpgradeRules {
   readonly channelNameProblem: (name: string) => string | undefined;
   readonly access: PlainAccess | undefined;
   readonly clientPublish: boolean;
+  readonly isSigned: (channel: string) => boolean;
 }
 
 /**
@@ -47,13 +52,15 @@ interface UpgradeRules {
  *
  * Where tokens are verified, `access` decides which channels a client may subscribe to, and to which of them its messages
  * go; a message that may go to none ends the connection with 4501.
+ *
+ * `isSigned` names the channels for which clients of another dialect show a signature. Here nobody without a token gets them.
  */
 export function plainApp(
   { channelNameProblem }: Pick<WorkerContext, 'channelNameProblem'>,
   options: PlainOptions,
-  access?: PlainAccess,
+  { access, isSigned = () => false }: PlainRights = {},
 ): App {
-  const rules: UpgradeRules = { channelNameProblem, access, clientPublish: options.clientPublish };
+  const rules: UpgradeRules = { channelNameProblem, access, clientPublish: options.clientPublish, isSigned };
   return {
     name: 'plain',
     upgrade(request) {
@@ -76,28 +83,25 @@ export function askForUpgrade(request: IncomingMessage, response: ServerResponse
 
 function decide(
   request: UpgradeRequest,
-  { channelNameProblem, access, clientPublish }: UpgradeRules,
+  { channelNameProblem, access, clientPublish, isSigned }: UpgradeRules,
 ): UpgradeDecision {
-  const channels = new Set(request.query.getAll('channel'));
-  if (channels.size === 0) return reject(400, 'Name at least one channel, as in /plain?channel=news.');
+  const channels = channelsOf(request);
+  if (channels.length === 0) return reject(400, 'Name at least one channel, as in /plain?channel=news.');
   for (const channel of channels) {
     const problem = isReplaced(channel, request) ? 'it is not valid UTF-8' : channelNameProblem(channel);
     if (problem !== undefined) return reject(400, `The channel ${quote(channel)} is refused: ${problem}.`);
   }
-  const named = [...channels];
-  if (access === undefined) return accept({ channels: named });
+  const signed = request.claims === undefined ? channels.find(isSigned) : undefined;
+  if (signed !== undefined)
+    return reject(403, `The channel ${quote(signed)} is refused: it needs a signature.`);
+  if (access === undefined) return accept({ channels });
   return (
-    access.refusal(named, request.claims) ??
+    access.refusal(channels, request.claims) ??
     accept({
-      channels: named,
-      attachment: clientPublish ? publishRight(named, request.claims?.publish ?? [], access) : undefined,
+      channels,
+      attachment: clientPublish ? publishRight(channels, request.claims?.publish ?? [], access) : undefined,
     })
   );
-}
-
-/** The query's parser puts U+FFFD for bytes that are not UTF-8, where another client may have sent that very character. */
-function isReplaced(channel: string, request: UpgradeRequest): boolean {
-  return channel.includes('\uFFFD') && !/%EF%BF%BD/i.test(request.url);
 }
 
 function publishRight(

@@ -1,0 +1,102 @@
+import { connect } from 'node:net';
+import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
+import { controlPaths, type ControlPlace } from './control-path.ts';
+import { Lines } from './lines.ts';
+import type { ControlAnswer, ControlCommand } from './messages.ts';
+import { outcomeInWords, progressInWords, statusInWords } from './words.ts';
+
+/** Progress is printed for people once in this time. */
+const PRINT_MS = 1000;
+const MAX_ANSWER_CHARACTERS = 16 * 1024 * 1024;
+
+export interface ControlClient {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Prints each answer as a line of JSON. */
+  readonly isJson: boolean;
+  readonly print: (text: string) => void;
+  readonly printError: (text: string) => void;
+}
+
+/** Has a running farm do something, prints how far it is, and answers with the exit code. */
+export async function runCommand(
+  place: ControlPlace,
+  command: ControlCommand,
+  client: ControlClient,
+): Promise<ExitCode> {
+  const paths = controlPaths(place, client.environment);
+  if (paths.length === 0) {
+    client.printError(
+      'With port 0, or controlSocket off, there is no control socket to be found: name it with --control-socket.\n',
+    );
+    return EXIT_CODES.misconfigured.code;
+  }
+  const problems: string[] = [];
+  for (const path of paths) {
+    const answer = await asked(path, command, (progress) => client.print(progress), client.isJson);
+    if (typeof answer === 'string') problems.push(`${path} (${answer})`);
+    else return ended(answer, client);
+  }
+  client.printError(
+    `No farm answers at ${problems.join(', ')}. Is it running, as this user? Say which it is with --port or --control-socket.\n`,
+  );
+  return EXIT_CODES.portInUse.code;
+}
+
+/** The last answer; or, when there is no farm, why. */
+function asked(
+  path: string,
+  command: ControlCommand,
+  print: (text: string) => void,
+  isJson: boolean,
+): Promise<ControlAnswer | string> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    let last: ControlAnswer | undefined;
+    let printedAt = Number.NEGATIVE_INFINITY;
+    const lines = new Lines(
+      MAX_ANSWER_CHARACTERS,
+      (line) => {
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the other side is a farm of this server, and ours.
+        const answer = JSON.parse(line) as ControlAnswer;
+        last = answer;
+        if (isJson) print(`${line}\n`);
+        if (!('progress' in answer)) {
+          socket.destroy();
+          return;
+        }
+        const now = performance.now();
+        if (isJson || now - printedAt < PRINT_MS) return;
+        printedAt = now;
+        print(`${progressInWords(answer.progress)}\n`);
+      },
+      () => socket.destroy(),
+    );
+    socket.setEncoding('utf8');
+    socket.on('connect', () => socket.write(`${JSON.stringify(command)}\n`));
+    socket.on('data', lines.write);
+    let problem = 'it hung up';
+    socket.on('error', (error) => {
+      problem = 'code' in error ? String(error.code) : error.message;
+    });
+    socket.on('close', () => {
+      const isWhole = last !== undefined && !('progress' in last);
+      if (last !== undefined && !isWhole)
+        resolve({ refused: 'The farm has ended.', code: 'FARM_ERR_STOPPED' });
+      else resolve(last ?? problem);
+    });
+  });
+}
+
+function ended(answer: ControlAnswer, { isJson, print, printError }: ControlClient): ExitCode {
+  if ('refused' in answer) {
+    printError(`${answer.refused}\n`);
+    return EXIT_CODES.portInUse.code;
+  }
+  if ('stopped' in answer) {
+    printError(`${outcomeInWords(answer.stopped, answer.reason)}\n`);
+    return EXIT_CODES.incomplete.code;
+  }
+  if (!isJson && 'done' in answer) print(`${outcomeInWords(answer.done)}\n`);
+  if (!isJson && 'status' in answer) print(statusInWords(answer.status));
+  return EXIT_CODES.stopped.code;
+}
