@@ -1,0 +1,58 @@
+{{/* The name of everything: that of the release. */}}
+{{- define "roost.name" -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* What selects the pods. May never change for a release. */}}
+{{- define "roost.selector" -}}
+app.kubernetes.io/name: roost
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "roost.labels" -}}
+{{ include "roost.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{/* From SIGTERM a farm ends by itself within drainMs + 4 × stopTimeoutMs. */}}
+{{- define "roost.stopSeconds" -}}
+{{- $ms := add (.Values.drainMs | int) (mul 4 (.Values.stopTimeoutMs | int)) -}}
+{{- div (add $ms 999) 1000 -}}
+{{- end -}}
+
+{{/* How a probe asks for a path. Where a PROXY header is required, the kubelet cannot: it sends none, and the image's own script does. */}}
+{{- define "roost.probe" -}}
+{{- if eq (toString .root.Values.env.ROOST_PROXY_PROTOCOL) "required" -}}
+exec:
+  command: [node, infra/healthcheck.mjs, {{ .path }}]
+{{- else -}}
+httpGet:
+  path: {{ .path }}
+  port: clients
+  {{- if .root.Values.env.ROOST_TLS_CERT }}
+  scheme: HTTPS
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* A value of env as Roost reads it: numbers without an exponent, lists with commas. */}}
+{{- define "roost.value" -}}
+{{- if kindIs "slice" . -}}
+{{- join "," . | quote -}}
+{{- else if and (kindIs "float64" .) (eq (floor .) .) -}}
+{{- int64 . | quote -}}
+{{- else -}}
+{{- toString . | quote -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the chart sets itself: twice in a pod, the last would win, and the grace period would not follow. */}}
+{{- define "roost.checkEnv" -}}
+{{- $values := dict "ROOST_APP" "app" "ROOST_WORKERS" "workers" "ROOST_DRAIN_MS" "drainMs" "ROOST_STOP_TIMEOUT_MS" "stopTimeoutMs" "ROOST_ADMIN_PORT" "admin.port" "ROOST_PORT" "service.port, which leads to 8080 of the pods" "ROOST_ADMIN_HOST" "admin.enabled" "ROOST_ADMIN_TOKEN" "secret.adminTokenKey" "ROOST_API_KEY" "secret.apiKeyKey" "ROOST_REDIS_URL" "secret.redisUrlKey" -}}
+{{- range $name, $_ := .Values.env -}}
+{{- if hasKey $values $name -}}
+{{- fail (printf "env.%s: the chart sets this variable itself; set %s instead." $name (get $values $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
