@@ -2,8 +2,22 @@ import { defineConfig } from 'vitest/config';
 import { LONGEST_WAIT_MS } from './packages/testing/src/eventually.ts';
 import { measurePatience } from './packages/testing/src/patience.ts';
 
-/** Specs that fork whole farms: they run on what the build made, and one file at a time. */
+/** Specs that fork whole farms: they run on what the build made, and two files at a time. */
 const SYSTEM_SPECS = ['test/**/*.test.ts', 'apps/*/src/**/*.system.test.ts'];
+/** Suites of others, which wait for minutes and do next to nothing: they need not be alone. */
+const SUITES = ['test/suites/*.test.ts'];
+/** So are specs of what dialects answer: they fork farms, but measure nothing of them, and wait for most of their time. */
+const DIALECT_SPECS = [
+  'apps/roost/src/worker/dialects/**/*.system.test.ts',
+  'apps/roost/src/webhooks/*.system.test.ts',
+];
+/** Specs of what a farm does with the CPUs it has, or when it has none: they run alone, for two would measure each other. */
+const MEASURING_SPECS = [
+  'test/{broadcast,fairness,hand-off,hibernate-and-wake,liveness,stuck-worker}.test.ts',
+  'test/fuzz/fuzz.test.ts',
+];
+/** Files beside each other where none measures: two CPUs, and one file that waits. */
+const WORKERS_BESIDE = 3;
 
 // How slow this machine is just now. Forks inherit it; every deadline is as many times longer.
 process.env['ROOST_TEST_PATIENCE'] ??= measurePatience().toFixed(1);
@@ -30,7 +44,7 @@ const sharedTest = {
 
 export default defineConfig({
   test: {
-    // A spec that passes at the second attempt is a bug report that nobody reads.
+    // A spec that passes at the second attempt is a bug report that nobody reads. CI tries a few files again, and names them.
     retry: 0,
     pool: 'forks',
     projects: [
@@ -39,9 +53,19 @@ export default defineConfig({
         test: {
           ...sharedTest,
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts'],
+          include: ['packages/*/src/**/*.test.ts', 'apps/*/{src,dashboard}/**/*.test.ts'],
           exclude: SYSTEM_SPECS,
-          maxWorkers: 2,
+          maxWorkers: WORKERS_BESIDE,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        ...shared,
+        test: {
+          ...sharedTest,
+          name: 'dialects',
+          include: [...DIALECT_SPECS, ...SUITES],
+          maxWorkers: WORKERS_BESIDE,
           sequence: { groupOrder: 0 },
         },
       },
@@ -51,10 +75,21 @@ export default defineConfig({
           ...sharedTest,
           name: 'system',
           include: SYSTEM_SPECS,
-          // A farm has a worker for each CPU: two files at a time would measure each other.
+          exclude: [...DIALECT_SPECS, ...SUITES, ...MEASURING_SPECS],
+          // Most of them wait most of the time.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        ...shared,
+        test: {
+          ...sharedTest,
+          name: 'alone',
+          include: MEASURING_SPECS,
           maxWorkers: 1,
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

@@ -1,25 +1,30 @@
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { eventually, freePort, spawnGroup, TestClient } from '@roost/testing';
+import { eventually, freePort, listenLocally, spawnGroup, TestClient } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { parseDocument } from 'yaml';
+import { parse, parseDocument } from 'yaml';
 import { runInShell } from './documents/shell.ts';
 import { ofLanguage, ROOT, snippet } from './documents/snippets.ts';
 import type { Snippet } from './documents/snippets.ts';
 import { SECRET, stageForAll, startFarm, token } from './documents/stage.ts';
 import { endAfterTest } from './harness/system.ts';
+import { canRenderCharts, ChartRenderer } from './kubernetes/chart.ts';
+import { problemsOf } from './kubernetes/schemas.ts';
 
 const execute = promisify(execFile);
 const NGINX = '/usr/sbin/nginx';
+const PROBE = join(ROOT, 'test/apps/probe.js');
 const stage = stageForAll();
 
 const isOfCompose = ({ text }: Snippet): boolean => text.startsWith('services:');
+const isOfHelm = ({ text }: Snippet): boolean => text.startsWith('# values.yaml\n');
 
 describe('configurations', () => {
-  it.each(ofLanguage('yaml').filter((block) => !isOfCompose(block)))(
+  it.each(ofLanguage('yaml').filter((block) => !isOfCompose(block) && !isOfHelm(block)))(
     '$where is one of Roost',
     async ({ text }) => {
       const file = await stage().programs.write('roost.yaml', text);
@@ -45,6 +50,25 @@ describe('configurations', () => {
           name,
           String(value),
         ]),
+      );
+      const checked = await runInShell('node apps/roost/bin/roost.js check-config', { env });
+      expect([checked.code, checked.stderr]).toEqual([0, '']);
+    },
+  );
+});
+
+describe.skipIf(!canRenderCharts)('values of the Helm chart (skipped without Go and sprig)', () => {
+  it.each(ofLanguage('yaml').filter(isOfHelm))(
+    '$where make what Kubernetes wants, with variables that Roost knows',
+    async ({ text }) => {
+      const chart = await ChartRenderer.build();
+      endAfterTest(() => chart.remove());
+      const values: { env: Record<string, unknown> } = parse(text);
+      const manifests = await chart.manifests(values);
+      expect(manifests.length).toBeGreaterThan(0);
+      expect(manifests.flatMap(problemsOf)).toEqual([]);
+      const env = Object.fromEntries(
+        Object.entries(values.env).map(([name, value]) => [name, String(value)]),
       );
       const checked = await runInShell('node apps/roost/bin/roost.js check-config', { env });
       expect([checked.code, checked.stderr]).toEqual([0, '']);
@@ -131,33 +155,9 @@ describe('answers over HTTP', () => {
 
 describe.skipIf(!isExecutable(NGINX, 'nginx-light'))('the proxy', () => {
   it('of docs/guide/deploying.md passes WebSockets on, and says for whom', async () => {
-    const blocks = ofLanguage('nginx');
-    expect(blocks.map(({ document }) => document)).toEqual(['docs/guide/deploying.md']);
-    const probe = join(ROOT, 'test/apps/probe.js');
-    const server = await startFarm([probe, '--trusted-proxies', '127.0.0.1']);
-    const port = await freePort();
-    const site = (blocks[0]?.text ?? '')
-      .replace('127.0.0.1:8080', `127.0.0.1:${server.port}`)
-      .replace('listen 80;', `listen 127.0.0.1:${port};`);
-    const sitePath = await stage().programs.write('roost.conf', site);
-    const folder = stage().programs.folder;
-    const main = await stage().programs.write(
-      'nginx.conf',
-      `daemon off; master_process off; pid ${folder}/nginx.pid; error_log stderr;
-       events {}
-       http {
-         access_log off;
-         ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
-         include ${sitePath};
-       }`,
-    );
-    await execute(NGINX, ['-t', '-c', main]);
-    const nginx = spawnGroup(NGINX, ['-c', main]);
-    const ended = once(nginx, 'close');
-    endAfterTest(async () => {
-      nginx.kill('SIGTERM');
-      await ended;
-    });
+    const server = await startFarm([PROBE, '--trusted-proxies', '127.0.0.1']);
+    const { text } = snippet('docs/guide/deploying.md', '# nginx');
+    const port = await startNginx(text.replace('127.0.0.1:8080', `127.0.0.1:${server.port}`));
     const client = await eventually(() =>
       TestClient.connect(`ws://127.0.0.1:${port}/who`, { headers: { 'X-Forwarded-For': '203.0.113.9' } }),
     );
@@ -166,7 +166,69 @@ describe.skipIf(!isExecutable(NGINX, 'nginx-light'))('the proxy', () => {
     client.send('through the proxy');
     expect((await client.nextMessage()).text).toBe('through the proxy');
   });
+
+  it('of docs/guide/embedding.md gives WebSockets to the farm and pages to a framework, on one port', async () => {
+    const farm = await startFarm([PROBE, '--trusted-proxies', '127.0.0.1']);
+    const framework = createServer((request, response) => response.end(`a page for ${request.url}`));
+    const frameworkPort = await listenLocally(framework);
+    endAfterTest(async () => {
+      framework.close();
+      framework.closeAllConnections();
+      await once(framework, 'close');
+    });
+    const { text } = snippet('docs/guide/embedding.md', '# nginx');
+    const site = text
+      // The probe has its own path.
+      .replace('location /live', 'location /who')
+      .replace('127.0.0.1:8080', `127.0.0.1:${farm.port}`)
+      .replace('127.0.0.1:3000', `127.0.0.1:${frameworkPort}`);
+    const port = await startNginx(site);
+    const page = await eventually(() =>
+      fetch(`http://127.0.0.1:${port}/about`, { headers: { Connection: 'close' } }),
+    );
+    expect(await page.text()).toBe('a page for /about');
+    const client = await TestClient.connect(`ws://127.0.0.1:${port}/who`, {
+      headers: { 'X-Forwarded-For': '203.0.113.9' },
+    });
+    endAfterTest(() => client.terminate());
+    expect((await client.nextMessage()).text).toBe('203.0.113.9');
+  });
+
+  it('has a test of its own here, wherever it is shown', () => {
+    expect(ofLanguage('nginx').map(({ document }) => document)).toEqual([
+      'docs/guide/deploying.md',
+      'docs/guide/embedding.md',
+    ]);
+  });
 });
+
+/** An nginx with this site until the end of the test: the port on which it listens, or will in a moment. */
+async function startNginx(site: string): Promise<number> {
+  const port = await freePort();
+  const sitePath = await stage().programs.write(
+    'site.conf',
+    site.replace('listen 80;', `listen 127.0.0.1:${port};`),
+  );
+  const folder = stage().programs.folder;
+  const main = await stage().programs.write(
+    'nginx.conf',
+    `daemon off; master_process off; pid ${folder}/nginx.pid; error_log stderr;
+     events {}
+     http {
+       access_log off;
+       ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
+       include ${sitePath};
+     }`,
+  );
+  await execute(NGINX, ['-t', '-c', main]);
+  const nginx = spawnGroup(NGINX, ['-c', main]);
+  const ended = once(nginx, 'close');
+  endAfterTest(async () => {
+    nginx.kill('SIGTERM');
+    await ended;
+  });
+  return port;
+}
 
 function isExecutable(path: string, name: string): boolean {
   try {

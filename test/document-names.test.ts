@@ -1,28 +1,56 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { CHANNEL_EVENT_TYPES } from '@roost/broker';
 import { CLOSE_CODES } from '@roost/farm';
 import * as poller from '@roost/poller';
 import { describe, expect, it } from 'vitest';
+import { COUNTER_GROUPS } from '../apps/roost/src/admin/metrics/counter-metrics.ts';
+import { documentedMetrics } from '../apps/roost/src/admin/metrics/reference.ts';
 import { flagOf, variableOf } from '../apps/roost/src/config/names.ts';
 import { OPTION_KEYS } from '../apps/roost/src/config/options.ts';
+import { CLOSE_CODES as PUSHER_CLOSE_CODES } from '../apps/roost/src/worker/dialects/pusher/close-codes.ts';
+import { CLOSING_ERRORS } from '../apps/roost/src/worker/dialects/pusher/errors.ts';
 import { COUNTERS } from '../packages/farm/src/api/counters.ts';
 import { documents, proseOf, ROOT } from './documents/snippets.ts';
 
 /** Names that documents use and that are not ours. */
-const FOREIGN_FLAGS = new Set(['--no-', '--help', '--omit', '--kill-whom', '--signal', '--deploy-hook']);
+const FOREIGN_FLAGS = new Set([
+  '--no-',
+  '--help',
+  '--omit',
+  '--kill-whom',
+  '--signal',
+  '--deploy-hook',
+  '--add-architecture',
+  '--external',
+  '--enable-source-maps',
+  '--max-old-space-size',
+  '--test',
+  '--scale',
+  '--allowed-unsafe-sysctls',
+]);
 const FOREIGN_NAMES = new Set([
-  // Linux, Docker, Kubernetes and RFC 7692.
+  // Linux, Docker, Kubernetes, our Helm chart and RFC 7692.
   'smaps_rollup',
+  'nf_conntrack_max',
+  'preStop',
+  'preStopSeconds',
   'thash_entries',
   'stop_grace_period',
   'terminationGracePeriodSeconds',
   'server_no_context_takeover',
   'client_no_context_takeover',
   'server_max_window_bits',
-  // npm, TypeScript and socket.io.
+  // npm, TypeScript, Fastify and socket.io.
   'devDependencies',
+  'trustProxy',
   'erasableSyntaxOnly',
   'pingInterval',
+  // pusher-js, Laravel and Reverb.
+  'wssPort',
+  'encryptedPrivate',
+  'toOthers',
+  'allowed_origins',
 ]);
 
 const all = documents().map((document) => ({ document, prose: proseOf(document) }));
@@ -76,16 +104,40 @@ const isInSource = (flag: string): boolean =>
   sourceText.includes(`'${flag.slice(2)}'`) ||
   new RegExp(`\\b${flag.slice(2)}: \\{ type:`).test(sourceText);
 
-const isCounter = (name: string): boolean => Object.hasOwn(COUNTERS, name) || FOREIGN_NAMES.has(name);
+/** With what Prometheus adds to a histogram's name. */
+const METRIC_NAMES = new Set(
+  documentedMetrics().flatMap(({ name, type }) =>
+    type === 'histogram' ? [name, `${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
+  ),
+);
+/** The values of their labels that are words of several. */
+const LABEL_VALUES = new Set(COUNTER_GROUPS.flatMap(({ members }) => Object.values(members)));
+
+const isCounter = (name: string): boolean =>
+  Object.hasOwn(COUNTERS, name) ||
+  METRIC_NAMES.has(name) ||
+  LABEL_VALUES.has(name) ||
+  FOREIGN_NAMES.has(name);
 
 const apiText = sources
   .filter(({ path }) => path.startsWith('apps/roost/src/worker/api/') && !path.endsWith('.test.ts'))
   .map(({ text }) => text)
   .join('\n');
 
-/** A counter, or a member of an answer of the HTTP API. */
+/** The words of the Pusher protocol, of its counters and its settings. */
+const pusherWords = new Set(
+  sources
+    .filter(({ path }) => /^apps\/roost\/src\/(?:worker\/dialects\/pusher|config\/pusher)/.test(path))
+    .filter(({ path }) => !path.endsWith('.test.ts'))
+    .flatMap(({ text }) => text.match(/\b[a-z]+(?:_[a-z]+)+\b/g) ?? []),
+);
+
+/** A counter, a recorded event, or a member of a message or an answer. */
 const isCounterOrAnswered = (name: string): boolean =>
-  isCounter(name) || new RegExp(`\\b${name}\\??:`).test(apiText);
+  isCounter(name) ||
+  pusherWords.has(name) ||
+  CHANNEL_EVENT_TYPES.some((type) => type === name) ||
+  new RegExp(`\\b${name}\\??:`).test(apiText);
 
 /** As GitHub makes it. */
 function anchorOf(heading: string): string {
@@ -93,6 +145,19 @@ function anchorOf(heading: string): string {
     .toLowerCase()
     .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
     .replaceAll(' ', '-');
+}
+
+/** Those of a document: the second of the same name is `name-1`. */
+function anchorsOf(text: string): Set<string> {
+  const anchors = new Set<string>();
+  const counts = new Map<string, number>();
+  for (const [, heading = ''] of text.replaceAll(/^```.*?^```$/gms, '').matchAll(/^#+ (.+)$/gm)) {
+    const anchor = anchorOf(heading);
+    const count = counts.get(anchor) ?? 0;
+    counts.set(anchor, count + 1);
+    anchors.add(count === 0 ? anchor : `${anchor}-${count}`);
+  }
+  return anchors;
 }
 
 function namesInTable(document: string, row: RegExp): string[] {
@@ -107,8 +172,7 @@ function leadsSomewhere(document: string, target: string): boolean {
   const file = path === '' ? join(ROOT, document) : resolve(ROOT, dirname(document), path);
   try {
     if (anchor === undefined) return statSync(file) !== undefined;
-    const headings = readFileSync(file, 'utf8').matchAll(/^#+ (.+)$/gm);
-    return [...headings].some(([, heading = '']) => anchorOf(heading) === anchor);
+    return anchorsOf(readFileSync(file, 'utf8')).has(anchor);
   } catch {
     return false;
   }
@@ -130,11 +194,25 @@ describe('what the documents name', () => {
 
   it('as an option of the server, by its unit or its section, is one', () => {
     const known = new Set<string>(OPTION_KEYS);
-    const isOfPoller = new Set(['slabBytes', 'rowBytes', 'bufferedBytes', 'outstandingBytes', 'unreadBytes']);
+    // Those of an app are named without their group, too.
+    for (const key of OPTION_KEYS) if (key.startsWith('pusher.')) known.add(key.slice('pusher.'.length));
+    const isOfPoller = new Set([
+      'movedBytes',
+      'slabBytes',
+      'rowBytes',
+      'bufferedBytes',
+      'outstandingBytes',
+      'unreadBytes',
+      'sealedFileBytes',
+    ]);
+    const isOfApi = new Set(['deadlineMs', 'startDeadlineMs', 'maxBytes', 'keepMs']);
     const pattern =
-      /`((?:max[A-Z]\w*|[a-z]\w*(?:Ms|Bytes|Seconds)|(?:plain|tokens|tls|api|log)\.[a-z]\w*))`/g;
+      /`((?:max[A-Z]\w*|[a-z]\w*(?:Ms|Bytes|Seconds)|(?:plain|tokens|tls|api|log|admin|pusher)\.[a-z]\w*))`/g;
     expect(
-      unknown(pattern, (name) => known.has(name) || isOfPoller.has(name) || FOREIGN_NAMES.has(name)),
+      unknown(
+        pattern,
+        (name) => known.has(name) || isOfPoller.has(name) || isOfApi.has(name) || FOREIGN_NAMES.has(name),
+      ),
     ).toEqual([]);
   });
 
@@ -150,8 +228,8 @@ describe('what the documents name', () => {
 
   it('as a source file is one', () => {
     const names = new Set(sources.map(({ path }) => basename(path)));
-    // A program that the reader is to write.
-    names.add('echo.js');
+    // What the compiler makes in a project, and what Laravel has in one.
+    names.add('app.js').add('chat.js').add('echo.js');
     expect(
       unknown(/`(?:[\w./-]*\/)?([\w-]+(?:\.test|\.contract)?\.(?:ts|mjs|js|cc))`/g, (name) =>
         names.has(name),
@@ -162,6 +240,10 @@ describe('what the documents name', () => {
   it('as a close code is one of the page of errors', () => {
     const known = new Set(Object.values(CLOSE_CODES).map(({ code }) => String(code)));
     expect(numbersOf('Close codes')).toEqual(new Set([...known, '']));
+    // Or one of the page of the Pusher protocol, of which a spec compares the tables.
+    for (const { code } of [...Object.values(CLOSING_ERRORS), ...Object.values(PUSHER_CLOSE_CODES)]) {
+      known.add(String(code));
+    }
     // 1002 to 1014 and 3000 to 4999 are also ranges that an operator may choose from.
     expect(
       unknown(/\bclos(?:e|es|ed|ing)\b[^.|]{0,60}?\bwith (\d{4})\b/g, (code) => known.has(code)),
@@ -178,8 +260,14 @@ describe('what the documents name', () => {
     ).toEqual([]);
   });
 
-  it('as a link leads somewhere', () => {
-    const broken = all.flatMap(({ document, prose }) =>
+  it('as a link leads somewhere, also in what tells of times that are over', () => {
+    const others = [
+      'CHANGELOG.md',
+      ...['docs/decisions', 'docs/measurements'].flatMap((folder) =>
+        readdirSync(join(ROOT, folder)).map((name) => `${folder}/${name}`),
+      ),
+    ].map((document) => ({ document, prose: proseOf(document) }));
+    const broken = [...all, ...others].flatMap(({ document, prose }) =>
       Array.from(prose.matchAll(/\]\(([^)\s]+)\)/g), ([, target = '']) => target)
         .filter((target) => !/^https?:/.test(target))
         .filter((target) => !leadsSomewhere(document, target))
@@ -204,7 +292,7 @@ describe('tables that list something whole', () => {
 
   it('have every hook of an application', () => {
     const app = readFileSync(join(ROOT, 'packages/farm/src/api/app.ts'), 'utf8');
-    const body = /export interface App \{(.*?)\n\}/s.exec(app)?.[1] ?? '';
+    const body = /export interface App\b[^{]*\{(.*?)\n\}/s.exec(app)?.[1] ?? '';
     const hooks = Array.from(body.matchAll(/^ {2}(\w+)\?\(/gm), ([, name = '']) => name);
     expect(hooks).toContain('upgrade');
     const rows = proseOf('docs/guide/writing-an-app.md').matchAll(/^\| `(\w+)\(/gm);

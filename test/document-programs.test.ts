@@ -1,31 +1,60 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { eventually, freePort, redisIsInstalled, spawnGroup, TestClient } from '@roost/testing';
+import {
+  eventually,
+  freePort,
+  livingMembers,
+  patient,
+  redisIsInstalled,
+  spawnGroup,
+  TestClient,
+} from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import type { Program } from './documents/programs.ts';
-import { ofLanguage, snippet } from './documents/snippets.ts';
+import type { Program, ProgramWay } from './documents/programs.ts';
+import { PUSHER_PROGRAMS } from './documents/pusher-programs.ts';
+import { ofLanguage, ROOT, snippet } from './documents/snippets.ts';
 import { SECRET, stageForAll, startFarm, token } from './documents/stage.ts';
-import { API_KEY, connect } from './harness/system.ts';
+import { API_KEY, connect, get } from './harness/system.ts';
 
 const execute = promisify(execFile);
 const stage = stageForAll();
 
-/** A program of a document: what stands before it, and what happens when it runs. */
-interface ProgramWay {
-  readonly document: string;
-  /** Text that only this block of the document has. */
-  readonly having: string;
-  /** What the document leaves to its reader. */
-  readonly given?: string;
-  readonly run: (program: Program) => Promise<void>;
+/** The app of docs/guide/testing-your-app.md, beside one of its tests. */
+async function addChat(program: Program): Promise<void> {
+  const chat = await stage().programs.add(snippet(TESTING, '// chat.js'));
+  await chat.complaints();
+  await program.write('chat.js', await readFile(await chat.runnable(), 'utf8'));
 }
+
+/** Runs a test in its runner: what that says. No process of it may be left. */
+async function outputOf(args: readonly string[]): Promise<string> {
+  const child = spawnGroup(process.execPath, args);
+  const ended = once(child, 'close');
+  let stdout = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  expect(await ended, stdout).toEqual([0, null]);
+  expect(livingMembers(child.pid ?? -1)).toEqual([]);
+  return stdout;
+}
+
+/** Options of a test farm on a busy machine. */
+const SLOW_START = `{ deadlineMs: ${patient(10_000)}, startDeadlineMs: ${patient(10_000)} }`;
+
+const TESTING = 'docs/guide/testing-your-app.md';
+const EMBEDDING = 'docs/guide/embedding.md';
+
+/** Pages whose blocks are no programs: they are made from the declarations of types (test/api-reference.test.ts). */
+const SIGNATURES = new Set(['docs/reference/api.md', 'docs/reference/api-testing.md']);
 
 const PROGRAMS: readonly ProgramWay[] = [
   {
     document: 'README.md',
-    having: '// echo.js',
+    having: '// app.ts',
     run: async (program) => {
       const server = await startFarm([await program.runnable()]);
       const client = await connect(server, '/');
@@ -51,6 +80,102 @@ const PROGRAMS: readonly ProgramWay[] = [
       await ended;
     },
   },
+  ...["await fetch('http://localhost:8080/api/publish'", "from 'ioredis'"].map((having): ProgramWay => ({
+    document: 'docs/guide/publishing.md',
+    having,
+    run: async (program) => {
+      const { farm, redis } = stage();
+      if (having.includes('ioredis') && redis === undefined) return;
+      const client = await connect(farm, '/plain?channel=news');
+      const path = await program.runnable(
+        having.includes('ioredis')
+          ? { 'localhost:6379': `127.0.0.1:${redis?.port}` }
+          : { 'localhost:8080': `127.0.0.1:${farm.port}` },
+      );
+      await execute(process.execPath, [path], { env: { ROOST_API_KEY: API_KEY } });
+      expect((await client.nextMessage()).text).toBe('hello');
+    },
+  })),
+  ...['Fastify', 'Express'].map((framework): ProgramWay => ({
+    document: EMBEDDING,
+    having: `from: '${framework}'`,
+    run: async (program) => {
+      const server = await startFarm([await program.runnable()]);
+      const hello = await get(server, '/hello');
+      expect([hello.status, JSON.parse(hello.body)]).toEqual([200, { from: framework, worker: 0 }]);
+      const client = await connect(server, '/live?channel=news');
+      const said = await fetch(`http://127.0.0.1:${server.port}/say/news`, {
+        method: 'POST',
+        headers: {
+          'Content-Type': framework === 'Fastify' ? 'application/json' : 'text/plain',
+          Connection: 'close',
+        },
+        body: '"hello"',
+      });
+      expect(said.status).toBe(204);
+      expect((await client.nextMessage()).text).toBe('"hello"');
+      expect((await get(server, '/nothing')).status).toBe(404);
+    },
+  })),
+  {
+    document: EMBEDDING,
+    having: '// program.js',
+    run: async (program) => {
+      const [farmPort, webPort] = [await freePort(), await freePort()];
+      await program.write('app.js', "export default { upgrade: () => ({ kind: 'accept' }) };");
+      const path = await program.runnable({
+        'port: 8080': `port: ${farmPort}, drainMs: 0`,
+        'listen(3000,': `listen(${webPort},`,
+      });
+      const child = spawnGroup(process.execPath, [path]);
+      const ended = once(child, 'close');
+      const origin = `http://127.0.0.1:${webPort}`;
+      expect(await eventually(() => answered(`${origin}/`), { deadlineMs: 30_000 })).toBe(
+        'A page of Express',
+      );
+      expect(await answered(`${origin}/ready`)).toBe('[]');
+      const client = await TestClient.connect(`ws://127.0.0.1:${farmPort}/`);
+      child.kill('SIGTERM');
+      expect(await client.closed).toMatchObject({ code: 1001 });
+      expect(await ended).toEqual([0, null]);
+    },
+  },
+  {
+    document: TESTING,
+    having: '// chat.js',
+    run: async (program) => {
+      const client = await connect(await startFarm([await program.runnable()]), '/?nick=ann');
+      client.send('hello');
+      expect((await client.nextMessage()).text).toBe('ann: hello');
+    },
+  },
+  {
+    document: TESTING,
+    having: '// chat.test.ts',
+    run: async (program) => {
+      const path = await program.runnable({
+        "new URL('./chat.js', import.meta.url)": `new URL('./chat.js', import.meta.url), ${SLOW_START}`,
+      });
+      await addChat(program);
+      await program.write('vitest.config.js', "export default { test: { include: ['run.js'] } };");
+      const words = ['run', '--root', dirname(path), '--hookTimeout', '0', '--testTimeout', '0'];
+      expect(await outputOf([join(ROOT, 'node_modules/vitest/vitest.mjs'), ...words])).toMatch(
+        /Tests .*1 passed/,
+      );
+    },
+  },
+  {
+    document: TESTING,
+    having: '// chat.test.js',
+    run: async (program) => {
+      const path = await program.runnable({
+        "new URL('./chat.js', import.meta.url)": `new URL('./chat.js', import.meta.url), ${SLOW_START}`,
+      });
+      await addChat(program);
+      expect(await outputOf(['--test', path])).toMatch(/^# pass 1$/m);
+    },
+  },
+  ...PUSHER_PROGRAMS,
   {
     document: 'docs/guide/tokens.md',
     having: 'SignJWT',
@@ -99,6 +224,17 @@ const PROGRAMS: readonly ProgramWay[] = [
       const client = await connect(await startFarm([await program.runnable()]), '/echo');
       client.send('hello');
       expect((await client.nextMessage()).text).toBe('hello');
+    },
+  },
+  {
+    document: 'docs/guide/writing-an-app.md',
+    having: 'interface Counting',
+    run: async (program) => {
+      const client = await connect(await startFarm([await program.runnable()]), '/?name=ada');
+      for (const count of [1, 2]) {
+        client.send('next');
+        expect(JSON.parse((await client.nextMessage()).text)).toEqual({ name: 'ada', count });
+      }
     },
   },
   {
@@ -193,6 +329,37 @@ setTimeout(() => {
     },
   },
   {
+    document: 'packages/websocket/README.md',
+    having: 'new SimpleFrameReader',
+    run: async (program) => {
+      const { stdout } = await execute(process.execPath, [await program.runnable()]);
+      expect(stdout).toBe('810548656c6c6f\n');
+    },
+  },
+  {
+    document: 'docs/guide/writing-an-app.md',
+    having: 'encode: ({ channel, event, payload })',
+    run: async (program) => {
+      const farm = await startFarm([await program.runnable()]);
+      const [one, other] = [await connect(farm, '/room'), await connect(farm, '/room')];
+      one.send('{"ping":true}');
+      expect((await one.nextMessage()).text).toBe('{"pong":true}');
+      one.send('hello');
+      expect((await other.nextMessage()).text).toBe('{"channel":"room","event":"said","data":"hello"}');
+      await one.roundTrip();
+      expect(one.messageCount).toBe(1);
+    },
+  },
+  {
+    document: 'apps/roost/README.md',
+    having: '// echo.js',
+    run: async (program) => {
+      const client = await connect(await startFarm([await program.runnable()]), '/');
+      client.send('hello');
+      expect((await client.nextMessage()).text).toBe('hello');
+    },
+  },
+  {
     document: 'packages/testing/README.md',
     having: 'startRedis()',
     given: "import { expect } from 'vitest';\n",
@@ -204,7 +371,8 @@ setTimeout(() => {
 
 describe('programs', () => {
   it('have a way to run', () => {
-    const without = ofLanguage('js', 'ts').filter(
+    const programs = ofLanguage('js', 'ts').filter(({ document }) => !SIGNATURES.has(document));
+    const without = programs.filter(
       ({ document, text }) => !PROGRAMS.some((way) => way.document === document && text.includes(way.having)),
     );
     expect(
@@ -222,6 +390,11 @@ describe('programs', () => {
     },
   );
 });
+
+async function answered(url: string): Promise<string> {
+  const response = await fetch(url, { headers: { Connection: 'close' } });
+  return response.text();
+}
 
 async function publish(channel: string, data: string): Promise<void> {
   const response = await fetch(`http://127.0.0.1:${stage().farm.port}/api/publish`, {

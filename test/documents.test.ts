@@ -1,4 +1,4 @@
-import { freePort, makeCertificate, redisIsInstalled, startRedis } from '@roost/testing';
+import { eventually, freePort, makeCertificate, redisIsInstalled, startRedis } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { commandsOf, missingFrom, wayOf, withoutNpm } from './documents/commands.ts';
 import type { Command } from './documents/commands.ts';
@@ -6,10 +6,22 @@ import { runInShell, runServerInShell } from './documents/shell.ts';
 import { allSnippets, ofLanguage, snippet } from './documents/snippets.ts';
 import type { Snippet } from './documents/snippets.ts';
 import { SECRET, stageForAll, startFarm } from './documents/stage.ts';
-import { API_KEY, connect, endAfterTest } from './harness/system.ts';
+import { API_KEY, connect, endAfterTest, info } from './harness/system.ts';
 
-/** What a fence may say. `text` is for diagrams, where nothing can be tried; programs, configurations and answers have specs of their own (document-programs.test.ts, document-configurations.test.ts). */
-const LANGUAGES = ['text', 'sh', 'js', 'ts', 'yaml', 'http', 'nginx', 'haproxy', 'dockerfile'];
+/** What a fence may say. `text` is for diagrams, where nothing can be tried; programs, configurations and answers have specs of their own (document-programs.test.ts, document-publishers.test.ts, document-configurations.test.ts; `dotenv` runs with the program below it; `log` is compared with what drills see: failures-guide.test.ts). */
+const LANGUAGES = [
+  'text',
+  'sh',
+  'js',
+  'ts',
+  'yaml',
+  'http',
+  'nginx',
+  'haproxy',
+  'dockerfile',
+  'dotenv',
+  'log',
+].concat(['python', 'php', 'go', 'ruby']);
 
 /** Blocks that cannot be tried, by their language. */
 const CANNOT_RUN: Readonly<Record<string, string>> = {
@@ -63,6 +75,13 @@ describe.skipIf(!redisIsInstalled())('commands for a shell', () => {
         case 'check-config':
           expect(await runInShell(command.text)).toMatchObject({ code: 0, stderr: '' });
           break;
+        case 'doctor': {
+          // Whether this machine is one for so many is not the question.
+          const { code, stderr } = await runInShell(command.text);
+          expect([0, 71]).toContain(code);
+          expect(stderr).toBe('');
+          break;
+        }
         case 'publish':
           await tryPublish(command);
           break;
@@ -79,6 +98,9 @@ describe.skipIf(!redisIsInstalled())('commands for a shell', () => {
           expect([code, JSON.parse(stdout)]).toMatchObject([0, { result: {} }]);
           break;
         }
+        case 'admin':
+          await tryAdmin(command);
+          break;
         case 'load':
           await tryLoad(command);
           break;
@@ -119,9 +141,8 @@ function isTried(command: Command): boolean {
   }
 }
 
-function disconnectIn(command: string): { code: number; reason: string } {
-  const { code, reason } = JSON.parse(/'(\{.*\})'/.exec(command)?.[1] ?? '{}');
-  return { code, reason };
+function controlIn(command: string): { channel?: string; code: number; reason: string } {
+  return JSON.parse(/'(\{.*\})'/.exec(command)?.[1] ?? '{}');
 }
 
 async function tryServer({ text }: Command): Promise<void> {
@@ -146,19 +167,39 @@ async function tryServer({ text }: Command): Promise<void> {
   expect(outcome.stdout + outcome.stderr).toContain('"msg":"farm ready"');
 }
 
-/** Whoever subscribes to the channel gets the message, or is disconnected as the control message says. */
+/**
+ * Whoever subscribes to the channel gets the message, or is disconnected as the control message says. One about a user is
+ * taken: there is none here.
+ */
 async function tryPublish({ text }: Command): Promise<void> {
-  const client = await connect(stage().farm, '/plain?channel=news');
+  const { farm } = stage();
+  const client = await connect(farm, '/plain?channel=news');
+  const { control_messages: before = 0 } = (await info(farm)).counters;
   const { code, stdout } = await runInShell(toRedis(text));
   expect(code).toBe(0);
   expect(Number(stdout)).toBeGreaterThan(0);
-  if (text.includes('roost:control')) expect(await client.closed).toMatchObject(disconnectIn(text));
-  else expect((await client.nextMessage()).text).toBe(text.split(' ').at(-1));
+  if (!text.includes('roost:control')) {
+    expect((await client.nextMessage()).text).toBe(text.split(' ').at(-1));
+    return;
+  }
+  const { channel, code: closeCode, reason } = controlIn(text);
+  if (channel !== undefined) expect(await client.closed).toMatchObject({ code: closeCode, reason });
+  await eventually(async () =>
+    expect((await info(farm)).counters).toMatchObject({ control_messages: before + 1 }),
+  );
+}
+
+async function tryAdmin({ text }: Command): Promise<void> {
+  const farm = await startFarm(['--admin-port', '0']);
+  const { metrics } = await farm.log(({ msg }) => msg === 'admin listener open');
+  const { code, stdout } = await runInShell(text.replace(/http:\S*/, String(metrics)));
+  expect([code, stdout]).toEqual([0, expect.stringContaining('roost_upgrades_total{worker="0"} 0')]);
 }
 
 /** With fewer connections, and not as long. */
 async function tryLoad({ text }: Command): Promise<void> {
   const command = toFarm(text)
+    .replace(/^npx roost-load /, 'node apps/load/bin/roost-load.js ')
     .replace(/--connections \d+/, '--connections 50')
     .replace(/--hold \S+/, '--hold 1s')
     .replace(/--rate \S+/, '$& --hold 1s')

@@ -1,6 +1,7 @@
 import { eventually, livingMembers, patient } from '@roost/testing';
 import type { TestClient } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
+import { drillOf } from './harness/failures-guide.ts';
 import {
   connect,
   connectMany,
@@ -59,6 +60,7 @@ describe('Ctrl-C', () => {
     const drained = farm.logs.filter(({ msg }) => msg === 'worker drained');
     expect(drained.map((line) => line['closed'])).toEqual([count / 2, count / 2]);
     expect(farm.logs.some(({ msg }) => msg === 'worker died')).toBe(false);
+    await drillOf('The master is told to stop').expectQuoted(() => farm.logs);
   });
 
   it('a second time ends everything at once', async () => {
@@ -140,12 +142,23 @@ describe('while a farm drains', () => {
 
 describe('a master that is killed', () => {
   it('takes its workers with it, and their clients', async () => {
+    const drill = drillOf('The master is killed');
     const farm = await startFarm();
+    const { port } = farm;
     const clients = await connectMany(farm, '/echo', 10);
     const workers = farm.workers.map(({ pid }) => pid);
+    const lineCount = farm.logs.length;
+    const from = performance.now();
     farm.signal('SIGKILL');
     for (const client of clients) expect((await client.closed).code).toBe(1006);
     await expectGone(farm.pid, workers);
+    drill.tookMs('no process is left', from);
+    // Nobody is there who could say it, and nobody holds the port.
+    expect(farm.logs.slice(lineCount)).toEqual([]);
+    await drill.expectQuoted(() => farm.logs);
+    await expect(connectRaw(port)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    const next = await startFarm(['--port', String(port)]);
+    await expectEcho(await connect(next, '/echo'), 'again');
   });
 
   it('takes even a worker whose event loop is blocked', async () => {

@@ -268,7 +268,7 @@ describe('a worker that is stopped', () => {
   });
 
   it('while it is idle is killed after workerTimeoutMs and replaced', async () => {
-    const farm = await startFarm(['--worker-timeout-ms', String(patient(1500))]);
+    const farm = await startFarm(['--worker-timeout-ms', String(patient(2000))]);
     const victim = farm.workers[1]!.pid;
     const client = await connect(farm, '/echo');
     const other = await connect(farm, '/echo');

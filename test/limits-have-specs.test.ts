@@ -13,6 +13,20 @@ const FARM = 'packages/farm/src';
 
 /** For each limit a spec that reaches it and looks at the outcome: a limit without one is not a limit. */
 const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
+  moveBatchRows: spec(`${FARM}/worker/moving/deaths.test.ts`, 'ends behind the batch under way'),
+  moveTimeoutMs: spec(
+    `${FARM}/worker/moving/deaths.test.ts`,
+    'from the %s, %s: nothing has changed for anybody, and the rows move with another batch',
+  ),
+  handoverGraceMs: spec(
+    `${FARM}/worker/moving/moves.test.ts`,
+    'waits for a hook that is under way, for a while',
+  ),
+  maxMoveHeldBytes: spec(`${FARM}/worker/moving/moves.test.ts`, 'knows that it has missed what had no room'),
+  verifyMoves: spec(
+    `${FARM}/worker/moving/moves.test.ts`,
+    'keeps what waits for it and what it is: queue, session, user, deadline',
+  ),
   maxConnections: spec(
     'test/limits.test.ts',
     'refuses the next upgrade with 503 and Retry-After, and lets one in when another has left',
@@ -77,6 +91,10 @@ const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
   workerTimeoutMs: spec(
     'test/hand-off.test.ts',
     'while it is idle is killed after workerTimeoutMs and replaced',
+  ),
+  workerHeapMb: spec(
+    'test/stuck-worker.test.ts',
+    'is ended by V8 at workerHeapMb, which the log says, and only its own connections go with it',
   ),
   appStartTimeoutMs: spec(
     'test/app-errors.test.ts',
@@ -165,6 +183,35 @@ const REACHED_BY: Readonly<Record<LimitName, ReachedBy>> = {
   maxWorkerLinkBytes: spec(
     `${FARM}/link/link.contract.ts`,
     'refuses with "overflow" what is beyond the bound, has the same room again for what is urgent, and recovers',
+  ),
+  presenceLeaseMs: spec(
+    'packages/broker/src/redis/channel-store/lease.redis.test.ts',
+    'is lost by a worker that stands still, and what it sends late changes nothing',
+  ),
+  maxRecordedEvents: spec(
+    'packages/broker/src/channel-store.contract.ts',
+    'are bounded: the oldest are thrown away, and counted',
+  ),
+  probationMs: spec(
+    `${FARM}/master/moves/reload.test.ts`,
+    'gives a new worker no socket before it has lived for probationMs',
+  ),
+  reloadParallel: spec(`${FARM}/master/moves/reload.test.ts`, 'replaces reloadParallel workers at a time'),
+  retireMs: spec(
+    `${FARM}/master/moves/reload.test.ts`,
+    'may take retireMs, and is killed when it does not end then',
+  ),
+  rebalanceSkew: spec(
+    `${FARM}/master/moves/rebalance-steps.test.ts`,
+    'begins when connections have been uneven for 30 s, and ends when half of the skew is gone',
+  ),
+  rebalanceRate: spec(
+    `${FARM}/master/moves/rebalancer.test.ts`,
+    'moves rebalanceRate connections in a second, and maxMovesPerMinute in a minute',
+  ),
+  maxMovesPerMinute: spec(
+    `${FARM}/master/moves/rebalancer.test.ts`,
+    'moves rebalanceRate connections in a second, and maxMovesPerMinute in a minute',
   ),
   drainMs: spec(
     'test/drain.test.ts',

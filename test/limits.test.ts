@@ -1,5 +1,6 @@
 import { eventually, UpgradeRefusedError } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
+import { drillOf } from './harness/failures-guide.ts';
 import { acceptedSockets, cpuMsOf, exhaustDescriptors, socketsOf } from './harness/processes.ts';
 import {
   call,
@@ -144,6 +145,7 @@ describe('descriptors', () => {
     giveBack();
     expect(await waiting.readHead()).toContain(SWITCHING);
     expect(await counter(farm, 'accept_errors')).toBe(failures());
+    await drillOf('The master has no descriptor left').expectQuoted(() => farm.logs);
     await expectEcho(await connect(farm, '/echo'), 'a new one');
   });
 
@@ -186,6 +188,7 @@ describe('descriptors', () => {
     }
     for (const give of giveBack) give();
     expect(await waiting.readHead()).toContain(SWITCHING);
+    await drillOf('No worker has a descriptor left').expectQuoted(() => farm.logs);
   });
 
   it('of a low ulimit -n bound the farm: it is full instead of failing', async () => {

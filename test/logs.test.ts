@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
+import { drillOf } from './harness/failures-guide.ts';
 import { flagsOf, LoggedFarm, Pipe, splitLog, temporaryFolder } from './harness/logged-farm.ts';
 import { ownMemoryOf } from './harness/processes.ts';
 import { endAfterTest, expectEcho } from './harness/system.ts';
@@ -115,8 +116,17 @@ describe('a log whose reader has gone', () => {
     expect(await pipe.log(LOST)).toMatchObject({ lines: expect.any(Number) });
     const now = await farm.info();
     expect(now.workers.map(({ pid }) => pid)).toEqual(workers.map(({ pid }) => pid));
+    await drillOf('Nobody reads the log').expectQuoted(() => pipe.lines.logs);
     expect(await farm.stop()).toEqual({ code: 0, signal: null });
     await pipe.log('farm stopped');
+  });
+
+  it('that was closed before the start costs the farm nothing', async () => {
+    const farm = await LoggedFarm.start('exec "$@" >&- 2>&-');
+    const client = await farm.connect();
+    for (const text of ['write', 'print 500', 'write']) await expectEcho(client, text);
+    await farm.expectService();
+    expect(await farm.stop()).toEqual({ code: 0, signal: null });
   });
 
   it('costs the farm nothing either when it is a pipe without a name', async () => {
@@ -157,6 +167,7 @@ describe('a log on a full disk', () => {
     const { logs, others } = output();
     const { lines } = logs.find(({ msg }) => msg === LOST) ?? {};
     expectAllBut(lines, others);
+    await drillOf('The disk of the log is full').expectQuoted(() => output().logs);
     expect(await farm.stop()).toEqual({ code: 0, signal: null });
   });
 });

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -11,10 +11,21 @@ const FETCHING = [
   String.raw`(?:npx|bunx|pnpx)`,
   String.raw`(?:npm|pnpm|yarn|bun)\s+(?:exec|x|dlx|create|init|install|i|add)`,
 ].join('|');
-const FETCHED = new RegExp(String.raw`\b(?:${FETCHING})\s+(?:-\S+\s+)*(@roost/\S+|roost\b\S*)`, 'g');
+const FETCHED = new RegExp(
+  String.raw`\b(?:${FETCHING})\s+(?:-\S+\s+)*(@roost/[\w-]*|roost\b[\w-]*)(?![\w-])`,
+  'g',
+);
 
 /** What tells of the name, and these rules themselves. */
 const EXEMPT = new Set(['docs/decisions/0024-names-on-npm.md', 'test/package-names.test.ts']);
+
+/** Names that are ours from the first release on: those of all packages that are not private. */
+const OURS = new Set(
+  ['packages', 'apps']
+    .flatMap((parent) => readdirSync(join(ROOT, parent)).map((name) => manifestOf(`${parent}/${name}`)))
+    .filter((manifest) => manifest.private !== true)
+    .map(({ name }) => name),
+);
 
 const isCheckout = runs('git', ['-C', ROOT, 'rev-parse', '--git-dir']);
 
@@ -27,9 +38,25 @@ function runs(command: string, words: readonly string[]): boolean {
   }
 }
 
-/** Names of ours that a text has fetched from a registry. */
-function fetchedNames(text: string): string[] {
-  return Array.from(text.matchAll(FETCHED), (match) => match[0]);
+interface Manifest {
+  readonly name: string;
+  readonly private?: boolean;
+}
+
+function manifestOf(folder: string): Manifest {
+  return JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8'));
+}
+
+/** "npm create x" and "npm init x" fetch create-x. */
+function fetchedName(command: string, name: string): string {
+  return /\s(?:create|init)\s/.test(command) ? `create-${name}` : name;
+}
+
+/** Commands in a text that fetch, or name, something like ours that is not ours. */
+function strangersIn(text: string): string[] {
+  return Array.from(text.matchAll(FETCHED))
+    .filter(([command, name = '']) => !OURS.has(fetchedName(command, name)))
+    .map(([command]) => command);
 }
 
 describe('what this repository says', () => {
@@ -40,13 +67,22 @@ describe('what this repository says', () => {
       'npx -p roost roost start',
       'npm exec roost',
       'npm install -g roost',
-      'npm i @roost/farm',
-      'pnpm dlx roost-load ws://127.0.0.1',
+      'npm i @roost/examples',
+      'pnpm dlx roost-loader ws://127.0.0.1',
       'yarn add roost',
+      'npm create roost my-app',
     ]) {
-      expect(fetchedNames(command), command).toHaveLength(1);
+      expect(strangersIn(command), command).toHaveLength(1);
     }
-    expect(fetchedNames('npm start -- echo.js; npm run docs:config -w apps/roost; npm ci')).toEqual([]);
+    for (const command of [
+      'npm start -- echo.js; npm run docs:config -w apps/roost; npm ci',
+      'npm install @roost/farm',
+      'npm create roost-app my-app',
+      'npx roost-server init my-app',
+      'npx roost-server@0.2.0 start',
+    ]) {
+      expect(strangersIn(command), command).toEqual([]);
+    }
   });
 
   it.skipIf(!isCheckout)("never has a package fetched by a name that may be a stranger's", () => {
@@ -58,7 +94,7 @@ describe('what this repository says', () => {
       .filter((path) => !EXEMPT.has(path))
       .flatMap((path) => {
         try {
-          return fetchedNames(readFileSync(join(ROOT, path), 'utf8')).map((words) => `${path}: ${words}`);
+          return strangersIn(readFileSync(join(ROOT, path), 'utf8')).map((words) => `${path}: ${words}`);
         } catch {
           // Removed, and not committed yet.
           return [];
@@ -68,7 +104,7 @@ describe('what this repository says', () => {
   });
 
   it("is not of the package roost, which is a stranger's on npm", () => {
-    const manifest: unknown = JSON.parse(readFileSync(join(ROOT, 'apps/roost/package.json'), 'utf8'));
-    expect(manifest).toMatchObject({ name: 'roost-server', bin: { roost: './bin/roost.js' }, private: true });
+    expect(OURS).toContain('roost-server');
+    expect(OURS).not.toContain('roost');
   });
 });

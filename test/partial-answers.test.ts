@@ -1,5 +1,6 @@
 import { eventually, type FarmProcess } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
+import { expectDescribed } from '../apps/roost/src/fixtures/openapi.ts';
 import {
   API_KEY,
   connectMany,
@@ -22,6 +23,7 @@ async function ask(farm: FarmProcess, method: string): Promise<{ status: number;
       body: '{}',
       signal: AbortSignal.timeout(6000),
     });
+    await expectDescribed('POST', `/api/${method}`, response);
     const body: ApiAnswer = JSON.parse(await response.text());
     return { status: response.status, body };
   });

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { eventually, freePort, listenLocally, patient, RedisFixture, startRedis } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
+import { drillOf } from './harness/failures-guide.ts';
 import { PlainRedisClient } from './harness/redis-client.ts';
 import {
   call,
@@ -161,6 +162,7 @@ describe('a farm that loses Redis', () => {
     expect(await counter(farm, 'broker_gaps')).toBe(2);
     // Six that were there, and the late one.
     expect(await counter(farm, 'connections_with_gap')).toBe(7);
+    await drillOf('Redis is killed').expectQuoted(() => farm.logs);
   });
 
   it('ends at SIGTERM all the same', async () => {

@@ -85,7 +85,7 @@ describe('a farm on another system than Linux', () => {
     expect(await failedStart([], { NODE_OPTIONS: options })).toBe(
       ended(
         71,
-        'Roost\'s poller needs Linux (epoll), and this is darwin: run it with "docker compose up" instead.',
+        'Roost\'s poller needs Linux (epoll), and this is darwin: run it in a container of Linux, as "docker compose up" does in Roost\'s repository.',
       ),
     );
   });
@@ -129,7 +129,7 @@ describe('a farm that may open few files', () => {
   it('says so of its workers, too', async () => {
     const output = await failedStart(['--workers', '200'], {}, { maxOpenFiles: 400 });
     expect(output).toMatch(
-      /ended with 71 [^\n]+\n[^\n]*may open 400 files[^\n]*200 workers needs at least 864\. [^\n]*\n$/,
+      /ended with 71 [^\n]+\n[^\n]*may open 400 files[^\n]*200 workers needs at least 1064\. [^\n]*\n$/,
     );
   });
 

@@ -63,14 +63,6 @@ export default (context) => ({
         response.end(String(child.pid));
         return true;
       }
-      case '/block-2s':
-        response.end(String(process.pid));
-        setTimeout(() => {
-          context.log.info({}, 'blocking');
-          // The line is sent in the next turn of the loop.
-          setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2000));
-        }, 50);
-        return true;
       case '/block':
         response.end('blocked');
         context.log.info({}, 'blocking');

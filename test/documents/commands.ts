@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './snippets.ts';
 import type { Snippet } from './snippets.ts';
@@ -9,7 +9,7 @@ export interface Command {
   readonly text: string;
 }
 
-type Kind = 'server' | 'check-config' | 'publish' | 'redis' | 'api' | 'load' | 'script';
+type Kind = 'admin' | 'server' | 'check-config' | 'doctor' | 'publish' | 'redis' | 'api' | 'load' | 'script';
 
 /** How a command is tried, or why it cannot be. The first row that matches counts. */
 export type Way =
@@ -22,23 +22,58 @@ const VARIABLES = String.raw`(?:\w+=(?:"[^"]*"|\S*) )*`;
 const WAYS: readonly Way[] = [
   { matches: new RegExp(`^${VARIABLES}${SERVER}`), run: 'server' },
   { matches: /^node apps\/roost\/bin\/roost\.js check-config\b/, run: 'check-config' },
+  { matches: /^node apps\/roost\/bin\/roost\.js doctor\b/, run: 'doctor' },
+  {
+    matches: /^node apps\/roost\/bin\/roost\.js reload\b/,
+    cannotRun: 'needs a farm that runs; control.system.test.ts gives it one',
+  },
   { matches: /^redis-cli PUBLISH /, run: 'publish' },
   { matches: /^redis-cli /, run: 'redis' },
-  { matches: /^curl \S*\/api\//, run: 'api' },
+  { matches: /^curl \S*:8081\/metrics$/, run: 'admin' },
+  { matches: /^curl (?:--fail-with-body )?\S*\/api\//, run: 'api' },
   {
     matches: /^node apps\/load\/bin\/roost-load\.js .*EIO=4/,
     cannotRun: 'needs a Socket.IO, which is fetched by the bench only',
   },
+  {
+    matches: /^node apps\/load\/bin\/roost-load\.js .*--phantom/,
+    cannotRun: 'needs root; phantom.system.test.ts does the same',
+  },
+  { matches: /^nsenter /, cannotRun: 'needs the namespace of a run' },
   { matches: /^node apps\/load\/bin\/roost-load\.js /, run: 'load' },
+  { matches: /^npx roost-load /, run: 'load' },
+  {
+    matches: /^(?:npm install |pnpm (?:add|install) |npx roost-server |npx esbuild |node node_modules\/)/,
+    cannotRun: 'needs the packages in a project of their own, as test/packages.test.ts has them',
+  },
+  {
+    matches: /^node scripts\/pack\.mjs /,
+    cannotRun: 'packs every package, as test/packages.test.ts has it done',
+  },
+  { matches: /^npm run release\b/, cannotRun: 'needs a clean checkout, and cross compilers' },
+  {
+    matches: /^npm create roost-app |^npm install$/,
+    cannotRun: 'fetches from npm; init.system.test.ts does the same with the packages of this checkout',
+  },
+  {
+    matches: /^node_modules\/\.bin\/roost start dist\/app\.js$/,
+    cannotRun: 'is for a project; init.system.test.ts does it there',
+  },
   { matches: /^npm ci$/, cannotRun: 'installs what the specs run on' },
   { matches: /^npm prune /, cannotRun: 'removes what the specs run on' },
   { matches: /^npm (?:run (?:build|check)|test)\b/, cannotRun: 'is what CI runs around the specs' },
-  { matches: /^npm run bench|^node bench\//, cannotRun: 'takes minutes to hours' },
+  { matches: /^npm run (?:bench|soak)|^node bench\//, cannotRun: 'takes minutes to hours' },
   {
-    matches: /^npm run (?:fuzz|dev)\b/,
-    cannotRun: 'takes minutes, or does not end; a short run of the fuzzer is a spec of its own',
+    matches: /^npm run (?:fuzz|dev|drills)\b/,
+    cannotRun:
+      'takes minutes, or does not end; short runs of the fuzzer and of the drills are specs of their own',
   },
+  { matches: /^ssh /, cannotRun: 'needs another machine' },
   { matches: /^docker /, cannotRun: 'needs a Docker engine' },
+  {
+    matches: /^(?:kubectl|helm) /,
+    cannotRun: 'needs a cluster; kubernetes.test.ts validates what it is given',
+  },
   { matches: /^apt-get /, cannotRun: 'installs for the whole machine, as .ci/run does' },
   {
     matches: /^(?:systemctl|sysctl|install|cp|cd|echo|ulimit) /,
@@ -81,18 +116,9 @@ export function missingFrom(command: string): string[] {
   for (const [path] of command.matchAll(
     /\b(?:apps|infra|bench|packages|scripts|docs)\/[\w./-]+(?![<\w./-])/g,
   )) {
-    if (!exists(path)) missing.push(path);
+    if (!existsSync(join(ROOT, path))) missing.push(path);
   }
   return missing;
-}
-
-function exists(path: string): boolean {
-  try {
-    readFileSync(join(ROOT, path));
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** `npm start -- …` as npm would run it, without building before. */

@@ -22,6 +22,26 @@ const COMPILER = {
   outDir: 'out',
 };
 
+/** Of a program that a bundler makes ready for browsers; it may use what Vite and Laravel give to scripts. */
+const BROWSER_COMPILER = {
+  module: 'esnext',
+  moduleResolution: 'bundler',
+  lib: ['es2023', 'dom', 'dom.iterable'],
+};
+const BROWSER_TYPES = `interface ImportMeta { readonly env: Readonly<Record<string, string>>; }
+interface Window { Pusher: unknown; Echo: unknown; }
+`;
+
+/** A program of a document: what stands before it, and what happens when it runs. */
+export interface ProgramWay {
+  readonly document: string;
+  /** Text that only this block of the document has. */
+  readonly having: string;
+  /** What the document leaves to its reader. */
+  readonly given?: string;
+  readonly run: (program: Program) => Promise<void>;
+}
+
 /** The programs of the documents in a folder of their own, from where they find what they import as in the checkout. */
 export class Programs {
   readonly folder: string;
@@ -39,7 +59,7 @@ export class Programs {
   }
 
   /** `given` stands before the program: what its document leaves to the reader. */
-  async add({ language, text }: Snippet, given = ''): Promise<Program> {
+  async add({ language, text }: Pick<Snippet, 'language' | 'text'>, given = ''): Promise<Program> {
     const name = `program-${++this.#written}`;
     const folder = join(this.folder, name);
     await mkdir(folder);
@@ -70,24 +90,22 @@ export class Program {
     this.#givenLines = givenLines;
   }
 
-  /** What the compiler has against it, with lines as the document counts them. JavaScript declares no types of parameters. */
+  /** What the compiler has against it, with lines as the document counts them. */
   async complaints(): Promise<string> {
-    const compilerOptions = { ...COMPILER, noImplicitAny: this.#language === 'ts' };
-    await writeFile(
-      join(this.#folder, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions, files: [`program.${this.#language}`] }),
-    );
+    const text = await readFile(join(this.#folder, `program.${this.#language}`), 'utf8');
+    // Other functions of JavaScript cannot declare the types of their parameters, but hooks have theirs from defineApp().
+    const noImplicitAny = this.#language === 'ts' || text.includes('defineApp(');
+    const isOfBrowsers = text.includes("from 'pusher-js'");
+    const compilerOptions = { ...COMPILER, noImplicitAny, ...(isOfBrowsers && BROWSER_COMPILER) };
+    if (isOfBrowsers) await this.write('browser.d.ts', BROWSER_TYPES);
+    const files = [`program.${this.#language}`, ...(isOfBrowsers ? ['browser.d.ts'] : [])];
+    await writeFile(join(this.#folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
     try {
       await execute(process.execPath, [TSC, '-p', this.#folder, '--pretty', 'false']);
       return '';
     } catch (error) {
       const output = error instanceof Error && 'stdout' in error ? String(error.stdout) : String(error);
-      // JavaScript cannot say what its attachments are.
-      const complaints = output
-        .split('\n')
-        .filter((line) => this.#language === 'ts' || !/is of type 'unknown'|on type 'unknown'/.test(line))
-        .join('\n');
-      return complaints.replaceAll(/\((\d+),/g, (_, line) => `(${Number(line) - this.#givenLines},`);
+      return output.replaceAll(/\((\d+),/g, (_, line) => `(${Number(line) - this.#givenLines},`);
     }
   }
 

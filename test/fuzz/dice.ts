@@ -1,4 +1,4 @@
-import { seededRandom } from '../../packages/farm/src/worker/fixtures/random.ts';
+import { seededRandom } from '@roost/testing';
 
 /** Choices that are the same for the same seed and number. */
 export class Dice {

@@ -1,7 +1,8 @@
+import { testSeed } from '@roost/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { testSeed } from '../../packages/farm/src/worker/fixtures/random.ts';
 import { runHeads } from './heads.ts';
-import { describeHeadMismatch, describeMismatch } from './report.ts';
+import { PusherFuzzer } from './pusher.ts';
+import { describeHeadMismatch, describeMismatch, describePusherProblem } from './report.ts';
 import { runStreams, StreamFuzzer } from './streams.ts';
 
 const IN_FLIGHT = 128;
@@ -41,6 +42,26 @@ describe('the request heads of the worker beside those of Node', () => {
       // Had they nothing in common, they would agree as well.
       expect(outcome.agreed).toBeGreaterThan(count / 10);
       expect(outcome.upgraded).toBeGreaterThan(count / 20);
+      expect(outcome.plain).toBeGreaterThan(count / 100);
+    },
+  );
+});
+
+describe('a farm that serves the Pusher protocol', () => {
+  let fuzzer: PusherFuzzer;
+  beforeAll(async () => {
+    fuzzer = await PusherFuzzer.start();
+  });
+  afterAll(() => fuzzer.stop());
+
+  it.each([[500, SEED]])(
+    'gives only answers that are documented to %d clients that say all sorts of things, and hurts nobody else (seed %d)',
+    async (count, seed) => {
+      const outcome = await fuzzer.run({ seed, count });
+      expect(outcome.problems.map(describePusherProblem).join('\n\n')).toBe('');
+      expect(outcome.complaints).toEqual([]);
+      // Had they been refused at once, there would be no answers.
+      expect(outcome.answers).toBeGreaterThan(count * 3);
     },
   );
 });

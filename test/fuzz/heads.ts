@@ -1,7 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
+import { PlainHandshake } from '@roost/poller';
 import {
   looksLikeHandshake,
   parseRequestHead,
+  PlainHead,
   Upgrader,
   type RequestHead,
   type RequestHeadResult,
@@ -33,6 +35,8 @@ export interface HeadOutcome {
   /** Taken by both, and the same to both. */
   readonly agreed: number;
   readonly upgraded: number;
+  /** Recognised by the native reader of plain handshakes as well. */
+  readonly plain: number;
   /** Taken by Node and refused by us, which is our right. */
   readonly stricter: number;
   readonly mismatches: readonly HeadMismatch[];
@@ -40,18 +44,22 @@ export interface HeadOutcome {
 
 /**
  * Heads through our parser and through Node's. We may accept less than Node and never more; of what both accept they
- * must say the same: method, target, headers, length, and whether it is an upgrade.
+ * must say the same: method, target, headers, length, and whether it is an upgrade. The native reader of plain handshakes
+ * may accept less than our parser and never more, and gives the same answer.
  */
 export class HeadFuzzer {
   readonly #node = new NodeHeads();
   readonly #upgrader = new Upgrader({ maxMessageBytes: 65_536 });
+  readonly #plainHandshake = new PlainHandshake();
   agreed = 0;
   upgraded = 0;
+  plain = 0;
   stricter = 0;
 
   check(head: HeadCase): HeadMismatch | undefined {
     const found: string[] = [];
     const roost = this.#parse(head, found);
+    this.#readPlain(head, roost, found);
     const socket = this.#node.connect();
     const { verdict: node } = socket;
     if (roost.kind === 'complete') {
@@ -88,6 +96,35 @@ export class HeadFuzzer {
       }
     }
     return whole;
+  }
+
+  /** The native reader beside the parser, with every read. */
+  #readPlain({ bytes, reads }: HeadCase, whole: RequestHeadResult, found: string[]): void {
+    const start = AROUND.length;
+    const around = Buffer.concat([AROUND, bytes, AROUND]);
+    const handshake = this.#plainHandshake;
+    for (const read of [...reads, bytes.length]) {
+      const headBytes = handshake.read(around, start, start + Math.min(read, MAX_HEAD_BYTES));
+      if (headBytes === 0) continue;
+      if (whole.kind !== 'complete' || !whole.head.isUpgrade || !looksLikeHandshake(whole.head)) {
+        found.push('a plain handshake to the native reader alone');
+        return;
+      }
+      const { targetStart, targetEnd } = handshake;
+      const plain = new PlainHead(around, start, start + headBytes, targetStart, targetEnd);
+      if (plain.headBytes !== whole.head.headBytes || plain.headBytes > read)
+        found.push('plain: the length of the head');
+      if (plain.target !== whole.head.target) found.push(`plain: target ${plain.target}`);
+      if (headersOf(plain.headers) !== headersOf(whole.head.headers)) found.push('plain: headers');
+      if (whole.head.headers['sec-websocket-protocol'] !== undefined) found.push('plain: protocols');
+      const offers = whole.head.headers['sec-websocket-extensions'] !== undefined;
+      if (handshake.offersExtensions !== offers) found.push(`plain: extensions ${!offers}`);
+      if (handshake.response.toString('latin1') !== this.#upgrader.upgrade(whole.head).response) {
+        found.push('plain: the answer');
+      }
+      this.plain++;
+      return;
+    }
   }
 
   #compare(
@@ -189,6 +226,6 @@ export async function runHeads(run: HeadRun): Promise<HeadOutcome> {
     // Sockets end in later ticks.
     if (done % YIELD_EVERY === 0) await setImmediate();
   }
-  const { agreed, upgraded, stricter } = fuzzer;
-  return { done, agreed, upgraded, stricter, mismatches };
+  const { agreed, upgraded, plain, stricter } = fuzzer;
+  return { done, agreed, upgraded, plain, stricter, mismatches };
 }

@@ -2,7 +2,8 @@ import { parseArgs } from 'node:util';
 import { HeadFuzzer, runHeads } from './heads.ts';
 import { generateHead } from './head-generator.ts';
 import { minimise } from './minimise.ts';
-import { describeHeadMismatch, describeMismatch } from './report.ts';
+import { PusherFuzzer } from './pusher.ts';
+import { describeHeadMismatch, describeMismatch, describePusherProblem } from './report.ts';
 import { generateStream } from './stream-generator.ts';
 import { runStreams, StreamFuzzer } from './streams.ts';
 
@@ -11,7 +12,8 @@ const IN_FLIGHT = 192;
 const PROGRESS_EVERY = 20_000;
 
 /**
- * `npm run fuzz -- [--streams N] [--heads N] [--seed S]`, and to replay one: `--seed S --only N` or `--seed S --only-head N`.
+ * `npm run fuzz -- [--streams N] [--heads N] [--pusher N] [--seed S]`, and to replay one: `--seed S --only N`, `--seed S
+ * --only-head N` or `--seed S --only-pusher N`.
  * Answers the exit code.
  */
 export async function main(args: readonly string[]): Promise<number> {
@@ -20,9 +22,11 @@ export async function main(args: readonly string[]): Promise<number> {
     options: {
       streams: { type: 'string' },
       heads: { type: 'string' },
+      pusher: { type: 'string' },
       seed: { type: 'string' },
       only: { type: 'string' },
       'only-head': { type: 'string' },
+      'only-pusher': { type: 'string' },
     },
   });
   const seed = numberOf('seed', values.seed) ?? Math.floor(Math.random() * 2 ** 31);
@@ -30,16 +34,20 @@ export async function main(args: readonly string[]): Promise<number> {
   const onlyHead = numberOf('only-head', values['only-head']);
   if (only !== undefined) return (await replayStream(seed, only)) ? 0 : 1;
   if (onlyHead !== undefined) return replayHead(seed, onlyHead) ? 0 : 1;
+  const onlyPusher = numberOf('only-pusher', values['only-pusher']);
+  if (onlyPusher !== undefined) return (await fuzzPusher({ seed, from: onlyPusher, count: 1 })) ? 0 : 1;
 
   console.log(`seed ${seed}`);
   // A third of the streams break the protocol, and ws makes an error of each.
   Error.stackTraceLimit = 0;
   const streams = numberOf('streams', values.streams);
   const heads = numberOf('heads', values.heads);
-  const isPlain = streams === undefined && heads === undefined;
+  const pusher = numberOf('pusher', values.pusher);
+  const isPlain = streams === undefined && heads === undefined && pusher === undefined;
   const haveHeadsAgreed = await fuzzHeads(seed, heads ?? (isPlain ? 100_000 : 0));
   const haveStreamsAgreed = await fuzzStreams(seed, streams ?? (isPlain ? 20_000 : 0));
-  return haveHeadsAgreed && haveStreamsAgreed ? 0 : 1;
+  const isPusherKnown = await fuzzPusher({ seed, count: pusher ?? (isPlain ? 5000 : 0) });
+  return haveHeadsAgreed && haveStreamsAgreed && isPusherKnown ? 0 : 1;
 }
 
 function numberOf(option: string, value: string | undefined): number | undefined {
@@ -54,9 +62,9 @@ async function fuzzHeads(seed: number, count: number): Promise<boolean> {
   const started = performance.now();
   const outcome = await runHeads({ seed, count, maxMismatches: MAX_MISMATCHES });
   for (const mismatch of outcome.mismatches) console.log(`\n${describeHeadMismatch(mismatch)}`);
-  const { done, agreed, upgraded, stricter, mismatches } = outcome;
+  const { done, agreed, upgraded, plain, stricter, mismatches } = outcome;
   console.log(
-    `${done} heads in ${secondsSince(started)} s: ${agreed} taken by both, ${upgraded} of them upgraded, ${stricter} by Node alone; ${mismatches.length} mismatches`,
+    `${done} heads in ${secondsSince(started)} s: ${agreed} taken by both, ${upgraded} of them upgraded (${plain} as plain handshakes), ${stricter} by Node alone; ${mismatches.length} mismatches`,
   );
   return mismatches.length === 0;
 }
@@ -82,6 +90,24 @@ async function fuzzStreams(seed: number, count: number): Promise<boolean> {
     }
     for (const complaint of complaints.slice(0, MAX_MISMATCHES)) console.log(`the worker says: ${complaint}`);
     return mismatches.length === 0 && complaints.length === 0;
+  } finally {
+    await fuzzer.stop();
+  }
+}
+
+async function fuzzPusher(run: { seed: number; from?: number; count: number }): Promise<boolean> {
+  if (run.count === 0) return true;
+  const started = performance.now();
+  const fuzzer = await PusherFuzzer.start();
+  try {
+    const { done, answers, problems, complaints } = await fuzzer.run(run);
+    for (const problem of problems.slice(0, MAX_MISMATCHES))
+      console.log(`\n${describePusherProblem(problem)}`);
+    for (const complaint of complaints.slice(0, MAX_MISMATCHES)) console.log(`the farm says: ${complaint}`);
+    console.log(
+      `${done} Pusher clients in ${secondsSince(started)} s: ${answers} answers, ${problems.length} problems`,
+    );
+    return problems.length === 0 && complaints.length === 0;
   } finally {
     await fuzzer.stop();
   }

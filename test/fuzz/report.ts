@@ -1,5 +1,6 @@
 import type { HeadMismatch } from './heads.ts';
 import { closeOf } from './comparison.ts';
+import type { PusherProblem } from './pusher.ts';
 import { headOf, piecesOf, PROFILES, type Transcript } from './stream.ts';
 import type { Mismatch } from './streams.ts';
 
@@ -50,6 +51,17 @@ export function describeHeadMismatch({ head, differences, roost, node }: HeadMis
     `reads end at: ${head.reads.join(' ')}`,
     `Roost: ${JSON.stringify(roost)}`,
     `Node: ${node.kind} ${JSON.stringify({ method: node.request?.method, url: node.request?.url, headers: node.request?.headers })}`,
+  ].join('\n');
+}
+
+/** As {@link describeMismatch}, of what a Pusher client has brought about. */
+export function describePusherProblem({ session, problems }: PusherProblem): string {
+  return [
+    `client ${session.index} of seed ${session.seed}: ${problems.join('; ')}`,
+    `replay: npm run fuzz -- --seed ${session.seed} --only-pusher ${session.index}`,
+    ...session.messages.map((message) =>
+      typeof message === 'string' ? `  text: ${JSON.stringify(message)}` : `  binary: ${hex(message)}`,
+    ),
   ].join('\n');
 }
 

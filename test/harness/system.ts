@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { endAll, RawClient, startServer, TestClient } from '@roost/testing';
 import type { FarmProcess, StartServerOptions } from '@roost/testing';
 import { afterEach } from 'vitest';
+import { expectDescribed } from '../../apps/roost/src/fixtures/openapi.ts';
 
 export const API_KEY = 'sesame';
 
@@ -114,7 +115,7 @@ export interface NodeInfo {
   readonly counters: Readonly<Record<string, number>>;
 }
 
-/** POSTs to the HTTP API and returns status and JSON body. */
+/** POSTs to the HTTP API and returns status and JSON body, which the OpenAPI document describes. */
 export async function call(
   farm: FarmProcess,
   method: string,
@@ -125,6 +126,7 @@ export async function call(
     headers: { 'X-API-Key': API_KEY, Connection: 'close' },
     body: JSON.stringify(body),
   });
+  await expectDescribed('POST', `/api/${method}`, response);
   const answer: ApiAnswer = JSON.parse(await response.text());
   return { status: response.status, body: answer };
 }

@@ -1,0 +1,180 @@
+import { clientFrame, eventually, startRedis, type RedisFixture } from '@roost/testing';
+import { describe, expect, it } from 'vitest';
+import { command, controlSocket, lives, type LifeLine } from './harness/control.ts';
+import { PlainRedisClient } from './harness/redis-client.ts';
+import {
+  call,
+  connect,
+  connectMany,
+  connectRaw,
+  counter,
+  endAfterTest,
+  expectEcho,
+  startFarm,
+  SWITCHING,
+  upgradeRequest,
+} from './harness/system.ts';
+import { Traffic, type TrafficOptions } from './harness/traffic.ts';
+
+const RELOAD = { command: 'reload' };
+/** Publishers over HTTP may come on top. */
+const ALL_MOVED = { done: { moved: expect.toSatisfy((moved: number) => moved >= 88), closed: 0 } };
+
+async function commandable(args: readonly string[] = []) {
+  const socket = controlSocket();
+  const farm = await startFarm(['--control-socket', socket, '--probation-ms', '0', ...args]);
+  const publish = (channel: string, data: string): Promise<unknown> =>
+    call(farm, 'publish', { channel, data });
+  return { socket, farm, publish };
+}
+
+/** A Redis, and somebody who publishes there. */
+async function withRedis(): Promise<{ redis: RedisFixture; publish: TrafficOptions['publish'] }> {
+  const redis = await startRedis();
+  endAfterTest(() => redis.stop());
+  const publisher = await PlainRedisClient.connect(redis.port);
+  return { redis, publish: (channel, text) => publisher.publish(`roost:channel:${channel}`, text) };
+}
+
+describe('a reload under way', () => {
+  it('is noticed by no client: nothing is lost, repeated, out of order or closed, with the embedded broker', async () => {
+    const { socket, farm, publish } = await commandable();
+    const traffic = await Traffic.start(farm, { publish });
+    await traffic.goesOn();
+    for (let times = 0; times < 2; times++) {
+      expect(await command(socket, RELOAD)).toMatchObject(ALL_MOVED);
+      await traffic.goesOn();
+    }
+    expect(await traffic.end()).toEqual([]);
+    expect(traffic.clients.filter(({ isClosed }) => isClosed)).toEqual([]);
+    expect(await counter(farm, 'upgrades')).toBe(88);
+    expect(await counter(farm, 'closed')).toBe(0);
+  });
+
+  it('is noticed by no client with Redis, whoever publishes', async () => {
+    const { redis, publish } = await withRedis();
+    const { socket, farm } = await commandable(['--redis-url', redis.url]);
+    const traffic = await Traffic.start(farm, { publish });
+    await traffic.goesOn();
+    expect(await command(socket, RELOAD)).toMatchObject(ALL_MOVED);
+    await traffic.goesOn();
+    expect(await traffic.end()).toEqual([]);
+    expect(traffic.clients.filter(({ isClosed }) => isClosed)).toEqual([]);
+    expect(await counter(farm, 'connections_with_gap')).toBe(0);
+  });
+
+  it('carries half a frame, half a message and half a request head along', async () => {
+    const { socket, farm } = await commandable();
+    const [frame, fragments, head] = [
+      await connectRaw(farm.port),
+      await connectRaw(farm.port),
+      await connectRaw(farm.port),
+    ];
+    for (const client of [frame, fragments]) {
+      client.writeText(upgradeRequest());
+      expect(await client.readHead()).toContain(SWITCHING);
+    }
+    const whole = clientFrame(0x81, 'in two halves');
+    frame.write(whole.subarray(0, 9));
+    fragments.write(clientFrame(0x01, 'one, '));
+    const request = upgradeRequest();
+    head.writeText(request.slice(0, 40));
+    // A later connection of the same worker has been served: so have the bytes before.
+    for (const client of await Promise.all([connect(farm, '/echo'), connect(farm, '/echo')])) {
+      await expectEcho(client, 'hello');
+    }
+    expect(await command(socket, RELOAD)).toMatchObject({ done: { closed: 0 } });
+    frame.write(whole.subarray(9));
+    expect((await frame.readFrame()).payload.toString()).toBe('in two halves');
+    fragments.write(clientFrame(0x80, 'two'));
+    expect((await fragments.readFrame()).payload.toString()).toBe('one, two');
+    head.writeText(request.slice(40));
+    expect(await head.readHead()).toContain(SWITCHING);
+  });
+
+  it('whose new worker is killed costs what had moved to it, and nobody else notices', async () => {
+    const { redis, publish } = await withRedis();
+    const { socket, farm } = await commandable([
+      '--redis-url',
+      redis.url,
+      '--workers',
+      '1',
+      '--probation-ms',
+      '600000',
+    ]);
+    const traffic = await Traffic.start(farm, { publish });
+    const reload = command(socket, RELOAD);
+    let fresh: LifeLine | undefined;
+    await eventually(async () => {
+      fresh = (await lives(socket)).find(({ role, connections }) => role === 'other' && connections === 16);
+      return fresh !== undefined;
+    });
+    process.kill(fresh?.pid ?? -1, 'SIGKILL');
+    const { stopped, reason } = await reload;
+    expect(reason).toBe('Worker 0: The new worker died in its probation.');
+    expect(stopped?.moved).toBe(16);
+    await eventually(() => traffic.clients.filter(({ isClosed }) => isClosed).length === 16);
+    await traffic.goesOn();
+    expect(await traffic.end()).toEqual([]);
+    // Sockets of publishers that are kept alive count until they have idled for long enough.
+    await eventually(async () =>
+      expect((await lives(socket)).map(({ role, connections }) => [role, connections])).toEqual([
+        ['current', 72],
+      ]),
+    );
+  });
+
+  it('whose old worker stands still for a while goes on with it, and nobody misses anything', async () => {
+    const { socket, farm, publish } = await commandable(['--workers', '1']);
+    const traffic = await Traffic.start(farm, { publish });
+    const [old] = await lives(socket);
+    let isStopped = false;
+    const reload = command(socket, RELOAD, ({ moved }) => {
+      if (moved === 0 || isStopped) return;
+      isStopped = true;
+      process.kill(old?.pid ?? -1, 'SIGSTOP');
+      process.kill(old?.pid ?? -1, 'SIGCONT');
+    });
+    expect(await reload).toMatchObject(ALL_MOVED);
+    await traffic.goesOn();
+    expect(await traffic.end()).toEqual([]);
+  });
+
+  it('closes whoever is disconnected meanwhile, and nobody else', async () => {
+    const { redis, publish } = await withRedis();
+    const { socket, farm } = await commandable(['--redis-url', redis.url]);
+    const traffic = await Traffic.start(farm, { publish });
+    const members = await connectMany(farm, '/news?channel=doomed', 60);
+    const order = JSON.stringify({ type: 'disconnect', channel: 'doomed' });
+    const disconnecter = await PlainRedisClient.connect(redis.port);
+    let disconnection: Promise<unknown> | undefined;
+    const reload = command(socket, RELOAD, ({ moved }) => {
+      if (moved > 0) disconnection ??= disconnecter.publish('roost:control', order);
+    });
+    expect(await reload).toMatchObject({ done: { closed: 0 } });
+    await disconnection;
+    await eventually(() => members.every(({ isClosed }) => isClosed), { what: 'every member is closed' });
+    for (const member of members) expect((await member.closed).code).toBe(4500);
+    await traffic.goesOn();
+    expect(await traffic.end()).toEqual([]);
+    expect(traffic.clients.filter(({ isClosed }) => isClosed)).toEqual([]);
+  });
+});
+
+describe('a worker that was killed', () => {
+  it('is filled again from the others, which nobody notices', async () => {
+    const { redis, publish } = await withRedis();
+    const { socket, farm } = await commandable(['--redis-url', redis.url]);
+    const traffic = await Traffic.start(farm, { publish });
+    const [first] = await lives(socket);
+    process.kill(first?.pid ?? -1, 'SIGKILL');
+    await farm.log(({ msg }) => msg === 'worker died');
+    await eventually(async () => {
+      const counts = (await lives(socket)).map(({ connections }) => connections);
+      return counts.length === 2 && Math.abs((counts[0] ?? 0) - (counts[1] ?? 0)) <= 2;
+    });
+    expect(traffic.clients.filter(({ isClosed }) => isClosed).length).toBeGreaterThan(0);
+    await traffic.goesOn();
+    expect(await traffic.end()).toEqual([]);
+  });
+});
