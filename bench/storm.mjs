@@ -1,29 +1,20 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { eventually } from '@roost/testing';
 import { parseCount } from './lib/arguments.mjs';
 import { killProgramsAtExit } from './lib/child-program.mjs';
 import { startLoad } from './lib/load.mjs';
+import { describeDelay, LoopWatch } from './lib/loop-watch.mjs';
 import { introduceMachine, waitForConntrack } from './lib/machine.mjs';
-import { messageOf } from './lib/message-of.mjs';
-import { cpuMs, waitUntilQuiet } from './lib/processes.mjs';
+import { cpuMs, settle } from './lib/processes.mjs';
 import { startServer } from './lib/servers.mjs';
 
 /**
  * @import { Load } from './lib/load.mjs'
- * @import { Server } from './lib/servers.mjs'
- *
- * @typedef {{ lateMs: number, busyMs: number }} LoopDelay See lib/loop-delay.mjs.
  */
 
 /** No worker's loop may stall for longer, or those who are connected would notice. */
 const MAX_STALL_MS = 100;
 const CLIENT_PROCESSES = 4;
 const CLIENT_NICENESS = 10;
-const LOOP_DELAY = fileURLToPath(new URL('./lib/loop-delay.mjs', import.meta.url));
 
 const { values } = parseArgs({
   options: {
@@ -40,7 +31,7 @@ const { warnings } = await introduceMachine(connections);
 const isQuiet = warnings.length === 0;
 killProgramsAtExit();
 
-const folder = mkdtempSync(join(tmpdir(), 'roost-storm-'));
+const loops = new LoopWatch();
 /** @type {string[]} */
 const failures = [];
 try {
@@ -51,7 +42,7 @@ try {
   );
   await flood();
 } finally {
-  rmSync(folder, { recursive: true });
+  loops.remove();
 }
 for (const failure of failures) console.log(`FAILED: ${failure}`);
 if (failures.length > 0) process.exitCode = 1;
@@ -76,13 +67,13 @@ async function storms(args, names) {
         niceness: CLIENT_NICENESS,
       });
       loads.push(load);
-      await settle(server);
-      await readDelays(server);
+      await settle(server.pids);
+      await loops.read(server);
       const before = cpuMs(server.pids);
       await loads.at(-2)?.kill();
       const { seconds, failed } = await load.ask({ do: 'open', count: connections });
       const cpu = cpuMs(server.pids) - before;
-      const delays = await readDelays(server);
+      const delays = await loops.read(server);
       const errors = Object.values(failed).reduce((sum, count) => sum + count, 0);
       console.log(`\n${name}: ${seconds.toFixed(2)} s, ${errors} errors ${JSON.stringify(failed)}`);
       console.log(`  server CPU per connection ${((cpu * 1000) / connections).toFixed(1)} µs`);
@@ -116,14 +107,14 @@ async function flood() {
       processes: 2,
       sourceAddresses: '127.0.0.2',
     });
-    await settle(server);
-    await readDelays(server);
+    await settle(server.pids);
+    await loops.read(server);
     const before = [server.pids, [server.masterPid]].map(cpuMs);
     const { seconds, connected, failed } = await load.ask({ do: 'open', count: connections });
     const [cpu, ofMaster] = [server.pids, [server.masterPid]].map(
       (pids, index) => cpuMs(pids) - before[index],
     );
-    const delays = await readDelays(server);
+    const delays = await loops.read(server);
     const refused = connections - connected;
     console.log(
       `\n${connections} of one address, --max-connections-per-address ${limit}: ${seconds.toFixed(2)} s`,
@@ -149,49 +140,9 @@ function start(args) {
     connections,
     args,
     nodeArgs: [
-      `--import=${LOOP_DELAY}`,
+      ...loops.nodeArgs,
       ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]),
     ],
-    env: { LOOP_DELAY_FOLDER: folder },
+    env: loops.env,
   });
-}
-
-/**
- * @param {string} who
- * @param {LoopDelay} delay
- */
-function describeDelay(who, { lateMs, busyMs }) {
-  return `${who}: loop late by ${lateMs.toFixed(1)} ms at worst; busiest turn ${busyMs.toFixed(1)} ms of CPU`;
-}
-
-/**
- * Waits for what was before to be over, as far as the machine allows.
- * @param {Server} server
- */
-async function settle(server) {
-  try {
-    await waitUntilQuiet(server.pids, 10_000);
-  } catch (error) {
-    console.log(`warning: ${messageOf(error)}`);
-  }
-}
-
-/**
- * What the master and the workers have found since they were last asked.
- * @param {Server} server
- */
-async function readDelays(server) {
-  /** @type {[who: string, found: LoopDelay][]} */
-  const found = [];
-  for (const pid of [server.masterPid, ...server.workerPids]) {
-    const path = join(folder, `${pid}.json`);
-    rmSync(path, { force: true });
-    process.kill(pid, 'SIGUSR2');
-    const name = pid === server.masterPid ? 'master' : `worker ${server.workerPids.indexOf(pid)}`;
-    const report = await eventually(() => JSON.parse(readFileSync(path, 'utf8')), {
-      what: `${name} says how late it was`,
-    });
-    found.push([name, report]);
-  }
-  return found;
 }

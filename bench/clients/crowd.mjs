@@ -11,8 +11,9 @@ const IN_FLIGHT = 128;
  * @property {number} capacity
  * @property {string} [host]
  * @property {number} port
- * @property {string} path
+ * @property {string | ((slot: number) => string)} path
  * @property {OnBytes} [onBytes] Gets what comes after the 101.
+ * @property {number} [inFlight] Handshakes under way at a time; default 128.
  */
 
 /** Many WebSocket clients in one process, as cheap as can be. */
@@ -22,6 +23,7 @@ export class Crowd {
   #target;
   #onBytes;
   #isOpen;
+  #maxInFlight;
   /** @type {Map<number, string>} */
   #heads = new Map();
   #next = 0;
@@ -32,7 +34,8 @@ export class Crowd {
   ended = 0;
 
   /** @param {CrowdOptions} options */
-  constructor({ capacity, host = '127.0.0.1', port, path, onBytes = () => {} }) {
+  constructor({ capacity, host = '127.0.0.1', port, path, onBytes = () => {}, inFlight = IN_FLIGHT }) {
+    this.#maxInFlight = inFlight;
     this.#columns = {
       fds: new Int32Array(capacity).fill(-1),
       generations: new Int32Array(capacity),
@@ -68,6 +71,14 @@ export class Crowd {
     if (sent !== frame.length) throw new Error(`the kernel took ${sent} of ${frame.length} bytes`);
   }
 
+  /**
+   * Whether a client that was opened has not ended.
+   * @param {number} slot
+   */
+  isAlive(slot) {
+    return this.#columns.fds[slot] !== -1;
+  }
+
   /** Reads no more. */
   stopReading() {
     for (let slot = 0; slot < this.#next; slot++) this.#poller.unwatch(slot);
@@ -85,7 +96,7 @@ export class Crowd {
 
   #pump() {
     const { end, resolve, reject } = this.#waiting;
-    while (this.#next < end && this.#inFlight < IN_FLIGHT) {
+    while (this.#next < end && this.#inFlight < this.#maxInFlight) {
       const slot = this.#next++;
       const fd = connect({ host: this.#target.host, port: this.#target.port });
       if (fd < 0) {
@@ -126,7 +137,9 @@ export class Crowd {
   /** @param {number} slot */
   #request(slot) {
     const key = randomBytes(16).toString('base64');
-    this.send(slot, Buffer.from(upgradeRequest({ path: this.#target.path, key })));
+    const { path } = this.#target;
+    const request = upgradeRequest({ path: typeof path === 'string' ? path : path(slot), key });
+    this.send(slot, Buffer.from(request));
     this.#poller.setInterest(slot, Interest.readable);
   }
 

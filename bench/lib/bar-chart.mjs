@@ -1,8 +1,7 @@
-import { pathToFileURL } from 'node:url';
-import { fetchPackage } from './peers.mjs';
+import { COLOURS, describeCard, drawVega, FONT, MARGIN, text, WIDTH } from './chart-parts.mjs';
 
 /**
- * @import { Package } from './peers.mjs'
+ * @import { Mark } from './chart-parts.mjs'
  *
  * @typedef {object} Bar
  * @property {string} name
@@ -19,35 +18,8 @@ import { fetchPackage } from './peers.mjs';
  * @property {string} subtitle
  * @property {readonly string[]} caption Lines.
  * @property {readonly Panel[]} panels Below each other.
- *
- * @typedef {Record<string, unknown>} Mark As all that is described here, of Vega: its specification says what it may have.
  */
 
-/**
- * Vega without Vega-Lite, which asks for Node 22 and leaves less say in where things stand. The file is the bundle for
- * browsers: all of one version, so that no dependency of Vega changes a chart, and none of it measures text with a canvas.
- * @type {Package}
- */
-const VEGA = { package: 'vega', version: '6.4.0', file: 'build/vega.js' };
-
-const FONT = 'system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif';
-const COLOURS = {
-  // A card of its own colour, so that it can be read on the light and the dark background of GitHub.
-  card: '#ffffff',
-  cardBorder: '#d8dee4',
-  text: '#1f2328',
-  muted: '#656d76',
-  grid: '#e8ebef',
-  roost: '#e4572e',
-  peer: '#afb8c1',
-  /** No product, for orientation. */
-  floor: '#dfe3e8',
-  whisker: '#424a53',
-};
-
-/** In pixels of the picture, as wide as a README on GitHub. */
-const WIDTH = 800;
-const MARGIN = 28;
 const HEADER_HEIGHT = 76;
 const FOOTER_LINE_HEIGHT = 17;
 const NAMES_WIDTH = 92;
@@ -62,29 +34,8 @@ const PANEL_AXIS_HEIGHT = 58;
  * most. The same input gives the same bytes.
  * @param {BarChart} chart
  */
-export async function drawBarChart(chart) {
-  const vega = await loadVega();
-  const view = new vega.View(vega.parse(describeChart(chart)), {
-    renderer: 'none',
-  });
-  try {
-    // A line for each element: a diff shows the figures that have changed.
-    return `${(await view.toSVG()).replaceAll('><', '>\n<')}\n`;
-  } finally {
-    view.finalize();
-  }
-}
-
-/**
- * The bundle exports nothing to a module; it leaves a global.
- * @returns {Promise<{
- *   parse: (spec: object) => unknown,
- *   View: new (runtime: unknown, options: object) => { toSVG: () => Promise<string>, finalize: () => void },
- * }>}
- */
-async function loadVega() {
-  await import(pathToFileURL(fetchPackage('Vega', VEGA)).href);
-  return Reflect.get(globalThis, 'vega');
+export function drawBarChart(chart) {
+  return drawVega(describeChart(chart));
 }
 
 /** @param {BarChart} chart */
@@ -110,25 +61,6 @@ function describeChart({ title, subtitle, caption, panels }) {
       ...marks,
       ...footer,
     ],
-  };
-}
-
-/** @param {number} height */
-function describeCard(height) {
-  return {
-    type: 'rect',
-    encode: {
-      enter: {
-        // Half a pixel in, so that the border is sharp and whole.
-        x: { value: 0.5 },
-        y: { value: 0.5 },
-        width: { value: WIDTH - 1 },
-        height: { value: height - 1 },
-        cornerRadius: { value: 8 },
-        fill: { value: COLOURS.card },
-        stroke: { value: COLOURS.cardBorder },
-      },
-    },
   };
 }
 
@@ -293,30 +225,4 @@ function at(field) {
 
 function middle(offset = 0) {
   return { scale: 'y', field: 'name', band: 0.5, offset };
-}
-
-/**
- * @param {string} content
- * @param {number} x
- * @param {number} y
- * @param {{ size: number, weight?: number, colour?: string, align?: string }} look
- * @returns {Mark}
- */
-function text(content, x, y, { size, weight = 400, colour = COLOURS.muted, align = 'left' }) {
-  return {
-    type: 'text',
-    encode: {
-      enter: {
-        x: { value: x },
-        y: { value: y },
-        text: { value: content },
-        align: { value: align },
-        baseline: { value: 'alphabetic' },
-        font: { value: FONT },
-        fontSize: { value: size },
-        fontWeight: { value: weight },
-        fill: { value: colour },
-      },
-    },
-  };
 }

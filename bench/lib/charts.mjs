@@ -29,6 +29,7 @@ export const CHARTS = [
     title: 'Server CPU per operation',
     subtitle: 'User and system time of all its processes. Less is better.',
     panels: [
+      ['cold', 'first2000'],
       ['handshake', 'cpu'],
       ['echo', 'cpu'],
       ['broadcast', 'cpu'],

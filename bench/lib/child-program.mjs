@@ -38,13 +38,19 @@ export class ChildProgram {
    * `args` are Node's, unless `command` is another program.
    * @param {string} name
    * @param {readonly string[]} args
-   * @param {{ env?: NodeJS.ProcessEnv, command?: string | undefined }} [options]
+   * @param {{ env?: NodeJS.ProcessEnv, command?: string | undefined, namespace?: string | undefined }} [options] `namespace` is
+   *   the path of a network namespace to run in.
    */
-  constructor(name, args, { env = {}, command = process.execPath } = {}) {
+  constructor(name, args, { env = {}, command = process.execPath, namespace } = {}) {
     this.#name = name;
     // Node would parse all of its own certificates as well at each start: 1.1 MB of every process, for nobody.
     const { NODE_EXTRA_CA_CERTS: _, ...ours } = process.env;
-    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...ours, ...env } });
+    // nsenter becomes the program, with its process id.
+    const words = namespace === undefined ? [command] : ['nsenter', `--net=${namespace}`, '--', command];
+    this.#child = spawn(words[0], [...words.slice(1), ...args], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...ours, ...env },
+    });
     this.#child.stderr.on('data', (chunk) => (this.#errors = (this.#errors + chunk).slice(-KEPT_OUTPUT)));
     running.add(this);
     this.#exited = once(this.#child, 'exit').finally(() => running.delete(this));

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { broadcast } from '../rows/broadcast.mjs';
+import { cold } from '../rows/cold.mjs';
 import { echo } from '../rows/echo.mjs';
 import { emptyWorker } from '../rows/empty-worker.mjs';
 import { handshake } from '../rows/handshake.mjs';
@@ -26,7 +27,7 @@ import { idle } from '../rows/idle.mjs';
  * @property {{ row: string, summaries: Record<string, Record<string, Summary>> }[]} measured
  */
 
-const ROWS = [idle, emptyWorker, handshake, echo, broadcast];
+const ROWS = [idle, emptyWorker, cold, handshake, echo, broadcast];
 const FILE = new URL('../../docs/charts/figures.json', import.meta.url);
 /** The first digits of a figure that mean something, and a few more. */
 const DIGITS_KEPT = 6;

@@ -13,6 +13,8 @@ const LOAD = fileURLToPath(new URL('../../apps/load/bin/roost-load.js', import.m
  * @property {number | null} processes Default 2, which keeps both CPUs busy in the same way for every server; null: as many
  *   as the descriptors need.
  * @property {string} sourceAddresses
+ * @property {string} namespace The path of a network namespace to run in.
+ * @property {boolean} isPhantom Clients in user space; the answer has the namespace that their server must be in.
  * @property {number} niceness Of nice(2): above 0 the server comes first, as if its clients were on other machines.
  * @property {readonly string[]} says As `awaits` and `messageTemplate`: the protocol that the server speaks inside WebSocket,
  *   as the guide on load testing has it.
@@ -39,7 +41,7 @@ const LOAD = fileURLToPath(new URL('../../apps/load/bin/roost-load.js', import.m
  * @property {LatencyMs} latencyMs
  *
  * @typedef {object} LoadAnswers By what it is asked to do.
- * @property {LoadReport & { seconds: number }} open
+ * @property {LoadReport & { seconds: number, handshakeMs: LatencyMs }} open `handshakeMs`: of all since the last reset.
  * @property {LoadEcho} echo
  * @property {LoadReport & { complete: boolean }} await
  * @property {LoadReport} reset
@@ -66,21 +68,24 @@ export async function startLoad(
     says = [],
     awaits,
     messageTemplate,
+    namespace,
+    isPhantom = false,
   },
 ) {
-  const program = new ChildProgram('roost-load', [
+  const args = [
     LOAD,
     url,
     '--control',
     `--connections=${connections}`,
     `--in-flight=${inFlight}`,
     ...(processes === null ? [] : [`--processes=${processes}`]),
-    `--source-addresses=${sourceAddresses}`,
+    ...(isPhantom ? ['--phantom'] : [`--source-addresses=${sourceAddresses}`]),
     ...channels.flatMap((channel) => ['--channel', channel]),
     ...says.map((text) => `--say=${text}`),
     ...(awaits === undefined ? [] : [`--await=${awaits}`]),
     ...(messageTemplate === undefined ? [] : [`--message-template=${messageTemplate}`]),
-  ]);
+  ];
+  const program = new ChildProgram('roost-load', args, { namespace });
   /**
    * @template {keyof LoadAnswers} Verb
    * @param {{ do: Verb, [option: string]: unknown }} command
@@ -92,8 +97,10 @@ export async function startLoad(
   };
   /** @type {number} */
   let processCount;
+  /** @type {string | undefined} */
+  let madeNamespace;
   try {
-    ({ processes: processCount } = checked(await program.nextLine()));
+    ({ processes: processCount, namespace: madeNamespace } = checked(await program.nextLine()));
   } catch (error) {
     await program.stop();
     throw error;
@@ -102,6 +109,8 @@ export async function startLoad(
   return {
     pid: program.pid,
     processCount,
+    /** That of phantom clients. */
+    namespace: madeNamespace,
     ask,
     /**
      * Opens `count` more, and insists on all of them.

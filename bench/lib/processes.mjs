@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { messageOf } from './message-of.mjs';
 
 /** @typedef {{ pss: number, own: number }} Memory In bytes; see memoryOf. */
 
@@ -111,6 +112,18 @@ export async function waitUntilQuiet(pids, deadlineMs = 60_000) {
     const now = cpuMs(pids);
     quietWindows = now - before <= quietCpuMs ? quietWindows + 1 : 0;
     before = now;
+  }
+}
+
+/**
+ * Waits for what was before to be over, as far as the machine allows.
+ * @param {readonly number[]} pids
+ */
+export async function settle(pids) {
+  try {
+    await waitUntilQuiet(pids, 10_000);
+  } catch (error) {
+    console.log(`warning: ${messageOf(error)}`);
   }
 }
 

@@ -15,6 +15,8 @@ const TABLE = [
   ['idle', 'first'],
   ['empty-worker', 'embedded'],
   ['empty-worker', 'own'],
+  ['cold', 'first2000'],
+  ['cold', 'firstAll'],
   ['handshake', 'cpu'],
   ['echo', 'cpu'],
   ['broadcast', 'cpu'],

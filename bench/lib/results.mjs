@@ -10,10 +10,10 @@ const FOLDER = new URL('../results/', import.meta.url);
  * @param {string} prefix
  * @param {{ machine: Machine, [name: string]: unknown }} findings
  */
-export function writeResults(prefix, findings) {
-  mkdirSync(FOLDER, { recursive: true });
+export function writeResults(prefix, findings, folder = FOLDER) {
+  mkdirSync(folder, { recursive: true });
   const date = findings.machine.date.replaceAll(':', '-').slice(0, 19);
-  const file = new URL(`${prefix}${date}.json`, FOLDER);
+  const file = new URL(`${prefix}${date}.json`, folder);
   writeFileSync(file, `${JSON.stringify(findings, null, 2)}\n`);
   return file.pathname;
 }

@@ -8,13 +8,16 @@ import { processTree } from './processes.mjs';
  * @import { LoadOptions } from './load.mjs'
  *
  * @typedef {object} ServerOptions
- * @property {'echo' | 'fair'} [app] `fair` only of Roost; left out for the plain dialect.
+ * @property {'echo' | 'fair' | 'reload' | 'leaking'} [app] All but `echo` only of Roost; left out for the plain dialect.
+ * @property {number} [port] Of Roost; default: a free one.
  * @property {number} [workers] Of Roost; default 2.
  * @property {number} [connections] Sizes the tables of Roost.
+ * @property {string} [channel] Every connection is subscribed to it from its handshake on.
  * @property {string} [redisUrl] Broadcasts come from there.
  * @property {boolean} [compression] Clients may agree on it.
  * @property {readonly string[]} [nodeArgs] Options of the Node that runs Roost.
  * @property {readonly string[]} [args] Further options of Roost.
+ * @property {string} [namespace] The path of a network namespace to run in.
  * @property {NodeJS.ProcessEnv} [env] Added to the environment.
  *
  * @typedef {object} ServerKind
@@ -44,15 +47,16 @@ const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
  */
 const SERVERS = {
   Roost: {
-    args: ({ app, workers = 2, connections, redisUrl, compression, nodeArgs = [], args = [] }) => [
+    args: ({ app, port = 0, workers = 2, connections, redisUrl, compression, nodeArgs = [], args = [] }) => [
       ...nodeArgs,
       path('../../apps/roost/bin/roost.js'),
       'start',
       ...(app === undefined ? [] : [path(`../servers/roost-${app}-app.mjs`)]),
       '--host=127.0.0.1',
-      '--port=0',
+      `--port=${port}`,
       `--workers=${workers}`,
       '--log-level=info',
+      ...(args.some((arg) => arg.startsWith('--admin-port')) ? [] : ['--admin-port=off']),
       // Least connections keeps workers even, but hand-offs under way may make one a little fuller.
       ...(connections === undefined
         ? []
@@ -99,10 +103,15 @@ export async function startServer(name, options = {}) {
   const env = {
     ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
     ...(options.compression === true ? { COMPRESSION: 'on' } : {}),
+    ...(options.channel === undefined ? {} : { CHANNEL: options.channel }),
     ...options.env,
   };
   const { args, command, urlPath = '/', client = {} } = SERVERS[name];
-  const program = new ChildProgram(name, args(options), { env, command: command?.() });
+  const program = new ChildProgram(name, args(options), {
+    env,
+    command: command?.(),
+    namespace: options.namespace,
+  });
   try {
     /** @type {{ port: number, workers: { pid: number }[] }} */
     const { port, workers } = await program.nextLine(({ msg }) => msg === 'farm ready');

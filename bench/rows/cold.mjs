@@ -6,35 +6,53 @@ import { MAX_IN_ONE_PROCESS, startServer } from '../lib/servers.mjs';
 
 /** Connections that are open after each step; the last are as many as a server of one process may have here. */
 const STEPS = [500, 2000, MAX_IN_ONE_PROCESS];
+const CHANNEL = 'news';
 const PAYLOAD_BYTES = 64;
 const ECHO_CONNECTIONS = 1000;
 const ECHO_SECONDS = 1;
+/** Handshakes are looked at in groups of so many, one group after the other. */
+const GROUP = 500;
+const CALM_P99_MS = 50;
 
 /**
  * The first handshakes of a server that has just said that it is ready, each with one channel: what everybody pays who
- * reconnects after a deploy. No warm-up: V8 has run none of the code, unless the server has seen to that itself.
+ * reconnects after a deploy. No warm-up but that of the server itself: Roost's workers have one before they are ready. The bare
+ * poller has no channels.
  * @type {Row}
  */
 export const cold = {
   name: 'cold',
   servers: ['Roost', 'Bun', 'ws cluster', 'ws', 'bare poller'],
   figures: [
-    { key: 'first500', title: 'server CPU per handshake, the first 500', unit: 'µs', digits: 1, targets: [] },
+    {
+      key: 'first500',
+      title: 'server CPU per handshake, first 500 of a cold server',
+      unit: 'µs',
+      digits: 1,
+      targets: [],
+    },
     {
       key: 'first2000',
-      title: 'the first 2,000',
+      title: 'server CPU per handshake, first 2,000 of a cold server',
       unit: 'µs',
       digits: 1,
       targets: [{ peer: 'Bun', maxRatio: 2 }],
     },
     {
       key: 'firstAll',
-      title: `the first ${MAX_IN_ONE_PROCESS.toLocaleString('en')}`,
+      title: `server CPU per handshake, first ${MAX_IN_ONE_PROCESS.toLocaleString('en')} of a cold server`,
       unit: 'µs',
       digits: 1,
       targets: [{ peer: 'Bun', maxRatio: 1.5 }],
     },
     { key: 'echo', title: 'server CPU per echo of the first second', unit: 'µs', digits: 1, targets: [] },
+    {
+      key: 'calmMs',
+      title: `until the p99 of ${GROUP} handshakes is below ${CALM_P99_MS} ms, 256 under way`,
+      unit: 'ms',
+      digits: 0,
+      targets: [],
+    },
     {
       key: 'readyMs',
       title: 'from the start to the ready line',
@@ -47,7 +65,7 @@ export const cold = {
   async measure(serverName, settings) {
     const connections = Math.min(STEPS.at(-1) ?? 0, settings.connections);
     const startedAt = performance.now();
-    const server = await startServer(serverName, { app: 'echo', connections });
+    const server = await startServer(serverName, { app: 'echo', connections, channel: CHANNEL });
     const readyMs = performance.now() - startedAt;
     let load;
     try {
@@ -80,6 +98,7 @@ export const cold = {
           firstAll,
           echo: ((cpuMs(server.pids) - beforeEchoes) * 1000) / echoes,
           readyMs,
+          calmMs: await timeUntilCalm(serverName, connections),
         },
         details: { connections: open, echoes },
       };
@@ -89,3 +108,26 @@ export const cold = {
     }
   },
 };
+
+/**
+ * On a second server that has just started: how long a storm lasts until one group of handshakes is answered soon.
+ * @param {string} serverName
+ * @param {number} connections
+ */
+async function timeUntilCalm(serverName, connections) {
+  const server = await startServer(serverName, { app: 'echo', connections, channel: CHANNEL });
+  let load;
+  try {
+    load = await startLoad(server.url, { connections, ...server.client });
+    const startedAt = performance.now();
+    for (let open = 0; open < connections; open += GROUP) {
+      const { handshakeMs } = await load.open(Math.min(GROUP, connections - open));
+      if (handshakeMs.p99 < CALM_P99_MS) return performance.now() - startedAt;
+      await load.ask({ do: 'reset' });
+    }
+    return Number.POSITIVE_INFINITY;
+  } finally {
+    await load?.stop();
+    await server.stop();
+  }
+}

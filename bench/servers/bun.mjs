@@ -1,9 +1,11 @@
 /**
  * The peer: Bun's built-in server, as its documentation shows it; run by Bun, in one process. It echoes; with REDIS_URL it
- * also publishes what comes from `roost:channel:news` to all its clients, with Bun's own client of Redis.
+ * also publishes what comes from `roost:channel:news` to all its clients, with Bun's own client of Redis; with CHANNEL each
+ * client is subscribed to that.
  */
 const { Bun } = globalThis;
 const redisUrl = process.env.REDIS_URL;
+const channel = process.env.CHANNEL ?? (redisUrl === undefined ? undefined : 'news');
 const server = Bun.serve({
   hostname: '127.0.0.1',
   port: 0,
@@ -14,7 +16,7 @@ const server = Bun.serve({
   websocket: {
     perMessageDeflate: false,
     open(socket) {
-      if (redisUrl !== undefined) socket.subscribe('news');
+      if (channel !== undefined) socket.subscribe(channel);
     },
     message(socket, message) {
       socket.send(message);

@@ -1,0 +1,2 @@
+/** For the spec. */
+export function growthOf(samples: readonly number[]): number;
