@@ -20,6 +20,8 @@ export class Recorder implements BrokerHandlers {
   readonly states: BrokerState[] = [];
   readonly reasons: string[] = [];
   readonly gaps: BrokerGap[] = [];
+  /** When each was told, on the clock of `performance.now()`. */
+  readonly gapsAt: number[] = [];
   readonly warnings: string[] = [];
   readonly marks: { readonly address: string; readonly id: number; readonly epoch: number }[] = [];
   /** Publications (as `channel text`), control messages (`control text`) and marks (`mark id`), in the order of arrival. */
@@ -47,6 +49,7 @@ export class Recorder implements BrokerHandlers {
 
   brokerOnGap(gap: BrokerGap): void {
     this.gaps.push(gap);
+    this.gapsAt.push(performance.now());
   }
 
   brokerOnWarning(reason: string): void {

@@ -88,7 +88,8 @@ describe('a thread that answers requests for its stack', () => {
     const { child, channel } = await start('in short loops');
     for (let answers = 0; answers < 50;) {
       sendDescriptors(channel, NONE, 0, REQUEST);
-      if (received(channel) !== undefined) answers++;
+      // One from before the loop may find the child without its handler of SIGTERM.
+      if (received(channel)?.includes('shortLoop') === true) answers++;
       await new Promise(setImmediate);
     }
     child.kill('SIGTERM');
