@@ -206,20 +206,21 @@ describe('a terminal', () => {
 
 describe('what a command prints', () => {
   it.each([
-    ['is cut off by a reader that has enough, which is no error', '"$@" | head -1', 0, ''],
-    ['that cannot be written is an error', '"$@" > /dev/full', 74, 'ENOSPC'],
-    ['is waited for by a slow reader', '"$@" | (read line; cat) | tail -1', 0, ''],
+    ['is cut off by a reader that has enough, which is no error', '"$@" | head -1', 0, /^$/],
+    ['that cannot be written is an error', '"$@" > /dev/full', 74, /^[^\n]*ENOSPC[^\n]*\n?$/],
+    ['is waited for by a slow reader', '"$@" | (read line; cat) | tail -1', 0, /^$/],
   ])('%s', async (_, shell, code, complaint) => {
     const script = `set -o pipefail; ${shell}`;
     const child = spawn('bash', ['-c', script, 'bash', process.execPath, SERVER, 'check-config'], {
       env: { PATH: process.env['PATH'] },
+      // A bash whose input is a socket reads ~/.bashrc, as if rshd had started it.
+      stdio: ['ignore', 'ignore', 'pipe'],
     });
     endAfterTest(async () => void child.kill('SIGKILL'));
     let errors = '';
     child.stderr.on('data', (text: Buffer) => (errors += text.toString()));
     await once(child, 'close');
     expect(child.exitCode).toBe(code);
-    expect(errors).toContain(complaint);
-    expect(errors.split('\n').slice(1)).toEqual(complaint === '' ? [] : ['']);
+    expect(errors).toMatch(complaint);
   });
 });
