@@ -1,7 +1,7 @@
 import { setPriority } from 'node:os';
 import { API_KEY, readInfo } from './api.mjs';
 import { startLoad } from './load.mjs';
-import { readMemory, readPorts } from './machine.mjs';
+import { giveBackCaches, readMemory, readPorts } from './machine.mjs';
 import { cpuMs, isRunning, memoryOf, processTree } from './processes.mjs';
 import { startRedis } from './redis.mjs';
 import { startServer } from './servers.mjs';
@@ -171,9 +171,13 @@ export class BigFarm {
     };
   }
 
-  /** User memory of the farm and of Redis, and the kernel's of the whole machine, both ends of each connection, in bytes. */
+  /**
+   * User memory of the farm and of Redis, and the kernel's of the whole machine, both ends of each connection and without
+   * what it would give back, in bytes.
+   */
   memory() {
     this.#assertWhole();
+    giveBackCaches();
     return { farm: memoryOf(this.pids), redis: memoryOf([this.#redis.pid]), ...readMemory() };
   }
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { cpus, release, totalmem } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -105,6 +105,20 @@ export async function waitForConntrack(connections) {
     const { tracked, maxTracked } = readConntrack();
     if (tracked + connections * OPENED_PER_CONNECTION <= maxTracked || performance.now() > deadline) return;
     await delay(1000);
+  }
+}
+
+/**
+ * Has the kernel give back its inodes and names that nobody uses (proc(5), /proc/sys/vm/drop_caches), so that its memory is
+ * that of open connections. Whoever looks into /proc/PID/fd, as a monitor of the machine does, leaves an inode and a name for
+ * each descriptor there: 888 bytes a connection that are not the connection's. Needs root; false without it.
+ */
+export function giveBackCaches() {
+  try {
+    writeFileSync('/proc/sys/vm/drop_caches', '2');
+    return true;
+  } catch {
+    return false;
   }
 }
 

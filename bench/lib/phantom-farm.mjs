@@ -3,7 +3,7 @@ import { API_KEY } from './api.mjs';
 import { ECHO_CONNECTIONS } from './big-farm.mjs';
 import { ChildProgram } from './child-program.mjs';
 import { startLoad } from './load.mjs';
-import { readMemory } from './machine.mjs';
+import { giveBackCaches, readMemory } from './machine.mjs';
 import { cpuMs, isRunning, memoryOf, processTree } from './processes.mjs';
 import { startServer } from './servers.mjs';
 
@@ -18,6 +18,8 @@ const OPENED_AT_A_TIME = 20_000;
 /** Left to the machine: below, it stops. */
 export const MIN_FREE_BYTES = 2e9;
 const MAX_FAILED = 1000;
+/** Of the limit of connections: each call of the API is one for its time, and no worker may be full before the others. */
+const SPARE_CONNECTIONS = 1000;
 const BROADCAST_TIMEOUT_SECONDS = 300;
 const PAYLOAD = 'x'.repeat(128);
 const ECHO_PER_SECOND = 1000;
@@ -88,7 +90,7 @@ export class PhantomFarm {
           `--heartbeat-ms=${heartbeatMs}`,
           '--drain-ms=1000',
           '--backlog=65535',
-          `--max-connections=${connections + ECHO_CONNECTIONS}`,
+          `--max-connections=${connections + ECHO_CONNECTIONS + SPARE_CONNECTIONS}`,
         ],
       });
       const startSeconds = (performance.now() - startedAt) / 1000;
@@ -129,8 +131,10 @@ export class PhantomFarm {
     };
   }
 
+  /** User memory by process, and the kernel's of the whole machine without what it would give back, in bytes. */
   memory() {
     this.#assertWhole();
+    giveBackCaches();
     return {
       farm: memoryOf(this.pids),
       master: memoryOf([this.#server.masterPid]),
