@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { parseCount } from './lib/arguments.mjs';
 import { BigFarm, ECHO_CONNECTIONS, HEARTBEAT_MS } from './lib/big-farm.mjs';
-import { killRunningPrograms } from './lib/child-program.mjs';
+import { difference, eachSecond, gigabytes, LongRun, mb, toSeconds } from './lib/long-run.mjs';
 import { describeMachine, findWarnings, printFacts, readMemory, watchMachine } from './lib/machine.mjs';
 import { messageOf } from './lib/message-of.mjs';
 import { findObstacles, findShortages, workersNeeded } from './lib/million-host.mjs';
@@ -79,43 +79,35 @@ const machine = await describeMachine();
 printFacts(machine);
 await checkHost();
 
-const startedAt = performance.now();
-let phase = 'starting';
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => giveUp(signal));
-// Also after an exception that nobody caught: nothing of a million connections may be left behind.
-process.once('exit', killRunningPrograms);
-setTimeout(
-  () => giveUp(`not over after --timeout-minutes ${timeoutMinutes}`),
-  timeoutMinutes * 60_000,
-).unref();
+const run = new LongRun(timeoutMinutes);
 
 /** @type {Findings} */
 const findings = { connections, workers, idleSeconds };
 try {
   await measure();
 } catch (error) {
-  findings.error = `while ${phase}: ${messageOf(error)}`;
+  findings.error = `while ${run.phase}: ${messageOf(error)}`;
   console.log(`FAILED ${findings.error}`);
 }
 report();
 process.exit(process.exitCode);
 
 async function measure() {
-  enter(`starting Redis, a farm of ${workers} workers, and the clients`);
+  run.enter(`starting Redis, a farm of ${workers} workers, and the clients`);
   const farm = await BigFarm.start({ connections, workers });
   /** @type {ReturnType<typeof watchMachine> | undefined} */
   let stopWatching;
   try {
-    await waitUntilSettled(farm.pids).catch((error) => log(`warning: ${messageOf(error)}`));
+    await waitUntilSettled(farm.pids).catch((error) => run.log(`warning: ${messageOf(error)}`));
     const empty = farm.memory();
     const clientsAtFirst = memoryOf(farm.clientPids);
     findings.emptyFarmBytes = empty.farm;
     findings.echoHasPriority = farm.hasPriority;
-    log(`the empty farm: ${mb(empty.farm.own)} MB of its own; clients ${mb(clientsAtFirst.own)} MB`);
+    run.log(`the empty farm: ${mb(empty.farm.own)} MB of its own; clients ${mb(clientsAtFirst.own)} MB`);
 
-    enter('connecting');
+    run.enter('connecting');
     const cpuBefore = farm.cpu();
-    const ticker = setInterval(() => log(describeProgress(farm)), PROGRESS_MS);
+    const ticker = setInterval(() => run.log(describeProgress(farm)), PROGRESS_MS);
     const { seconds, stoppedBy } = await farm.open().finally(() => clearInterval(ticker));
     const cpuConnected = farm.cpu();
     Object.assign(findings, {
@@ -126,47 +118,43 @@ async function measure() {
       stoppedBy,
       connectCpuMs: difference(cpuConnected, cpuBefore),
     });
-    log(`${farm.connected} connected in ${seconds.toFixed(1)} s, ${farm.failedCount} failed`);
-    if (stoppedBy !== undefined) log(`stopped early by ${stoppedBy}`);
+    run.log(`${farm.connected} connected in ${seconds.toFixed(1)} s, ${farm.failedCount} failed`);
+    if (stoppedBy !== undefined) run.log(`stopped early by ${stoppedBy}`);
     await delay(SETTLE_MS);
     const connected = farm.memory();
     findings.growthWhenConnected = growth(connected, empty);
 
-    enter(`idle for ${idleSeconds} s, heartbeats every ${HEARTBEAT_MS / 1000} s`);
+    run.enter(`idle for ${idleSeconds} s, heartbeats every ${HEARTBEAT_MS / 1000} s`);
     const idleBefore = farm.cpu();
     const idleStart = performance.now();
     await delay(idleSeconds * 1000);
     const idleCpu = difference(farm.cpu(), idleBefore);
     const idleFor = (performance.now() - idleStart) / 1000;
-    findings.idleCpuMsPerSecond = {
-      farm: idleCpu.farm / idleFor,
-      master: idleCpu.master / idleFor,
-      redis: idleCpu.redis / idleFor,
-    };
+    findings.idleCpuMsPerSecond = eachSecond(idleCpu, idleFor);
     const idle = farm.memory();
     findings.idleFarmBytes = idle.farm;
     findings.growthWhenIdle = growth(idle, empty);
     findings.clientBytes = memoryOf(farm.clientPids);
-    log(`CPU a second: farm ${findings.idleCpuMsPerSecond.farm.toFixed(0)} ms`);
+    run.log(`CPU a second: farm ${findings.idleCpuMsPerSecond.farm.toFixed(0)} ms`);
 
-    enter(`echo of ${ECHO_CONNECTIONS} connections, nothing else`);
+    run.enter(`echo of ${ECHO_CONNECTIONS} connections, nothing else`);
     findings.echoAlone = await farm.echo();
     findings.openAfterIdle = await farm.countOpen();
-    log(`${findings.openAfterIdle} are open`);
+    run.log(`${findings.openAfterIdle} are open`);
     if (stoppedBy !== undefined) {
-      log('no broadcasts: what clients have not read yet would take more of it than is left');
+      run.log('no broadcasts: what clients have not read yet would take more of it than is left');
       return;
     }
 
     farm.putClientsLast();
-    enter('one broadcast to all');
+    run.enter('one broadcast to all');
     const cpuQuiet = farm.cpu();
     stopWatching = watchMachine();
     findings.broadcastMs = await farm.broadcast();
     findings.broadcastCpuMs = difference(farm.cpu(), cpuQuiet);
-    log(`the last one had it after ${(findings.broadcastMs / 1000).toFixed(2)} s`);
+    run.log(`the last one had it after ${(findings.broadcastMs / 1000).toFixed(2)} s`);
 
-    enter(`echo of ${ECHO_CONNECTIONS} connections during a second broadcast`);
+    run.enter(`echo of ${ECHO_CONNECTIONS} connections during a second broadcast`);
     findings.echoMeanwhile = await farm.echoDuringBroadcasts(findings.broadcastMs);
     await farm.assertExactlyOnce();
     findings.growthAfterBroadcasts = growth(farm.memory(), empty);
@@ -174,9 +162,9 @@ async function measure() {
   } finally {
     if (stopWatching !== undefined) findings.worstWhileBroadcasting = stopWatching();
     findings.losses = await farm.lossesByReason().catch(messageOf);
-    log(`the farm's counters of losses: ${JSON.stringify(findings.losses)}`);
+    run.log(`the farm's counters of losses: ${JSON.stringify(findings.losses)}`);
     findings.complaints = Object.fromEntries(farm.complaints);
-    log('ending everything');
+    run.log('ending everything');
     await farm.stop();
   }
 }
@@ -226,9 +214,7 @@ function report() {
     verdict('echo p99 during the next', 'ms', 1, echoMeanwhile?.latencyMs.p99, 300),
     verdict('that broadcast until the last', 's', 2, toSeconds(echoMeanwhile?.spreads[0])),
   ];
-  console.log(
-    `\n${connections} connections, ${workers} workers, ${((performance.now() - startedAt) / 1000).toFixed(0)} s in all.\n`,
-  );
+  console.log(`\n${connections} connections, ${workers} workers, ${run.seconds.toFixed(0)} s in all.\n`);
   console.log(formatVerdicts(verdicts));
   if (connections < MILLION)
     console.log('\nThe targets are those of a million: this was a smaller run, to try it out.');
@@ -264,7 +250,7 @@ async function checkHost() {
 /** @param {BigFarm} farm */
 function describeProgress(farm) {
   const { availableBytes } = readMemory();
-  return `${farm.connected} of ${connections} connected, ${farm.failedCount} failed, ${(availableBytes / 1e9).toFixed(1)} GB available`;
+  return `${farm.connected} of ${connections} connected, ${farm.failedCount} failed, ${gigabytes(availableBytes)} GB available`;
 }
 
 /**
@@ -281,48 +267,7 @@ function growth(now, empty) {
   };
 }
 
-/**
- * @param {CpuMs} after
- * @param {CpuMs} before
- * @returns {CpuMs}
- */
-function difference(after, before) {
-  return {
-    farm: after.farm - before.farm,
-    master: after.master - before.master,
-    redis: after.redis - before.redis,
-  };
-}
-
-/** @param {string} name */
-function enter(name) {
-  phase = name;
-  log(name);
-}
-
-/** @param {string} text */
-function log(text) {
-  console.log(`${((performance.now() - startedAt) / 1000).toFixed(0).padStart(4)} s  ${text}`);
-}
-
-/** @param {number} bytes */
-function mb(bytes) {
-  return (bytes / 1e6).toFixed(0);
-}
-
 /** @param {number | undefined} bytes */
 function megabytes(bytes) {
   return bytes === undefined ? undefined : bytes / 1e6;
-}
-
-/** @param {number | undefined} ms */
-function toSeconds(ms) {
-  return ms === undefined ? undefined : ms / 1000;
-}
-
-/** @param {string} why */
-function giveUp(why) {
-  console.error(`\ngiving up while ${phase}: ${why}`);
-  killRunningPrograms();
-  process.exit(1);
 }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { parseCount } from './lib/arguments.mjs';
 import { ECHO_CONNECTIONS, HEARTBEAT_MS } from './lib/big-farm.mjs';
-import { killRunningPrograms } from './lib/child-program.mjs';
+import { difference, eachSecond, gigabytes, LongRun, mb, toSeconds } from './lib/long-run.mjs';
 import { describeMachine, findWarnings, printFacts, readMemory, watchMachine } from './lib/machine.mjs';
 import { messageOf } from './lib/message-of.mjs';
 import { workersNeeded } from './lib/million-host.mjs';
@@ -60,14 +60,7 @@ if (neededBytes > availableBytes) {
   );
 }
 
-const startedAt = performance.now();
-let phase = 'starting';
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => giveUp(signal));
-process.once('exit', killRunningPrograms);
-setTimeout(
-  () => giveUp(`not over after --timeout-minutes ${timeoutMinutes}`),
-  timeoutMinutes * 60_000,
-).unref();
+const run = new LongRun(timeoutMinutes);
 
 /** What there is when it ends, also by an error. */
 const findings = {
@@ -142,14 +135,14 @@ const all = (what, value, wanted) => ({
 try {
   await measure();
 } catch (error) {
-  findings.error = `while ${phase}: ${messageOf(error)}`;
+  findings.error = `while ${run.phase}: ${messageOf(error)}`;
   console.log(`FAILED ${findings.error}`);
 }
 report();
 process.exit(process.exitCode);
 
 async function measure() {
-  enter(`starting a farm of ${workers} workers, in a network namespace with its phantom clients`);
+  run.enter(`starting a farm of ${workers} workers, in a network namespace with its phantom clients`);
   const farm = await PhantomFarm.start({ connections, workers, heartbeatMs });
   const stopWatching = watchMachine();
   try {
@@ -157,13 +150,15 @@ async function measure() {
     await delay(SETTLE_MS);
     const empty = farm.memory();
     const infoEmpty = await farm.info();
-    log(`ready after ${farm.startSeconds.toFixed(1)} s; the empty farm: ${mb(empty.farm.own)} MB of its own`);
+    run.log(
+      `ready after ${farm.startSeconds.toFixed(1)} s; the empty farm: ${mb(empty.farm.own)} MB of its own`,
+    );
 
-    enter('connecting');
+    run.enter('connecting');
     const cpuBefore = farm.cpu();
     const ticker = setInterval(
       () =>
-        log(
+        run.log(
           `${farm.connected} connected, ${farm.failedCount} failed, ${gigabytes(readMemory().availableBytes)} GB available`,
         ),
       PROGRESS_MS,
@@ -173,37 +168,33 @@ async function measure() {
     findings.failed = farm.failed;
     findings.connectCpuMs = difference(farm.cpu(), cpuBefore);
     const { seconds: openSeconds, stoppedBy } = findings.opening;
-    log(`${farm.connected} connected in ${openSeconds.toFixed(1)} s, ${farm.failedCount} failed`);
-    if (stoppedBy !== undefined) log(`stopped early by ${stoppedBy}`);
+    run.log(`${farm.connected} connected in ${openSeconds.toFixed(1)} s, ${farm.failedCount} failed`);
+    if (stoppedBy !== undefined) run.log(`stopped early by ${stoppedBy}`);
     await delay(SETTLE_MS);
     const connected = farm.memory();
 
-    enter(`idle for ${idleSeconds} s, heartbeats every ${heartbeatMs / 1000} s`);
+    run.enter(`idle for ${idleSeconds} s, heartbeats every ${heartbeatMs / 1000} s`);
     const idleBefore = farm.cpu();
     const idleStart = performance.now();
     await delay(idleSeconds * 1000);
     const idleFor = (performance.now() - idleStart) / 1000;
     const idleCpu = difference(farm.cpu(), idleBefore);
-    findings.idleCpuMs = {
-      farm: idleCpu.farm / idleFor,
-      master: idleCpu.master / idleFor,
-      phantoms: idleCpu.phantoms / idleFor,
-    };
+    findings.idleCpuMs = eachSecond(idleCpu, idleFor);
     findings.memory = { empty, connected, idle: farm.memory() };
     findings.info = { empty: infoEmpty, idle: await farm.info() };
     findings.afterIdle = await farm.look();
-    log(
+    run.log(
       `${findings.afterIdle.open} are open; CPU a second: farm ${findings.idleCpuMs.farm.toFixed(0)} ms, phantoms ${findings.idleCpuMs.phantoms.toFixed(0)} ms`,
     );
 
-    enter(`echo of ${ECHO_CONNECTIONS} connections, nothing else`);
+    run.enter(`echo of ${ECHO_CONNECTIONS} connections, nothing else`);
     findings.echoAloneMs = await farm.echo();
-    enter('one broadcast to all');
+    run.enter('one broadcast to all');
     const cpuQuiet = farm.cpu();
     findings.broadcastMs = await farm.broadcast();
     findings.broadcastCpuMs = difference(farm.cpu(), cpuQuiet);
-    log(`the last one had it after ${(findings.broadcastMs / 1000).toFixed(2)} s`);
-    enter(`echo of ${ECHO_CONNECTIONS} connections during a second broadcast`);
+    run.log(`the last one had it after ${(findings.broadcastMs / 1000).toFixed(2)} s`);
+    run.enter(`echo of ${ECHO_CONNECTIONS} connections during a second broadcast`);
     findings.meanwhile = await farm.echoDuringBroadcast(findings.broadcastMs);
     // A second copy would come right behind the first.
     await delay(1000);
@@ -214,9 +205,9 @@ async function measure() {
       ({ losses }) => losses,
       () => undefined,
     );
-    log(`the farm's counters of losses: ${JSON.stringify(findings.losses)}`);
+    run.log(`the farm's counters of losses: ${JSON.stringify(findings.losses)}`);
     findings.complaints = Object.fromEntries(farm.complaints);
-    log('ending everything');
+    run.log('ending everything');
     await farm.stop();
   }
 }
@@ -267,65 +258,17 @@ function report() {
     verdict('idle CPU of the farm a second', 'ms', 0, idleCpuMs?.farm, 1200),
     verdict('of these, of the master', 'ms', 1, idleCpuMs?.master),
     verdict('idle CPU of the phantoms a second', 'ms', 0, idleCpuMs?.phantoms),
-    verdict('broadcast until the last one', 's', 2, seconds(findings.broadcastMs)),
+    verdict('broadcast until the last one', 's', 2, toSeconds(findings.broadcastMs)),
     verdict('CPU of the farm per delivery', 'µs', 1, micros(broadcastCpuMs?.farm)),
     verdict('echo p99 before it', 'ms', 1, findings.echoAloneMs?.p99),
     verdict('echo p99 during the next', 'ms', 1, findings.meanwhile?.latencyMs.p99),
-    verdict('that broadcast until the last one', 's', 2, seconds(findings.meanwhile?.broadcastMs)),
+    verdict('that broadcast until the last one', 's', 2, toSeconds(findings.meanwhile?.broadcastMs)),
   ];
-  console.log(
-    `\n${connections} connections, ${workers} workers, ${((performance.now() - startedAt) / 1000).toFixed(0)} s in all.\n`,
-  );
+  console.log(`\n${connections} connections, ${workers} workers, ${run.seconds.toFixed(0)} s in all.\n`);
   console.log(formatVerdicts(verdicts));
   if (findings.opening?.stoppedBy !== undefined)
     console.log(`\nStopped early by ${findings.opening.stoppedBy}.`);
   console.log(`\nEverything: ${writeResults('three-million-', { machine, findings, verdicts })}`);
   const hasMissed = verdicts.some(({ passes }) => passes === false);
   process.exitCode = findings.error !== undefined || hasMissed ? 1 : 0;
-}
-
-/**
- * @param {CpuMs} after
- * @param {CpuMs} before
- * @returns {CpuMs}
- */
-function difference(after, before) {
-  return {
-    farm: after.farm - before.farm,
-    master: after.master - before.master,
-    phantoms: after.phantoms - before.phantoms,
-  };
-}
-
-/** @param {string} name */
-function enter(name) {
-  phase = name;
-  log(name);
-}
-
-/** @param {string} text */
-function log(text) {
-  console.log(`${((performance.now() - startedAt) / 1000).toFixed(0).padStart(4)} s  ${text}`);
-}
-
-/** @param {number} bytes */
-function mb(bytes) {
-  return (bytes / 1e6).toFixed(0);
-}
-
-/** @param {number} bytes */
-function gigabytes(bytes) {
-  return (bytes / 1e9).toFixed(1);
-}
-
-/** @param {number | undefined} ms */
-function seconds(ms) {
-  return ms === undefined ? undefined : ms / 1000;
-}
-
-/** @param {string} why */
-function giveUp(why) {
-  console.error(`\ngiving up while ${phase}: ${why}`);
-  killRunningPrograms();
-  process.exit(1);
 }
