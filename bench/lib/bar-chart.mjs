@@ -1,4 +1,4 @@
-import { COLOURS, describeCard, drawVega, FONT, MARGIN, text, WIDTH } from './chart-parts.mjs';
+import { COLOURS, drawCard, FONT, HEADER_HEIGHT, MARGIN, text, WIDTH } from './chart-parts.mjs';
 
 /**
  * @import { Mark } from './chart-parts.mjs'
@@ -20,8 +20,6 @@ import { COLOURS, describeCard, drawVega, FONT, MARGIN, text, WIDTH } from './ch
  * @property {readonly Panel[]} panels Below each other.
  */
 
-const HEADER_HEIGHT = 76;
-const FOOTER_LINE_HEIGHT = 17;
 const NAMES_WIDTH = 92;
 const PLOT_WIDTH = 510;
 const BAR_STEP = 23;
@@ -34,34 +32,15 @@ const PANEL_AXIS_HEIGHT = 58;
  * most. The same input gives the same bytes.
  * @param {BarChart} chart
  */
-export function drawBarChart(chart) {
-  return drawVega(describeChart(chart));
-}
-
-/** @param {BarChart} chart */
-function describeChart({ title, subtitle, caption, panels }) {
+export function drawBarChart({ title, subtitle, caption, panels }) {
   /** @type {Mark[]} */
   const marks = [];
-  let y = HEADER_HEIGHT;
+  let bottom = HEADER_HEIGHT;
   for (const panel of panels) {
-    marks.push(...describePanel(panel, y));
-    y += PANEL_TITLE_HEIGHT + panel.bars.length * BAR_STEP + PANEL_AXIS_HEIGHT;
+    marks.push(...describePanel(panel, bottom));
+    bottom += PANEL_TITLE_HEIGHT + panel.bars.length * BAR_STEP + PANEL_AXIS_HEIGHT;
   }
-  const footer = caption.map((line, i) => text(line, MARGIN, y + i * FOOTER_LINE_HEIGHT, { size: 11.5 }));
-  const height = y + caption.length * FOOTER_LINE_HEIGHT + 8;
-  return {
-    width: WIDTH,
-    height,
-    padding: 0,
-    autosize: 'none',
-    marks: [
-      describeCard(height),
-      text(title, MARGIN, 36, { size: 18, weight: 600, colour: COLOURS.text }),
-      text(subtitle, MARGIN, 57, { size: 13 }),
-      ...marks,
-      ...footer,
-    ],
-  };
+  return drawCard({ title, subtitle, caption, bottom, panels: marks });
 }
 
 /**

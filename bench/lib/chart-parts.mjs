@@ -17,6 +17,8 @@ const VEGA = { package: 'vega', version: '6.4.0', file: 'build/vega.js' };
 /** In pixels of the picture, as wide as a README on GitHub. */
 export const WIDTH = 800;
 export const MARGIN = 28;
+export const HEADER_HEIGHT = 76;
+const FOOTER_LINE_HEIGHT = 17;
 export const FONT = 'system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif';
 export const COLOURS = {
   // A card of its own colour, so that it can be read on the light and the dark background of GitHub.
@@ -36,7 +38,7 @@ export const COLOURS = {
  * The SVG of a specification of Vega. The same input gives the same bytes.
  * @param {object} specification
  */
-export async function drawVega(specification) {
+async function drawVega(specification) {
   const vega = await loadVega();
   const view = new vega.View(vega.parse(specification), {
     renderer: 'none',
@@ -61,8 +63,31 @@ async function loadVega() {
   return Reflect.get(globalThis, 'vega');
 }
 
+/**
+ * A card with a title, what it shows, and a caption below: panels go from HEADER_HEIGHT to `bottom`. Answers an SVG.
+ * @param {{ title: string, subtitle: string, caption: readonly string[], bottom: number, panels: readonly Mark[] }} card
+ */
+export function drawCard({ title, subtitle, caption, bottom, panels }) {
+  const height = bottom + caption.length * FOOTER_LINE_HEIGHT + 8;
+  return drawVega({
+    width: WIDTH,
+    height,
+    padding: 0,
+    autosize: 'none',
+    marks: [
+      describeCard(height),
+      text(title, MARGIN, 36, { size: 18, weight: 600, colour: COLOURS.text }),
+      text(subtitle, MARGIN, 57, { size: 13 }),
+      ...panels,
+      ...caption.map((line, index) =>
+        text(line, MARGIN, bottom + index * FOOTER_LINE_HEIGHT, { size: 11.5 }),
+      ),
+    ],
+  });
+}
+
 /** @param {number} height */
-export function describeCard(height) {
+function describeCard(height) {
   return {
     type: 'rect',
     encode: {

@@ -80,9 +80,10 @@ export function drawChart({ title, subtitle, panels, hasRatios, notes }, rows) {
  * @param {Chart} chart
  * @param {readonly ShownRow[]} rows
  */
-export function describeInWords({ title, panels }, rows) {
+export function describeInWords({ panels }, rows) {
   const titles = panels.map((place) => getFigure(rows, place).title);
-  return `${title}: ${titles.join('; ')}. The figures are in the table below.`;
+  const list = titles.join('; ');
+  return `${list.charAt(0).toUpperCase()}${list.slice(1)}. Figures: table below.`;
 }
 
 /**

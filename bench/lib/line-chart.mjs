@@ -1,4 +1,4 @@
-import { COLOURS, describeCard, drawVega, FONT, MARGIN, text, WIDTH } from './chart-parts.mjs';
+import { COLOURS, drawCard, FONT, HEADER_HEIGHT, MARGIN, text, WIDTH } from './chart-parts.mjs';
 
 /**
  * @import { Mark } from './chart-parts.mjs'
@@ -20,8 +20,6 @@ import { COLOURS, describeCard, drawVega, FONT, MARGIN, text, WIDTH } from './ch
 
 /** Okabe and Ito's, which people with any sight can tell apart. */
 const LINE_COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
-const HEADER_HEIGHT = 76;
-const FOOTER_LINE_HEIGHT = 17;
 const AXIS_WIDTH = 48;
 const NAMES_WIDTH = 130;
 const PLOT_WIDTH = WIDTH - 2 * MARGIN - AXIS_WIDTH - NAMES_WIDTH;
@@ -37,26 +35,14 @@ const NAME_HEIGHT = 16;
 export function drawLineChart({ title, subtitle, caption, xTitle, xs, panels }) {
   /** @type {Mark[]} */
   const marks = [];
-  let y = HEADER_HEIGHT;
+  let bottom = HEADER_HEIGHT;
   for (const [index, panel] of panels.entries()) {
-    marks.push(...describePanel(panel, { top: y, xs, xTitle: index === panels.length - 1 ? xTitle : '' }));
-    y += PANEL_TITLE_HEIGHT + PLOT_HEIGHT + PANEL_AXIS_HEIGHT;
+    marks.push(
+      ...describePanel(panel, { top: bottom, xs, xTitle: index === panels.length - 1 ? xTitle : '' }),
+    );
+    bottom += PANEL_TITLE_HEIGHT + PLOT_HEIGHT + PANEL_AXIS_HEIGHT;
   }
-  y += 22;
-  const height = y + caption.length * FOOTER_LINE_HEIGHT + 8;
-  return drawVega({
-    width: WIDTH,
-    height,
-    padding: 0,
-    autosize: 'none',
-    marks: [
-      describeCard(height),
-      text(title, MARGIN, 36, { size: 18, weight: 600, colour: COLOURS.text }),
-      text(subtitle, MARGIN, 57, { size: 13 }),
-      ...marks,
-      ...caption.map((line, index) => text(line, MARGIN, y + index * FOOTER_LINE_HEIGHT, { size: 11.5 })),
-    ],
-  });
+  return drawCard({ title, subtitle, caption, bottom: bottom + 22, panels: marks });
 }
 
 /**
