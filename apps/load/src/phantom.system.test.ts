@@ -1,7 +1,8 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { eventually } from '@roost/testing';
+import { eventually, registerFixture } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { cleanUp, start } from './fixtures/harness.ts';
 import { createOrSkip } from './phantom/fixtures/create-or-skip.ts';
@@ -76,6 +77,37 @@ describe.skipIf(possible === undefined)('roost-load --phantom', () => {
     expect(namespaces()).not.toContain(left);
     await next.end();
     expect(namespaces()).toEqual([]);
+  });
+
+  it('removes it, too, when nobody has asked after the killed one: its entry in /proc is still there', async () => {
+    // The sleep that the shell becomes does not know of its child.
+    const command = [
+      '"$@" </dev/null & echo $!; exec sleep 600',
+      'sh',
+      process.execPath,
+      PROGRAM,
+      URL_INSIDE,
+    ];
+    const parent = spawn('sh', ['-c', ...command, '--phantom'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const release = registerFixture({
+      what: 'who does not ask after its child',
+      terminate: () => parent.kill('SIGKILL'),
+    });
+    const [line] = await once(parent.stdout, 'data');
+    const pid = Number(line);
+    const isIts = (name: string): boolean => name.startsWith(`roost-phantom-${pid}-`);
+    await eventually(() => namespaces().some((name) => isIts(name) && !name.endsWith('-parent')), {
+      what: 'it has made its namespace',
+    });
+    process.kill(pid, 'SIGKILL');
+    await eventually(() => / Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')), { what: 'it is dead' });
+    const next = start(URL_INSIDE, '--phantom --connections 1 --control');
+    await next.nextLine();
+    expect(namespaces().filter(isIts)).toEqual([]);
+    await next.end();
+    parent.kill('SIGKILL');
+    await once(parent, 'exit');
+    release();
   });
 
   it('refuses a server outside of its namespace', async () => {

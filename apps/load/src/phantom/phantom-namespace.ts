@@ -128,12 +128,14 @@ function removeNamespace(name: string): void {
   spawnSync('ip', ['netns', 'del', name]);
 }
 
-/** When a process was started, in clock ticks since the machine was; undefined when there is none. */
+/** When a running process was started, in clock ticks since the machine was; undefined when there is none. */
 function startedAt(pid: number): string | undefined {
   try {
     // The name of the program, in parentheses, may have spaces.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // One that has ended is there until its parent asks after it (proc(5), states Z and X).
+    return ['Z', 'X'].includes(fields[0] ?? '') ? undefined : fields[19];
   } catch {
     return undefined;
   }
