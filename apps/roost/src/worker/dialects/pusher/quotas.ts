@@ -4,7 +4,7 @@ import type { PusherApp } from './apps.ts';
 /** How old a sum may be that decides. */
 const MAX_AGE_MS = 1000;
 
-/** No client can subscribe to it: `#` begins only the channels of users. */
+/** No client can subscribe to it, or unsubscribe: `#` begins only the channels of users. */
 const CONNECTIONS_CHANNEL = '#connections';
 
 interface Sum {

@@ -81,6 +81,8 @@ export class Subscriber {
 
   /** No answer, whether it was subscribed or not. */
   unsubscribe(connection: Connection, app: PusherApp, channel: string): void {
+    // What no client can subscribe to is the server's own: by it the connection is counted.
+    if (channelProblem(channel, this.#maxChannelCharacters) !== undefined) return;
     const join = this.#joins.get(connection.id)?.get(channel);
     if (join !== undefined) {
       join.isLeft = true;
