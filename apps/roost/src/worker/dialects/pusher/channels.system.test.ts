@@ -1,3 +1,4 @@
+import { redisIsInstalled } from '@roost/testing';
 import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import {
@@ -11,6 +12,7 @@ import {
   sign,
   startFarm,
   startKind,
+  startOwnRedis,
   trigger,
 } from './fixtures/pusher-farm.ts';
 
@@ -345,6 +347,24 @@ describe('a subscription', () => {
       body: { users: [{ id: 'grace' }] },
     });
   });
+
+  it.skipIf(!redisIsInstalled())(
+    "that was asked for again is nobody's when the client has gone",
+    async () => {
+      const redis = await startOwnRedis();
+      const farm = await startFarm(['--workers', '1', '--redis-url', redis.url]);
+      const [gone, other] = [await RawPusher.connect(farm), await RawPusher.connect(farm)];
+      // Until then no subscription is confirmed.
+      await redis.command('CLIENT', 'PAUSE', '2000');
+      gone.ask('private-a');
+      gone.send({ event: 'pusher:unsubscribe', data: { channel: 'private-a' } });
+      gone.ask('private-a');
+      await gone.expectQuiet();
+      await gone.client.terminate();
+      await other.subscribe('private-a');
+      expect(await countersOf(farm)).toEqual({ app_pusher_connections: 2, app_pusher_subscriptions: 1 });
+    },
+  );
 
   it('beyond the most of a connection is refused', async () => {
     const farm = await startFarm(['--workers', '1', '--max-subscriptions-per-connection', '2']);

@@ -249,7 +249,14 @@ describe('the HTTP API of Pusher', () => {
       const redis = await startOwnRedis();
       const farm = await startFarm([], { ROOST_REDIS_URL: redis.url });
       await trigger(farm, 'news', 'a', '');
+      const waiting = await RawPusher.connect(farm);
+      await redis.command('CLIENT', 'PAUSE', '60000');
+      for (const name of 'abc') waiting.ask(`presence-${name}`, '{"user_id":"u1"}');
+      await waiting.expectQuiet();
       await redis.stop();
+      expect((await waiting.client.closed).code).toBe(4100);
+      // It is one client, however many subscriptions it waited for.
+      expect(await countersOf(farm)).toMatchObject({ app_pusher_failed_subscriptions: 1 });
       await expect
         .poll(async () => (await fetch(`http://127.0.0.1:${farm.port}/health/ready`)).status)
         .toBe(503);

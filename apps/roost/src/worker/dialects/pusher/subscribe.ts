@@ -114,7 +114,7 @@ export class Subscriber {
       joins.delete(channel);
       if (joins.size === 0) this.#joins.delete(id);
     }
-    if (join.next !== undefined) await this.subscribe(connection, app, join.next);
+    if (join.next !== undefined && connection.isOpen) await this.subscribe(connection, app, join.next);
   }
 
   /**
@@ -125,8 +125,9 @@ export class Subscriber {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (code === 'FARM_ERR_TOO_MANY_SUBSCRIPTIONS') {
       this.#answers.refuseSubscription(connection, channel, 'tooManyChannels');
-    } else if (code.startsWith('BROKER_')) this.#answers.close(connection, 'notSubscribed');
-    else throw error;
+    } else if (!code.startsWith('BROKER_')) throw error;
+    // Gone since, or closed because of another of its subscriptions.
+    else if (connection.isOpen) this.#answers.close(connection, 'notSubscribed');
   }
 
   #welcome(app: PusherApp, channel: string, kind: ChannelKind, snapshot: ChannelSnapshot): readonly string[] {
