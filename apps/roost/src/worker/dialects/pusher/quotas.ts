@@ -21,7 +21,8 @@ interface Sum {
  * How many connections apps have that may not have more than some number. Each connection of such an app is subscribed to a
  * channel of its own to be counted: so the sum is that of all farms, and right again when a worker has died. It is asked for
  * when clients come, at most once a second, and they wait for it. Where several workers let clients in at the same time, or
- * the broker is away, an app may get some more than it may have; none is refused that has room.
+ * the broker is away, an app may get some more than it may have; and who comes within two seconds of another's end may be
+ * refused although there is room again: for so long the other may still be in the sum.
  */
 export class Quotas {
   readonly #counts: (channels: readonly string[]) => Promise<readonly ChannelCounts[]>;
