@@ -381,6 +381,21 @@ describe('a subscription', () => {
     await pusher.subscribe('c');
   });
 
+  it('to as many channels as a connection may have can be asked for at once, as after a reconnection', async () => {
+    const farm = await startFarm(['--workers', '1', '--max-subscriptions-per-connection', '300']);
+    const pusher = await RawPusher.connect(farm);
+    const channels = Array.from({ length: 301 }, (_, at) => `private-${at}`);
+    for (const channel of channels) pusher.ask(channel);
+    const answers = new Map<string, string[]>();
+    for (let answered = 0; answered < 302; answered++) {
+      const { event, channel = '' } = await pusher.next();
+      answers.set(event, [...(answers.get(event) ?? []), channel]);
+    }
+    const succeeded = answers.get('pusher_internal:subscription_succeeded');
+    expect(new Set(succeeded)).toEqual(new Set(channels.slice(0, 300)));
+    expect(answers.get('pusher:subscription_error')).toEqual(['private-300']);
+  });
+
   it('to the channels of the default app shares them with /plain, but for those that need a signature', async () => {
     const farm = await startFarm(['--workers', '1', '--pusher-default-app', APP_ID]);
     const pusher = await RawPusher.connect(farm);

@@ -21,10 +21,7 @@ interface Refusal {
   readonly detail?: string;
 }
 
-/** Joins of one connection that may be under way at a time. */
-const MAX_JOINS = 128;
-
-/** Channels that a connection is joining, by their names for clients. */
+/** Channels that a connection is joining, by their names for clients: as many as it may be subscribed to. */
 type Joins = Map<string, { next: SubscribeMessage | undefined; isLeft: boolean }>;
 
 type SubscriberContext = Pick<WorkerContext, 'channelNameProblem' | 'join' | 'recordEvent'>;
@@ -52,8 +49,7 @@ export class Subscriber {
     if (problem !== undefined) {
       return this.#answers.refuseSubscription(connection, channel, 'invalidName', `it ${problem}`);
     }
-    const joins = this.#joins.get(connection.id);
-    const join = joins?.get(channel);
+    const join = this.#joins.get(connection.id)?.get(channel);
     if (join?.isLeft === true) {
       // It is on its way out: what was asked for last counts.
       join.next = message;
@@ -61,9 +57,6 @@ export class Subscriber {
     }
     if (join !== undefined || connection.isSubscribed(name))
       return this.#answers.refuse(connection, 'duplicate');
-    if (joins !== undefined && joins.size >= MAX_JOINS) {
-      return this.#answers.refuseSubscription(connection, channel, 'tooManyChannels');
-    }
     const kind = kindOf(channel);
     const checked = check(connection, app, message, kind);
     if ('error' in checked) {
