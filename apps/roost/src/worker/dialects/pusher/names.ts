@@ -11,6 +11,9 @@ export interface ChannelKind {
 /** What begins the name of the channel of one signed-in user; the id follows. */
 export const USER_CHANNEL_PREFIX = '#server-to-user-';
 
+/** By which connections of an app are counted. No client can subscribe to it, or unsubscribe: see {@link channelProblem}. */
+export const CONNECTIONS_CHANNEL = '#connections';
+
 /** Of the name of an event, as Pusher and the SDKs of servers have it. */
 export const MAX_EVENT_CHARACTERS = 200;
 

@@ -1,11 +1,9 @@
 import type { ChannelCounts } from '@roost/farm';
 import type { PusherApp } from './apps.ts';
+import { CONNECTIONS_CHANNEL } from './names.ts';
 
 /** How old a sum may be that decides. */
 const MAX_AGE_MS = 1000;
-
-/** No client can subscribe to it, or unsubscribe: `#` begins only the channels of users. */
-const CONNECTIONS_CHANNEL = '#connections';
 
 interface Sum {
   /** On all workers and farms, as last heard of. */
