@@ -193,7 +193,8 @@ export interface ChannelStore {
 
   /**
    * Records an event, when this store was told to record its type; otherwise resolves at once. A `cache_miss` is
-   * recorded once, until the channel has a last event again or 30 minutes have passed.
+   * recorded once, until the channel has a last event again or 30 minutes have passed; with the embedded broker also until
+   * nobody has been subscribed for a minute.
    */
   addEvent(event: ChannelEvent): Promise<void>;
 

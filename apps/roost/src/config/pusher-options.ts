@@ -135,7 +135,7 @@ export const APP_OPTIONS = {
     min: 0,
     max: 100_000_000,
     unit: 'connections',
-    doc: 'Connections of an app, on all workers and farms that share a Redis. Beyond it: 4004. The sum is known within seconds, so that a rush may pass it by what connects in that time. 0: no limit.',
+    doc: 'Connections of an app, on all workers and farms that share a Redis. Beyond it: 4004. The sum is known within two seconds: a rush may pass it by what connects in that time, and who comes right after another has gone may be refused. 0: no limit.',
   }),
   maxPresenceMembers: integer({
     default: 100,

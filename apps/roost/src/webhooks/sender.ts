@@ -39,7 +39,7 @@ export class WebhookSender {
   readonly #tools: SenderTools;
   readonly #absences: Absences;
   readonly #deliveries: ReadonlyMap<string, readonly Deliveries[]>;
-  /** Most events that are taken and not done. Every queue may be full, and the rest can still pass. */
+  /** Most events that are taken and not done. Every webhook may have all that it can have, and the rest can still pass. */
   readonly #maxTaken: number;
   #takenCount = 0;
   #done: RecordedEvent[] = [];
@@ -62,8 +62,10 @@ export class WebhookSender {
         app.webhooks.map((webhook) => new Deliveries(app, webhook, options, tools)),
       ]),
     );
-    const { maxQueuedEvents } = options;
-    this.#maxTaken = maxQueuedEvents * (this.#queues.length + 2);
+    const { maxQueuedEvents, maxBatchEvents } = options;
+    const mostOfOne = maxQueuedEvents + Math.min(maxBatchEvents, maxQueuedEvents);
+    // Besides what webhooks have, departures are held back; and there is room for what passes.
+    this.#maxTaken = mostOfOne * this.#queues.length + 2 * maxQueuedEvents;
     this.#absences = new Absences(
       { lingerMs: options.lingerMs, maxHeld: maxQueuedEvents },
       {

@@ -19,3 +19,8 @@ it.each([
   expect(JSON.parse(json)).toBeTypeOf('object');
   expect(jsonMember(json, 'data')).toBe(expected);
 });
+
+it('takes a text of any length', () => {
+  const text = JSON.stringify('a'.repeat(12_000_000));
+  expect(jsonMember(`{"data": ${text}}`, 'data') === text).toBe(true);
+});

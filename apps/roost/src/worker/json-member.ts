@@ -52,6 +52,17 @@ function valueEnd(json: string, start: number): number {
   }
 }
 
+/** A loop, for a regular expression that matches a text of some megabytes overflows its stack. */
 function compact(json: string): string {
-  return json.replace(/("(?:[^"\\]|\\.)*")|[ \n\r\t]+/g, '$1');
+  let compacted = '';
+  let from = 0;
+  for (let position = 0; position < json.length;) {
+    if (json[position] === '"') position = stringEnd(json, position);
+    else if (isSpace(json[position])) {
+      compacted += json.slice(from, position);
+      position = skipSpace(json, position);
+      from = position;
+    } else position += 1;
+  }
+  return compacted + json.slice(from);
 }

@@ -64,8 +64,8 @@ export class EventGroup {
   }
 
   /** The next that nobody has. */
-  read(client: Redis, limit: number): Promise<RecordedEvent[]> {
-    return this.#read(client, limit, '>');
+  async read(client: Redis, limit: number): Promise<RecordedEvent[]> {
+    return eventsIn(await this.#read(client, limit, '>'));
   }
 
   /** Everything that this consumer has and has not done. */
@@ -73,10 +73,13 @@ export class EventGroup {
     const events: RecordedEvent[] = [];
     for (let after = '0'; ;) {
       const page = await this.#read(client, CLAIM_COUNT, after);
-      events.push(...page);
+      events.push(...eventsIn(page));
       const last = page.at(-1);
-      if (last === undefined || page.length < CLAIM_COUNT) return events;
-      after = last.id;
+      if (last === undefined) return events;
+      after = idOf(last);
+      // What was thrown away meanwhile is listed without its fields, and stays pending until it is acknowledged.
+      const trimmed = page.filter((entry) => !Array.isArray(listIn(entry)[1])).map(idOf);
+      if (trimmed.length > 0) await client.call('XACK', this.#keys.events, GROUP, ...trimmed);
     }
   }
 
@@ -109,7 +112,7 @@ export class EventGroup {
         await client.call('XGROUP', 'DELCONSUMER', stream, GROUP, name);
         return [];
       }
-      const ids = pending.map((facts) => String(listIn(facts)[0]));
+      const ids = pending.map(idOf);
       const taken = eventsIn(await client.call('XCLAIM', stream, GROUP, this.#name, 0, ...ids));
       if (taken.length > 0) return taken;
       await this.#forgetTrimmed(client, ids);
@@ -124,12 +127,13 @@ export class EventGroup {
     if (trimmed.length > 0) await client.call('XACK', stream, GROUP, ...trimmed);
   }
 
-  async #read(client: Redis, limit: number, after: string): Promise<RecordedEvent[]> {
+  /** Entries as Redis has them. */
+  async #read(client: Redis, limit: number, after: string): Promise<readonly unknown[]> {
     const { events: stream } = this.#keys;
     const reply = listIn(
       await client.call('XREADGROUP', 'GROUP', GROUP, this.#name, 'COUNT', limit, 'STREAMS', stream, after),
     );
-    return eventsIn(listIn(reply[0])[1]);
+    return listIn(listIn(reply[0])[1]);
   }
 }
 
@@ -137,6 +141,10 @@ function eventsIn(entries: unknown): RecordedEvent[] {
   return listIn(entries)
     .map((entry) => recordedIn(entry))
     .filter((event) => event !== undefined);
+}
+
+function idOf(entry: unknown): string {
+  return String(listIn(entry)[0]);
 }
 
 function listIn(reply: unknown): readonly unknown[] {

@@ -52,9 +52,7 @@ export class Reaper {
   }
 
   #run(): void {
-    this.#running ??= this.#runAll().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#runAll();
   }
 
   async #runAll(): Promise<void> {
@@ -62,7 +60,11 @@ export class Reaper {
     await Promise.resolve();
     for (;;) {
       const [first] = this.#owners;
-      if (first === undefined || !this.#isAllowed) return;
+      if (first === undefined || !this.#isAllowed) {
+        // Here, and not once this has resolved: an owner that comes in between would wait for the next one.
+        this.#running = undefined;
+        return;
+      }
       try {
         if (first.isClaimed || (await this.#claim(first.owner))) await this.#remove(first.owner);
       } catch {

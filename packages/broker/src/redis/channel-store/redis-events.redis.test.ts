@@ -167,6 +167,18 @@ describe.skipIf(!redisIsInstalled())('a consumer of events in Redis (skipped wit
     expect(await waiting).toEqual([5, 6, 7]);
   });
 
+  it('takes and is done with any number at a time', async () => {
+    const events = consume();
+    const added =
+      'for n = 1, 150000 do redis.call("XADD", KEYS[1], "*", "t", "client_event", "c", "room") end';
+    await redis.command('EVAL', added, '1', 'roost:events');
+    const taken: RecordedEvent[] = [];
+    while (taken.length < 150_000) taken.push(...(await events.take(1_000_000)));
+    events.done(taken);
+    await eventually(async () => expect(await redis.command('XLEN', 'roost:events')).toBe(0));
+    expect(await pendingCount()).toBe(0);
+  });
+
   it('is never given what others wrote into the stream', async () => {
     const events = consume();
     await redis.command('XADD', 'roost:events', '*', 'foo', 'bar');

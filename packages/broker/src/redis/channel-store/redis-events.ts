@@ -11,6 +11,8 @@ import { StoreKeys } from './keys.ts';
 const POLL_MS = 200;
 /** How often the consumer asks for its turn, or keeps it, in ms. */
 const LOOK_MS = 1_000;
+/** Most events in one command, and in one answer: a client event may have some kilobytes. */
+const MAX_AT_ONCE = 1_000;
 /** Default of `turnMs`. */
 const TURN_MS = 5_000;
 
@@ -47,6 +49,7 @@ export class RedisEvents implements ChannelEvents {
   readonly #taken = new Set<string>();
   /** Done, but Redis does not know yet. */
   readonly #toTell = new Set<string>();
+  #telling: Promise<void> | undefined;
   /** Lost with a connection: for the next who asks. */
   #found: RecordedEvent[] = [];
   #client: Redis | undefined;
@@ -93,6 +96,7 @@ export class RedisEvents implements ChannelEvents {
     this.#isStopped = true;
     this.#pause();
     for (const { resolve } of this.#waiting.splice(0)) resolve([]);
+    await this.#tell();
     const client = this.#client;
     if (client !== undefined) await this.#guarded(() => this.#group.leave(client));
     await this.#connection.stop(client !== undefined);
@@ -107,7 +111,7 @@ export class RedisEvents implements ChannelEvents {
       const own = await this.#group.pendingOf(client);
       if (this.#client !== client) return;
       const known = new Set([...this.#found.map(({ id }) => id), ...this.#taken, ...this.#toTell]);
-      this.#found.push(...own.filter(({ id }) => !known.has(id)));
+      this.#found = [...this.#found, ...own.filter(({ id }) => !known.has(id))];
     }).then(() => this.#look(client));
   }
 
@@ -160,7 +164,8 @@ export class RedisEvents implements ChannelEvents {
       if (left.length > 0) return;
       this.#mayInherit = false;
     }
-    this.#found.push(...((await this.#guarded(() => this.#group.read(client, limit))) ?? []));
+    const most = Math.min(limit, MAX_AT_ONCE);
+    this.#found.push(...((await this.#guarded(() => this.#group.read(client, most))) ?? []));
   }
 
   async #look(client: Redis): Promise<void> {
@@ -175,15 +180,31 @@ export class RedisEvents implements ChannelEvents {
     void this.#tell();
   }
 
-  async #tell(): Promise<void> {
-    const client = this.#client;
-    if (client === undefined || this.#toTell.size === 0) return;
-    const ids = [...this.#toTell];
+  /** Tells Redis what is done. Resolves when it knows all of it, or does not answer. */
+  #tell(): Promise<void> {
+    if (this.#client === undefined || this.#toTell.size === 0) return Promise.resolve();
+    this.#telling ??= this.#tellAll();
+    return this.#telling;
+  }
+
+  /** One command at a time: what comes meanwhile is told together. */
+  async #tellAll(): Promise<void> {
+    for (let client = this.#client; client !== undefined && this.#toTell.size > 0; client = this.#client) {
+      const isTold = await this.#tellSome(client);
+      if (!isTold) break;
+    }
+    this.#telling = undefined;
+  }
+
+  async #tellSome(client: Redis): Promise<boolean> {
+    const ids = [...this.#toTell].slice(0, MAX_AT_ONCE);
     const isTold = await this.#guarded(async () => {
       await this.#group.done(client, ids);
       return true;
     });
-    if (isTold === true) for (const id of ids) this.#toTell.delete(id);
+    if (isTold !== true) return false;
+    for (const id of ids) this.#toTell.delete(id);
+    return true;
   }
 
   /** What fails is tried again with the next look or connection. A Redis that does not answer is given up. */

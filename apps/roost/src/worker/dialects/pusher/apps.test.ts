@@ -45,6 +45,8 @@ describe('an app', () => {
     ['7/private-a', true],
     ['7/presence-a', true],
     ['7/#server-to-user-1', true],
+    ['7/#connections', true],
+    ['7/#orders', false],
     ['7/news', false],
     ['private-a', true],
     ['news', false],

@@ -1,5 +1,5 @@
 import type { ChannelEventType } from '@roost/farm';
-import { kindOf } from './names.ts';
+import { CONNECTIONS_CHANNEL, kindOf } from './names.ts';
 import type { PusherAppOptions } from './options.ts';
 
 /** One app, as a worker knows it. */
@@ -60,9 +60,11 @@ export class PusherApps {
     return prefix === '' ? this.#default : this.withId(prefix.slice(0, -1));
   }
 
-  /** Whether clients must show a signature for this channel of the broker. */
+  /** Whether clients must show a signature for this channel of the broker, or get it by no signature. */
   isSigned(channel: string): boolean {
-    return this.ownerOf(channel) !== undefined && kindOf(this.clientName(channel)).access !== 'public';
+    if (this.ownerOf(channel) === undefined) return false;
+    const name = this.clientName(channel);
+    return name === CONNECTIONS_CHANNEL || kindOf(name).access !== 'public';
   }
 
   /** Whether the subscribers of this channel of the broker are told how many they are. */

@@ -1,3 +1,4 @@
+import { redisIsInstalled } from '@roost/testing';
 import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import {
@@ -11,6 +12,7 @@ import {
   sign,
   startFarm,
   startKind,
+  startOwnRedis,
   trigger,
 } from './fixtures/pusher-farm.ts';
 
@@ -346,6 +348,24 @@ describe('a subscription', () => {
     });
   });
 
+  it.skipIf(!redisIsInstalled())(
+    "that was asked for again is nobody's when the client has gone",
+    async () => {
+      const redis = await startOwnRedis();
+      const farm = await startFarm(['--workers', '1', '--redis-url', redis.url]);
+      const [gone, other] = [await RawPusher.connect(farm), await RawPusher.connect(farm)];
+      // Until then no subscription is confirmed.
+      await redis.command('CLIENT', 'PAUSE', '2000');
+      gone.ask('private-a');
+      gone.send({ event: 'pusher:unsubscribe', data: { channel: 'private-a' } });
+      gone.ask('private-a');
+      await gone.expectQuiet();
+      await gone.client.terminate();
+      await other.subscribe('private-a');
+      expect(await countersOf(farm)).toEqual({ app_pusher_connections: 2, app_pusher_subscriptions: 1 });
+    },
+  );
+
   it('beyond the most of a connection is refused', async () => {
     const farm = await startFarm(['--workers', '1', '--max-subscriptions-per-connection', '2']);
     const pusher = await RawPusher.connect(farm);
@@ -359,6 +379,21 @@ describe('a subscription', () => {
     });
     pusher.send({ event: 'pusher:unsubscribe', data: { channel: 'a' } });
     await pusher.subscribe('c');
+  });
+
+  it('to as many channels as a connection may have can be asked for at once, as after a reconnection', async () => {
+    const farm = await startFarm(['--workers', '1', '--max-subscriptions-per-connection', '300']);
+    const pusher = await RawPusher.connect(farm);
+    const channels = Array.from({ length: 301 }, (_, at) => `private-${at}`);
+    for (const channel of channels) pusher.ask(channel);
+    const answers = new Map<string, string[]>();
+    for (let answered = 0; answered < 302; answered++) {
+      const { event, channel = '' } = await pusher.next();
+      answers.set(event, [...(answers.get(event) ?? []), channel]);
+    }
+    const succeeded = answers.get('pusher_internal:subscription_succeeded');
+    expect(new Set(succeeded)).toEqual(new Set(channels.slice(0, 300)));
+    expect(answers.get('pusher:subscription_error')).toEqual(['private-300']);
   });
 
   it('to the channels of the default app shares them with /plain, but for those that need a signature', async () => {

@@ -1,5 +1,13 @@
+import { redisIsInstalled } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
-import { countersOf, endAfterEach, KEY, RawPusher, startFarm } from './fixtures/pusher-farm.ts';
+import {
+  countersOf,
+  endAfterEach,
+  KEY,
+  RawPusher,
+  startFarm,
+  startOwnRedis,
+} from './fixtures/pusher-farm.ts';
 
 endAfterEach();
 
@@ -88,6 +96,16 @@ describe('a connection', () => {
       .toBe(true);
     // Others are not concerned.
     await RawPusher.connect(farm, 'protocol=7', 'one');
+  });
+
+  it.skipIf(!redisIsInstalled())('is counted for its app whatever it unsubscribes from', async () => {
+    const redis = await startOwnRedis();
+    const farm = await startFarm(['--workers', '1', '--redis-url', redis.url], { ROOST_PUSHER_APPS: LIST });
+    const first = await RawPusher.connect(farm, 'protocol=7', 'few');
+    first.send({ event: 'pusher:unsubscribe', data: { channel: '#connections' } });
+    await first.expectQuiet();
+    await RawPusher.connect(farm, 'protocol=7', 'few');
+    await expect.poll(() => redis.command('HVALS', 'roost:counts:{3/#connections}')).toEqual(['2']);
   });
 
   it('that shows no signature in time is closed with 4009 where the app wants one', async () => {

@@ -51,6 +51,7 @@ describe('the HTTP API of Pusher', () => {
       ],
       [404, 'There is nothing at this path.', [farm, 'POST', `/apps/${APP_ID}/event`, { json: EVENT }]],
       [404, 'There is nothing at this path.', [farm, 'GET', '/apps']],
+      [404, 'There is nothing at this path.', [farm, 'GET', '/apps/%zz']],
       [405, 'The path takes another method.', [farm, 'GET', EVENTS]],
       [400, 'The request is wrong: the body is not JSON.', [farm, 'POST', EVENTS, { body: '{' }]],
       [400, 'The request is wrong: the body is not JSON.', [farm, 'POST', EVENTS]],
@@ -128,6 +129,16 @@ describe('the HTTP API of Pusher', () => {
     const { path, init } = requestOf('POST', EVENTS, { body: 'x'.repeat(500_000), secret: 'other' });
     const response = await fetch(`http://127.0.0.1:${farm.port}${path}`, init);
     expect([response.status, response.headers.get('connection')]).toEqual([401, 'close']);
+  });
+
+  it('takes a socket id that no connection of a farm can have, and leaves nobody out', async () => {
+    const farm = await startFarm(['--workers', '1']);
+    const pusher = await RawPusher.connect(farm);
+    await pusher.subscribe('news');
+    for (const socket of ['12345678901.1', '1.12345678901234567', `${'9'.repeat(20)}.${'9'.repeat(20)}`]) {
+      await trigger(farm, 'news', 'greet', socket, { socket_id: socket });
+      expect(await pusher.next()).toMatchObject({ event: 'greet', data: socket });
+    }
   });
 
   it('takes 100 channels, and a batch of ten, in their order', async () => {
@@ -238,7 +249,14 @@ describe('the HTTP API of Pusher', () => {
       const redis = await startOwnRedis();
       const farm = await startFarm([], { ROOST_REDIS_URL: redis.url });
       await trigger(farm, 'news', 'a', '');
+      const waiting = await RawPusher.connect(farm);
+      await redis.command('CLIENT', 'PAUSE', '60000');
+      for (const name of 'abc') waiting.ask(`presence-${name}`, '{"user_id":"u1"}');
+      await waiting.expectQuiet();
       await redis.stop();
+      expect((await waiting.client.closed).code).toBe(4100);
+      // It is one client, however many subscriptions it waited for.
+      expect(await countersOf(farm)).toMatchObject({ app_pusher_failed_subscriptions: 1 });
       await expect
         .poll(async () => (await fetch(`http://127.0.0.1:${farm.port}/health/ready`)).status)
         .toBe(503);

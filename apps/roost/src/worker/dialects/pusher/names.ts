@@ -11,7 +11,10 @@ export interface ChannelKind {
 /** What begins the name of the channel of one signed-in user; the id follows. */
 export const USER_CHANNEL_PREFIX = '#server-to-user-';
 
-/** As Pusher says; a higher limit can be configured, up to what the SDKs of servers check. */
+/** By which connections of an app are counted. No client can subscribe to it, or unsubscribe: see {@link channelProblem}. */
+export const CONNECTIONS_CHANNEL = '#connections';
+
+/** Of the name of an event, as Pusher and the SDKs of servers have it. */
 export const MAX_EVENT_CHARACTERS = 200;
 
 /** Of a user's id, as Pusher says. */

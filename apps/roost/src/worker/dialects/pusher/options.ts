@@ -4,7 +4,7 @@ export interface PusherOptions {
   /** May stand before every path: `/ws`; empty for none. */
   readonly pathPrefix: string;
   readonly activityTimeoutSeconds: number;
-  /** 0: none. */
+  /** Of the whole farm; 0: none. */
   readonly drainReturnsPerSecond: number;
   readonly maxChannelCharacters: number;
 }
@@ -27,6 +27,7 @@ export interface PusherAppOptions {
   readonly maxMemberInfoBytes: number;
   readonly maxEventBytes: number;
   readonly maxClientEventBytes: number;
+  /** Per second and connection, and as many at once after a pause. */
   readonly clientEventRate: number;
   readonly cacheMs: number;
   readonly webhooks: readonly WebhookOptions[];

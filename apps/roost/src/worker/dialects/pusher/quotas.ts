@@ -1,11 +1,9 @@
 import type { ChannelCounts } from '@roost/farm';
 import type { PusherApp } from './apps.ts';
+import { CONNECTIONS_CHANNEL } from './names.ts';
 
 /** How old a sum may be that decides. */
 const MAX_AGE_MS = 1000;
-
-/** No client can subscribe to it: `#` begins only the channels of users. */
-const CONNECTIONS_CHANNEL = '#connections';
 
 interface Sum {
   /** On all workers and farms, as last heard of. */
@@ -21,7 +19,8 @@ interface Sum {
  * How many connections apps have that may not have more than some number. Each connection of such an app is subscribed to a
  * channel of its own to be counted: so the sum is that of all farms, and right again when a worker has died. It is asked for
  * when clients come, at most once a second, and they wait for it. Where several workers let clients in at the same time, or
- * the broker is away, an app may get some more than it may have; none is refused that has room.
+ * the broker is away, an app may get some more than it may have; and who comes within two seconds of another's end may be
+ * refused although there is room again: for so long the other may still be in the sum.
  */
 export class Quotas {
   readonly #counts: (channels: readonly string[]) => Promise<readonly ChannelCounts[]>;

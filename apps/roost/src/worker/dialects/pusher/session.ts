@@ -4,8 +4,7 @@
  * ```
  * 0  u16 LE  index of its app
  * 2  u8      flags: 1 it has shown that it may be here (it has signed in, or subscribed with a signature)
- * 3  u8      version of the protocol: 5, 6 or 7
- * 4  u32 LE  client events: the instant from which the whole rate is due again, in 1/16 ms since the worker's start
+ * 3  u32 LE  client events: the instant from which the whole rate is due again, in 1/16 ms since the worker's start
  * 7          user_info of the user it is signed in as: JSON in UTF-8; nothing when there is none
  * ```
  *

@@ -21,10 +21,7 @@ interface Refusal {
   readonly detail?: string;
 }
 
-/** Joins of one connection that may be under way at a time. */
-const MAX_JOINS = 128;
-
-/** Channels that a connection is joining, by their names for clients. */
+/** Channels that a connection is joining, by their names for clients: as many as it may be subscribed to. */
 type Joins = Map<string, { next: SubscribeMessage | undefined; isLeft: boolean }>;
 
 type SubscriberContext = Pick<WorkerContext, 'channelNameProblem' | 'join' | 'recordEvent'>;
@@ -52,8 +49,7 @@ export class Subscriber {
     if (problem !== undefined) {
       return this.#answers.refuseSubscription(connection, channel, 'invalidName', `it ${problem}`);
     }
-    const joins = this.#joins.get(connection.id);
-    const join = joins?.get(channel);
+    const join = this.#joins.get(connection.id)?.get(channel);
     if (join?.isLeft === true) {
       // It is on its way out: what was asked for last counts.
       join.next = message;
@@ -61,9 +57,6 @@ export class Subscriber {
     }
     if (join !== undefined || connection.isSubscribed(name))
       return this.#answers.refuse(connection, 'duplicate');
-    if (joins !== undefined && joins.size >= MAX_JOINS) {
-      return this.#answers.refuseSubscription(connection, channel, 'tooManyChannels');
-    }
     const kind = kindOf(channel);
     const checked = check(connection, app, message, kind);
     if ('error' in checked) {
@@ -81,6 +74,8 @@ export class Subscriber {
 
   /** No answer, whether it was subscribed or not. */
   unsubscribe(connection: Connection, app: PusherApp, channel: string): void {
+    // What no client can subscribe to is the server's own: by it the connection is counted.
+    if (channelProblem(channel, this.#maxChannelCharacters) !== undefined) return;
     const join = this.#joins.get(connection.id)?.get(channel);
     if (join !== undefined) {
       join.isLeft = true;
@@ -112,7 +107,7 @@ export class Subscriber {
       joins.delete(channel);
       if (joins.size === 0) this.#joins.delete(id);
     }
-    if (join.next !== undefined) await this.subscribe(connection, app, join.next);
+    if (join.next !== undefined && connection.isOpen) await this.subscribe(connection, app, join.next);
   }
 
   /**
@@ -123,8 +118,9 @@ export class Subscriber {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (code === 'FARM_ERR_TOO_MANY_SUBSCRIPTIONS') {
       this.#answers.refuseSubscription(connection, channel, 'tooManyChannels');
-    } else if (code.startsWith('BROKER_')) this.#answers.close(connection, 'notSubscribed');
-    else throw error;
+    } else if (!code.startsWith('BROKER_')) throw error;
+    // Gone since, or closed because of another of its subscriptions.
+    else if (connection.isOpen) this.#answers.close(connection, 'notSubscribed');
   }
 
   #welcome(app: PusherApp, channel: string, kind: ChannelKind, snapshot: ChannelSnapshot): readonly string[] {

@@ -111,7 +111,10 @@ export function channelNameProblem(
 
 function socketOf({ socket_id: socket }: JsonObject): string | undefined {
   if (socket === undefined || socket === null) return undefined;
-  if (typeof socket === 'string' && /^\d{1,20}\.\d{1,20}$/.test(socket)) return socket;
+  if (typeof socket === 'string' && /^\d{1,20}\.\d{1,20}$/.test(socket)) {
+    // The id of another service's connection may be longer than any of a farm's: nobody here has it.
+    return /^\d{1,10}\.\d{1,16}$/.test(socket) ? socket : undefined;
+  }
   throw badRequest('the socket_id must be two numbers with a dot, as a client has it');
 }
 

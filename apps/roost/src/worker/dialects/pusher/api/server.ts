@@ -37,11 +37,13 @@ export async function createPusherApiServer(
 ): Promise<PusherApiServer> {
   const apps = new PusherApps(options.apps);
   const methods = new ApiMethods(context, apps, options.maxChannelCharacters);
+  const count = (name: PusherCounter): void => context.count(name);
   const server = fastify({
     logger: false,
     bodyLimit: maxBodyBytes,
     routerOptions: { maxParamLength: MAX_NAME_CHARACTERS },
     frameworkErrors: (_error, _request, reply) => {
+      count('app_pusher_refused_requests');
       send(reply, new RequestError('notFound'));
     },
   });
@@ -88,7 +90,6 @@ export async function createPusherApiServer(
     void reply.header('Allow', other);
     throw new RequestError('methodNotAllowed');
   });
-  const count = (name: PusherCounter): void => context.count(name);
   server.setErrorHandler((error, _request, reply) => {
     const answer = answerFor(error, context, maxBodyBytes);
     count(answer.status < 500 ? 'app_pusher_refused_requests' : 'app_pusher_failed_requests');
