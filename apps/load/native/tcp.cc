@@ -303,13 +303,11 @@ void Tcp::OnTimer(uint32_t id, uint32_t tick) {
     Release(id, kClosed);
     return;
   }
-  // A server that answers with a closed window is alive.
-  bool is_probe = c.state == kOpen && c.window == 0;
-  if (c.retries >= (c.state == kSynSent ? kMaxSynRetries : kMaxRetries) && !is_probe) {
+  if (c.retries >= (c.state == kSynSent ? kMaxSynRetries : kMaxRetries)) {
     Fail(id, ETIMEDOUT);
     return;
   }
-  if (c.retries < kMaxRetries) c.retries++;
+  c.retries++;
   c.recover = c.next;
   Retransmit(id);
   ArmRetransmission(id);
@@ -376,9 +374,10 @@ void Tcp::ReceiveAnswer(uint32_t id, const Segment& segment) {
   c.window = segment.window;
   c.retries = 0;
   c.due = 0;
-  if (segment.mss > 0) mss_ = std::min<uint32_t>(mss_, std::max<uint32_t>(segment.mss, 1));
-  if (OutboundBytes(c) > 0) Transmit(id);
-  else Acknowledge(id);
+  if (segment.mss > 0) mss_ = std::min<uint32_t>(mss_, segment.mss);
+  Transmit(id);
+  // No bytes carry it: there are none, or the window has no room.
+  if (c.next == c.oldest) Acknowledge(id);
 }
 
 // Takes the fields of acknowledgement and window. False: the rest of the segment is not to be looked at.
@@ -418,11 +417,14 @@ bool Tcp::TakeAcknowledgement(uint32_t id, const Segment& segment) {
       Retransmit(id);
     }
   }
-  if (is_update && c.window > 0) {
+  // A server that answers with a closed window is alive, and is asked for as long as it does (RFC 9293 §3.8.6.1).
+  if (c.window == 0 && c.retries == kMaxRetries) c.retries--;
+  // Without anything under way the timer, if there is one, waits for the server's FIN.
+  if (is_update && c.window > 0 && (c.oldest != c.next || OutboundBytes(c) > 0)) {
     c.retries = 0;
-    c.due = 0;
     // The byte that asked for room was not taken.
     if (was_closed && c.oldest != c.next) Retransmit(id);
+    ArmRetransmission(id);
     Transmit(id);
   }
   return true;
