@@ -355,10 +355,14 @@ void Tcp::Receive(const Segment& segment) {
   }
   uint32_t known = c.expected - segment.sequence;
   if ((c.flags & kFinReceived) != 0) return;
-  if (segment.length > known) TakeData(id, segment.data + known, segment.length - known);
-  TakeEarly(id);
-  if (connections_[id].state != kOpen) return;
+  bool has_data = segment.length > known;
+  if (has_data) {
+    TakeData(id, segment.data + known, segment.length - known);
+    TakeEarly(id);
+    if (c.state != kOpen) return;
+  }
   if ((segment.flags & kFin) != 0 && c.expected == end - 1) TakeFin(id);
+  else if (has_data) AcknowledgeData(id);
 }
 
 // In SYN-SENT (RFC 9293 §3.10.7.3). Servers do not open connections: a SYN without ACK is not for us.
@@ -444,17 +448,22 @@ void Tcp::TakeData(uint32_t id, const uint8_t* data, uint32_t length) {
     inbound.insert(inbound.end(), data, data + kept);
     FreeBuffersIfEmpty(c);
     c.expected += kept;
-    return Acknowledge(id);
+    return;
   }
   c.expected += length;
-  if ((c.flags & kAckDelayed) != 0 || c.quick_acks > 0) {
-    if (c.quick_acks > 0) c.quick_acks--;
-    Acknowledge(id);
-  } else {
-    c.flags |= kAckDelayed;
-    delayed_.push_back({id, now_ + kDelayedAckMs / kTickMs});
-  }
   handlers_->OnData(c.tag, data, length);
+}
+
+// Once for all that a segment has brought, with what waited behind it: to a server without timestamps an acknowledgement of each
+// would be a measurement, of how long those were under way that have waited.
+void Tcp::AcknowledgeData(uint32_t id) {
+  Connection& c = connections_[id];
+  if ((c.flags & (kAckDelayed | kPaused)) != 0 || c.quick_acks > 0) {
+    if (c.quick_acks > 0) c.quick_acks--;
+    return Acknowledge(id);
+  }
+  c.flags |= kAckDelayed;
+  delayed_.push_back({id, now_ + kDelayedAckMs / kTickMs});
 }
 
 // Its FIN is not kept: the server sends that again.

@@ -156,6 +156,7 @@ class Tcp {
   void TakeData(uint32_t id, const uint8_t* data, uint32_t length);
   void KeepEarly(uint32_t id, const Segment& segment);
   void TakeEarly(uint32_t id);
+  void AcknowledgeData(uint32_t id);
   void TakeFin(uint32_t id);
   void FinishIfDone(uint32_t id);
   void Release(uint32_t id, State state);

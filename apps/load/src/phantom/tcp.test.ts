@@ -64,6 +64,11 @@ describe("a phantom's TCP", () => {
     expect(outcomeOf('a SYN with a closed window is acknowledged')).toBe(4_294_967_001);
   });
 
+  it('acknowledges at once all that waited behind a gap', () => {
+    expect(outcomeOf('segments that answer the one which fills a gap')).toBe(1);
+    expect(outcomeOf('bytes that they acknowledge')).toBe(50);
+  });
+
   it('keeps the bytes in order whatever a server sends, and every connection ends', () => {
     expect(outcomeOf('bytes of streams')).toBeGreaterThan(1_000_000);
     expect(outcomeOf('streams out of order')).toBe(0);
