@@ -26,6 +26,7 @@ const BEGUN: ReadonlySet<LoadErrorCode> = new Set<LoadErrorCode>(['LOAD_ERR_PROC
 const MILLION = 1_000_000;
 
 async function run(options: LoadOptions): Promise<void> {
+  assertGoTogether(options);
   if (options.isPhantom && ownNamespace() === undefined) {
     process.exitCode = await runInNamespace({
       entry: ENTRY,
@@ -71,6 +72,19 @@ async function run(options: LoadOptions): Promise<void> {
     // While the clients still answer: a server without them would try for minutes to say goodbye.
     await server?.stop();
     await coordinator?.stop();
+  }
+}
+
+/** Throws LOAD_ERR_OPTION for flags of which one would have no effect. */
+function assertGoTogether({ isPhantom, server, linkLossShare, sourceAddresses }: LoadOptions): void {
+  if (!isPhantom && (server !== null || linkLossShare > 0)) {
+    throw new LoadError('LOAD_ERR_OPTION', '--server and --link-loss are of use with --phantom only.');
+  }
+  if (isPhantom && sourceAddresses.length > 0) {
+    throw new LoadError(
+      'LOAD_ERR_OPTION',
+      '--source-addresses is of no use with --phantom: those clients have addresses of their own.',
+    );
   }
 }
 
