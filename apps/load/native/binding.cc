@@ -1,4 +1,5 @@
-// What the addon exports: see src/phantom/native.ts for the types. Arguments come from that file only, which has checked them.
+// What the addon exports: see src/phantom/native.ts for the types. Arguments come from this package only, whose compiler has checked
+// them: a tag is not looked at again, and must have its place in `generations`.
 #include "stack.h"
 
 #include <arpa/inet.h>

@@ -111,9 +111,10 @@ void Stack::Wake() {
   bool has_more = !HasRoom();
   if (events_ > 0) Deliver();
   if (!is_open_) return;
-  // What did not fit is there at once, as long as the device is watched.
-  if (has_more) WatchDevice(true);
-  else Rest(was_busy);
+  if (!has_more) return Rest(was_busy);
+  // What did not fit is there at once where it is in the device, and comes with the clock where it is kept here.
+  WatchDevice(true);
+  SetClock(kRestMicros);
 }
 
 bool Stack::HasRoom() const {

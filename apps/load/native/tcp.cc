@@ -303,13 +303,11 @@ void Tcp::OnTimer(uint32_t id, uint32_t tick) {
     Release(id, kClosed);
     return;
   }
-  // A server that answers with a closed window is alive.
-  bool is_probe = c.state == kOpen && c.window == 0;
-  if (c.retries >= (c.state == kSynSent ? kMaxSynRetries : kMaxRetries) && !is_probe) {
+  if (c.retries >= (c.state == kSynSent ? kMaxSynRetries : kMaxRetries)) {
     Fail(id, ETIMEDOUT);
     return;
   }
-  if (c.retries < kMaxRetries) c.retries++;
+  c.retries++;
   c.recover = c.next;
   Retransmit(id);
   ArmRetransmission(id);
@@ -357,10 +355,14 @@ void Tcp::Receive(const Segment& segment) {
   }
   uint32_t known = c.expected - segment.sequence;
   if ((c.flags & kFinReceived) != 0) return;
-  if (segment.length > known) TakeData(id, segment.data + known, segment.length - known);
-  TakeEarly(id);
-  if (connections_[id].state != kOpen) return;
+  bool has_data = segment.length > known;
+  if (has_data) {
+    TakeData(id, segment.data + known, segment.length - known);
+    TakeEarly(id);
+    if (c.state != kOpen) return;
+  }
   if ((segment.flags & kFin) != 0 && c.expected == end - 1) TakeFin(id);
+  else if (has_data) AcknowledgeData(id);
 }
 
 // In SYN-SENT (RFC 9293 §3.10.7.3). Servers do not open connections: a SYN without ACK is not for us.
@@ -376,9 +378,10 @@ void Tcp::ReceiveAnswer(uint32_t id, const Segment& segment) {
   c.window = segment.window;
   c.retries = 0;
   c.due = 0;
-  if (segment.mss > 0) mss_ = std::min<uint32_t>(mss_, std::max<uint32_t>(segment.mss, 1));
-  if (OutboundBytes(c) > 0) Transmit(id);
-  else Acknowledge(id);
+  if (segment.mss > 0) mss_ = std::min<uint32_t>(mss_, segment.mss);
+  Transmit(id);
+  // No bytes carry it: there are none, or the window has no room.
+  if (c.next == c.oldest) Acknowledge(id);
 }
 
 // Takes the fields of acknowledgement and window. False: the rest of the segment is not to be looked at.
@@ -418,11 +421,14 @@ bool Tcp::TakeAcknowledgement(uint32_t id, const Segment& segment) {
       Retransmit(id);
     }
   }
-  if (is_update && c.window > 0) {
+  // A server that answers with a closed window is alive, and is asked for as long as it does (RFC 9293 §3.8.6.1).
+  if (c.window == 0 && c.retries == kMaxRetries) c.retries--;
+  // Without anything under way the timer, if there is one, waits for the server's FIN.
+  if (is_update && c.window > 0 && (c.oldest != c.next || OutboundBytes(c) > 0)) {
     c.retries = 0;
-    c.due = 0;
     // The byte that asked for room was not taken.
     if (was_closed && c.oldest != c.next) Retransmit(id);
+    ArmRetransmission(id);
     Transmit(id);
   }
   return true;
@@ -442,17 +448,22 @@ void Tcp::TakeData(uint32_t id, const uint8_t* data, uint32_t length) {
     inbound.insert(inbound.end(), data, data + kept);
     FreeBuffersIfEmpty(c);
     c.expected += kept;
-    return Acknowledge(id);
+    return;
   }
   c.expected += length;
-  if ((c.flags & kAckDelayed) != 0 || c.quick_acks > 0) {
-    if (c.quick_acks > 0) c.quick_acks--;
-    Acknowledge(id);
-  } else {
-    c.flags |= kAckDelayed;
-    delayed_.push_back({id, now_ + kDelayedAckMs / kTickMs});
-  }
   handlers_->OnData(c.tag, data, length);
+}
+
+// Once for all that a segment has brought, with what waited behind it: to a server without timestamps an acknowledgement of each
+// would be a measurement, of how long those were under way that have waited.
+void Tcp::AcknowledgeData(uint32_t id) {
+  Connection& c = connections_[id];
+  if ((c.flags & (kAckDelayed | kPaused)) != 0 || c.quick_acks > 0) {
+    if (c.quick_acks > 0) c.quick_acks--;
+    return Acknowledge(id);
+  }
+  c.flags |= kAckDelayed;
+  delayed_.push_back({id, now_ + kDelayedAckMs / kTickMs});
 }
 
 // Its FIN is not kept: the server sends that again.

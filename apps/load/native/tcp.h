@@ -67,11 +67,12 @@ class Tcp {
 
   // Begins to connect; `bytes` are sent as soon as the server has answered. An id, or -1 when each has a connection.
   int64_t Open(uint32_t tag, const uint8_t* bytes, uint32_t length);
-  // False: there is no such connection any more, or it was shut down.
+  // False: the server has not answered yet, the connection is gone, or it was shut down.
   bool Send(uint32_t id, const uint8_t* bytes, uint32_t length);
   // Nothing is sent any more after what was; the server may go on.
   void ShutDown(uint32_t id);
-  // As close(2): nothing is told any more, and what the server still sends is answered by a reset.
+  // As close(2): nothing is told any more, and what the server still sends is answered by a reset. The only one of these calls that
+  // does something before the server has answered.
   void Close(uint32_t id);
   void Reset(uint32_t id);
   // Keeps what comes, until the window is full.
@@ -155,6 +156,7 @@ class Tcp {
   void TakeData(uint32_t id, const uint8_t* data, uint32_t length);
   void KeepEarly(uint32_t id, const Segment& segment);
   void TakeEarly(uint32_t id);
+  void AcknowledgeData(uint32_t id);
   void TakeFin(uint32_t id);
   void FinishIfDone(uint32_t id);
   void Release(uint32_t id, State state);

@@ -45,6 +45,16 @@ describe('roost-load', () => {
     expect(new Set(server.closeCodes)).toEqual(new Set([1000]));
   });
 
+  it.each([
+    ['--server true', '--server and --link-loss are of use with --phantom only'],
+    ['--link-loss 1%', '--server and --link-loss are of use with --phantom only'],
+    ['--phantom --source-addresses 127.0.0.2', '--source-addresses is of no use with --phantom'],
+  ])('refuses what would have no effect: %s', async (flags, sentence) => {
+    const { code, stderr } = await start('ws://127.0.0.1:1/', flags).exited;
+    expect(stderr).toContain(sentence);
+    expect(code).toBe(2);
+  });
+
   it('keeps to its bound of handshakes under way', async () => {
     const arrivals: number[] = [];
     const url = await serveBytes(() => arrivals.push(performance.now()));

@@ -26,6 +26,7 @@ const BEGUN: ReadonlySet<LoadErrorCode> = new Set<LoadErrorCode>(['LOAD_ERR_PROC
 const MILLION = 1_000_000;
 
 async function run(options: LoadOptions): Promise<void> {
+  assertGoTogether(options);
   if (options.isPhantom && ownNamespace() === undefined) {
     process.exitCode = await runInNamespace({
       entry: ENTRY,
@@ -49,52 +50,67 @@ async function run(options: LoadOptions): Promise<void> {
   const { url, greeting, messageTemplate, processes, connections, sourceAddresses, timeoutMs } = options;
   const target = await resolveTarget(url, options);
   const server = options.isPhantom ? new PhantomServer(options.server) : undefined;
-  const coordinator = await Coordinator.start({
-    entry: ENTRY,
-    target,
-    greeting,
-    messageTemplate,
-    processes,
-    connections,
-    sourceAddresses,
-    handshakeTimeoutMs: timeoutMs,
-    phantom: options.isPhantom ? { disturbedPerMillion: options.linkLossShare * MILLION } : null,
-  });
+  let coordinator: Coordinator | undefined;
   try {
+    coordinator = await Coordinator.start({
+      entry: ENTRY,
+      target,
+      greeting,
+      messageTemplate,
+      processes,
+      connections,
+      sourceAddresses,
+      handshakeTimeoutMs: timeoutMs,
+      phantom: options.isPhantom ? { disturbedPerMillion: options.linkLossShare * MILLION } : null,
+    });
     // Who gives commands knows when the server that they have started is there.
     if (server !== undefined && (server.isOurs || !options.control)) {
       await waitForServer(server, target.port, stop.signal);
     }
-    if (options.control) {
-      // A command under way ends with its processes.
-      stop.signal.addEventListener('abort', () => void coordinator.stop());
-      try {
-        await obeyCommands(coordinator, options, {
-          input: process.stdin,
-          write: writeLine,
-          signal: stop.signal,
-        });
-      } finally {
-        // An open pipe would keep a program alive that has nothing more to say.
-        process.stdin.destroy();
-      }
-      return;
-    }
-    const ticker = showProgress(coordinator);
-    try {
-      const result = await runSession(coordinator, options, stop.signal);
-      writeLine(options.json ? JSON.stringify(result) : formatResult(result));
-      if (!result.ok) process.exitCode = EXIT_UNEXPECTED;
-    } finally {
-      clearInterval(ticker);
-      if (process.stderr.isTTY) process.stderr.write('\n');
-    }
-    await coordinator.close();
+    await drive(coordinator, options, stop.signal);
   } finally {
     // While the clients still answer: a server without them would try for minutes to say goodbye.
     await server?.stop();
-    await coordinator.stop();
+    await coordinator?.stop();
   }
+}
+
+/** Throws LOAD_ERR_OPTION for flags of which one would have no effect. */
+function assertGoTogether({ isPhantom, server, linkLossShare, sourceAddresses }: LoadOptions): void {
+  if (!isPhantom && (server !== null || linkLossShare > 0)) {
+    throw new LoadError('LOAD_ERR_OPTION', '--server and --link-loss are of use with --phantom only.');
+  }
+  if (isPhantom && sourceAddresses.length > 0) {
+    throw new LoadError(
+      'LOAD_ERR_OPTION',
+      '--source-addresses is of no use with --phantom: those clients have addresses of their own.',
+    );
+  }
+}
+
+/** Obeys commands, or runs a whole scenario and prints its result. */
+async function drive(coordinator: Coordinator, options: LoadOptions, signal: AbortSignal): Promise<void> {
+  if (options.control) {
+    // A command under way ends with its processes.
+    signal.addEventListener('abort', () => void coordinator.stop());
+    try {
+      await obeyCommands(coordinator, options, { input: process.stdin, write: writeLine, signal });
+    } finally {
+      // An open pipe would keep a program alive that has nothing more to say.
+      process.stdin.destroy();
+    }
+    return;
+  }
+  const ticker = showProgress(coordinator);
+  try {
+    const result = await runSession(coordinator, options, signal);
+    writeLine(options.json ? JSON.stringify(result) : formatResult(result));
+    if (!result.ok) process.exitCode = EXIT_UNEXPECTED;
+  } finally {
+    clearInterval(ticker);
+    if (process.stderr.isTTY) process.stderr.write('\n');
+  }
+  await coordinator.close();
 }
 
 async function waitForServer(server: PhantomServer, port: number, signal: AbortSignal): Promise<void> {

@@ -2,7 +2,14 @@ import { Command, Option } from 'commander';
 import type { Greeting } from './clients/clients.ts';
 import { parseMessageTemplate, PLAIN_TEMPLATE } from './message-template.ts';
 import { MIN_ECHO_BYTES } from './processes/echo-run.ts';
-import { integerBetween, parseAddresses, parseDurationMs, parsePerSecond, parseShare } from './units.ts';
+import {
+  integerBetween,
+  parseAddresses,
+  parseDurationMs,
+  parseLinkLoss,
+  parsePerSecond,
+  parseShare,
+} from './units.ts';
 
 const SCENARIOS = {
   idle: 'opens and holds them',
@@ -217,8 +224,8 @@ export function createProgram(run: (options: LoadOptions) => Promise<void>): Com
     .option('--server <command>', 'with --phantom: starts the server there (default: you start it)')
     .option(
       '--link-loss <share>',
-      'with --phantom: packets that get lost; as many come twice, and as many late',
-      parseShare,
+      'with --phantom: packets that get lost, up to 33%; as many come twice, and as many late',
+      parseLinkLoss,
       0,
     )
     .option('--json', 'print the result as one line of JSON', false)

@@ -1,13 +1,19 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually, registerFixture } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { cleanUp, start } from './fixtures/harness.ts';
+import { atEnd, cleanUp, start } from './fixtures/harness.ts';
+import type { Outcome } from './fixtures/load-program.ts';
 import { createOrSkip } from './phantom/fixtures/create-or-skip.ts';
 
-const PROGRAM = fileURLToPath(new URL('../bin/roost-load.js', import.meta.url));
+const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
+const MODULES = fileURLToPath(new URL('../../../node_modules', import.meta.url));
+const PROGRAM = join(PACKAGE, 'bin/roost-load.js');
 const SERVER = `${process.execPath} ${fileURLToPath(new URL('phantom/fixtures/ws-server.mjs', import.meta.url))}`;
 const URL_INSIDE = 'ws://127.0.0.1:8080/';
 
@@ -15,9 +21,24 @@ const possible = createOrSkip([]);
 possible?.remove();
 afterEach(cleanUp);
 
-function namespaces(): string[] {
+/** Those that a program has made; others may run at the same time. */
+function namespacesOf({ child }: { readonly child: { readonly pid?: number | undefined } }): string[] {
   if (!existsSync('/run/netns')) return [];
-  return readdirSync('/run/netns').filter((name) => name.startsWith('roost-phantom-'));
+  return readdirSync('/run/netns').filter((name) => name.startsWith(`roost-phantom-${child.pid}-`));
+}
+
+/** Runs a command to its end, which a deadline enforces (code null then). */
+function run(command: string, args: readonly string[], environment: NodeJS.ProcessEnv): Promise<Outcome> {
+  const options = {
+    env: { ...process.env, ...environment },
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  } as const;
+  return new Promise((resolve) => {
+    const child = execFile(command, args, options, (_error, stdout, stderr) => {
+      resolve({ code: child.exitCode, stdout, stderr });
+    });
+  });
 }
 
 function withServer(flags: string): [string, readonly string[]] {
@@ -26,16 +47,17 @@ function withServer(flags: string): [string, readonly string[]] {
 
 describe.skipIf(possible === undefined)('roost-load --phantom', () => {
   it('echoes to a server in a namespace of its own, and answers its pings, and leaves nothing', async () => {
-    const { code, stdout, stderr } = await start(
+    const program = start(
       URL_INSIDE,
       ...withServer('--connections 300 --scenario echo --rate 1000/s --hold 1s --json'),
-    ).exited;
+    );
+    const { code, stdout, stderr } = await program.exited;
     const result = JSON.parse(stdout);
     expect(result).toMatchObject({ connected: 300, failed: {}, closes: {}, ok: true });
     expect(result.echo).toMatchObject({ connections: 300, echoes: 1000, wrong: 0, unanswered: 0 });
     expect(code).toBe(0);
     expect(stderr).toContain('pongs of 300\n');
-    expect(namespaces()).toEqual([]);
+    expect(namespacesOf(program)).toEqual([]);
   });
 
   it('counts the close codes of the server, and opens as many over several processes', async () => {
@@ -68,15 +90,15 @@ describe.skipIf(possible === undefined)('roost-load --phantom', () => {
     const killed = start(URL_INSIDE, ...withServer('--connections 50 --control'));
     await killed.nextLine();
     expect(await killed.ask({ do: 'open', count: 50 })).toMatchObject({ connected: 50 });
-    const [left] = namespaces();
     killed.child.kill('SIGKILL');
     await killed.exited;
-    expect(namespaces()).toEqual([left]);
+    expect(namespacesOf(killed)).toHaveLength(1);
     const next = start(URL_INSIDE, '--phantom --connections 1 --control');
     await next.nextLine();
-    expect(namespaces()).not.toContain(left);
+    expect(namespacesOf(killed)).toEqual([]);
+    expect(namespacesOf(next)).toHaveLength(1);
     await next.end();
-    expect(namespaces()).toEqual([]);
+    expect(namespacesOf(next)).toEqual([]);
   });
 
   it('removes it, too, when nobody has asked after the killed one: its entry in /proc is still there', async () => {
@@ -95,15 +117,15 @@ describe.skipIf(possible === undefined)('roost-load --phantom', () => {
     });
     const [line] = await once(parent.stdout, 'data');
     const pid = Number(line);
-    const isIts = (name: string): boolean => name.startsWith(`roost-phantom-${pid}-`);
-    await eventually(() => namespaces().some((name) => isIts(name) && !name.endsWith('-parent')), {
+    const killed = { child: { pid } };
+    await eventually(() => namespacesOf(killed).some((name) => !name.endsWith('-parent')), {
       what: 'it has made its namespace',
     });
     process.kill(pid, 'SIGKILL');
     await eventually(() => / Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')), { what: 'it is dead' });
     const next = start(URL_INSIDE, '--phantom --connections 1 --control');
     await next.nextLine();
-    expect(namespaces().filter(isIts)).toEqual([]);
+    expect(namespacesOf(killed)).toEqual([]);
     await next.end();
     parent.kill('SIGKILL');
     await once(parent, 'exit');
@@ -111,15 +133,54 @@ describe.skipIf(possible === undefined)('roost-load --phantom', () => {
   });
 
   it('refuses a server outside of its namespace', async () => {
-    const { code, stderr } = await start('ws://192.0.2.1:8080/', '--phantom').exited;
+    const program = start('ws://192.0.2.1:8080/', '--phantom');
+    const { code, stderr } = await program.exited;
     expect(stderr).toContain('the URL must begin with ws://127.0.0.1, got "ws://192.0.2.1:8080/"');
     expect(code).toBe(2);
-    expect(namespaces()).toEqual([]);
+    expect(namespacesOf(program)).toEqual([]);
   });
 
   it('says that the server has ended, and ends', async () => {
     const { code, stderr } = await start(URL_INSIDE, '--phantom', ['--server', 'sh -c "exit 3"']).exited;
     expect(stderr).toContain('the command of --server has ended by exit code 3.');
+    expect(code).toBe(78);
+  });
+
+  it('ends the server that it has started when its clients cannot be', async () => {
+    // In a namespace that nobody has prepared: there the device is made anew, and never up.
+    const { code, stderr } = await run(
+      'unshare',
+      [
+        '--net',
+        process.execPath,
+        PROGRAM,
+        URL_INSIDE,
+        '--phantom',
+        '--connections',
+        '1',
+        '--server',
+        'sleep 600',
+      ],
+      { PHANTOM_NETNS: '/nowhere' },
+    );
+    expect(stderr).toBe('roost-load: SIOCGIFFLAGS ENETDOWN\n');
+    expect(code).toBe(1);
+  });
+
+  it('says what to install where its addon cannot be compiled, and starts nothing', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'roost-load-'));
+    atEnd(() => rmSync(folder, { recursive: true }));
+    for (const part of ['bin', 'dist', 'native', 'package.json']) {
+      await cp(join(PACKAGE, part), join(folder, part), { recursive: true });
+    }
+    symlinkSync(MODULES, join(folder, 'node_modules'));
+    const { code, stdout, stderr } = await run(
+      process.execPath,
+      [join(folder, 'bin/roost-load.js'), URL_INSIDE, '--phantom', '--server', 'echo the server runs'],
+      { CXX: '/nonexistent/c++' },
+    );
+    expect(stderr).toMatch(/^roost-load: phantom clients need an addon .* install a C\+\+ compiler .*\n$/);
+    expect(stdout).toBe('');
     expect(code).toBe(78);
   });
 

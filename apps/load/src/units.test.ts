@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { integerBetween, parseAddresses, parseDurationMs, parsePerSecond } from './units.ts';
+import { integerBetween, parseAddresses, parseDurationMs, parseLinkLoss, parsePerSecond } from './units.ts';
 
 describe('parseDurationMs', () => {
   it('reads a number and a unit', () => {
@@ -20,6 +20,14 @@ describe('parsePerSecond', () => {
   it('refuses zero, fractions and other units', () => {
     for (const text of ['0', '0/s', '1.5/s', '10/m', ''])
       expect(() => parsePerSecond(text)).toThrow('A rate is');
+  });
+});
+
+describe('parseLinkLoss', () => {
+  it('reads shares of which three fit into one', () => {
+    expect(['0%', '0.1%', '33%'].map(parseLinkLoss)).toEqual([0, 0.001, 0.33]);
+    expect(() => parseLinkLoss('34%')).toThrow('from 0% to 33%; got "34%"');
+    expect(() => parseLinkLoss('1')).toThrow('A share is');
   });
 });
 

@@ -36,6 +36,17 @@ export function parseShare(text: string): number {
   return percent / 100;
 }
 
+/** Reads the share of packets that are lost, which is also that of those that are doubled, and of those that are late. */
+export function parseLinkLoss(text: string): number {
+  const share = parseShare(text);
+  if (share * 3 > 1) {
+    throw new InvalidArgumentError(
+      `As many packets as are lost come twice, and as many late: it is from 0% to 33%; got "${text}".`,
+    );
+  }
+  return share;
+}
+
 /** Makes a parser of integers within `min` and `max`. */
 export function integerBetween(min: number, max: number): (text: string) => number {
   return (text) => {

@@ -18,7 +18,7 @@ constexpr size_t kAcceptBytes = 28;
 constexpr char kGuid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-// As in src/handshake.ts.
+// As in src/plain-handshake.ts.
 enum Field { kTargetStart, kTargetEnd, kOffersExtensions, kFields };
 
 constexpr uint8_t kToken = 1;

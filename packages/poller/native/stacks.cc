@@ -105,18 +105,23 @@ size_t CurrentStack(napi_env env, char* text, size_t size) {
   return WriteStack(env, text, size);
 }
 
-// On the environment's thread, between two instructions of its JavaScript.
-void Interrupted(void*, void* data) {
-  Requests& requests = *static_cast<Requests*>(data);
-  requests.pending = false;
+void Answer(Requests& requests) {
   napi_handle_scope scope;
   if (requests.over || !Done(requests.env, napi_open_handle_scope(requests.env, &scope))) return;
-  static char text[kMaxStackBytes];
+  char text[kMaxStackBytes];
   size_t length = CurrentStack(requests.env, text, sizeof text);
   static_cast<void>(Done(requests.env, napi_close_handle_scope(requests.env, scope)));
   if (length == 0) return;
   // Where there is no room for it, nobody waits for it any more.
   static_cast<void>(send(requests.channel, text, length, MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
+// On the environment's thread, between two instructions of its JavaScript.
+void Interrupted(void*, void* data) {
+  Requests& requests = *static_cast<Requests*>(data);
+  Answer(requests);
+  // Not before: the app's formatter of stacks is JavaScript as well, and would be interrupted within the interrupt.
+  requests.pending = false;
 }
 
 void Serve(void* data) {

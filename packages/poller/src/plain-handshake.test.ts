@@ -131,7 +131,7 @@ describe('a plain handshake', () => {
     expect(read(text)).toBe(0);
   });
 
-  it('is not read past the end of the bytes, or into fields that are too short', () => {
+  it('is not read past the end of the bytes, or before their beginning', () => {
     const bytes = Buffer.from(request(...HEAD));
     expect(() => handshake.read(bytes, 0, bytes.length + 1)).toThrow(TypeError);
     expect(() => handshake.read(bytes, 5, 4)).toThrow(TypeError);

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   closeDescriptor,
@@ -11,7 +12,7 @@ import {
   sendDescriptors,
 } from './index.ts';
 
-const { EINVAL } = constants.errno;
+const { EINVAL, EPERM } = constants.errno;
 const toClose: number[] = [];
 
 afterEach(() => {
@@ -35,7 +36,18 @@ describe('a sealed file', () => {
     expect(() => writeSync(fd, 'not so', 0)).toThrow('EPERM');
   });
 
-  it('is known from a file that somebody may still change', () => {
+  it('is known from a file in memory that somebody may still change', () => {
+    const folder = mkdtempSync('/dev/shm/sealed-file-');
+    const fd = openSync(join(folder, 'not-sealed'), 'w+');
+    try {
+      expect(sealedFileBytes(fd)).toBe(-EPERM);
+    } finally {
+      closeSync(fd);
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('is known from a file on a disk', () => {
     const fd = openSync('/proc/self/exe', 'r');
     try {
       expect(sealedFileBytes(fd)).toBe(-EINVAL);

@@ -75,6 +75,41 @@ describe('a thread that answers requests for its stack', () => {
     expect(stack).toMatch(/at Timeout\.stuckHere \[as _onTimeout\] \(.*stuck\.mjs:\d+:\d+\)/);
   });
 
+  it('is not interrupted again while the app writes the stack of the interrupt before', async () => {
+    const { channel } = await start('with a formatter of stacks that is slow');
+    const answers: string[] = [];
+    while (answers.length < 20) {
+      sendDescriptors(channel, NONE, 0, REQUEST);
+      const answer = received(channel);
+      // One from before the formatter was set may be the first.
+      if (answer !== undefined && (answers.length > 0 || answer.includes('the formatter')))
+        answers.push(answer);
+      await new Promise(setImmediate);
+    }
+    expect(new Set(answers)).toEqual(new Set(['Error\n    at the formatter']));
+  });
+
+  it('says where its own environment is stuck, whatever others answer at the same time', async () => {
+    const pairs = [descriptorPair(), descriptorPair()] as const;
+    const stdio = ['ignore', 'ignore', 'inherit', ...pairs.map(([, theirs]) => theirs)] as const;
+    children.push(spawn(process.execPath, [program('stuck-threads.mjs')], { stdio: [...stdio] }));
+    channels.push(...pairs.map(([ours]) => ours));
+    for (const [, theirs] of pairs) closeDescriptor(theirs);
+    const answers: [string[], string[]] = [[], []];
+    while (answers.some(({ length }) => length < 5000)) {
+      for (const [index, [ours]] of pairs.entries()) {
+        sendDescriptors(ours, NONE, 0, REQUEST);
+        const answer = received(ours);
+        if (answer !== undefined) answers[index]?.push(...(answer.match(/stuck(?:First|Second)/g) ?? []));
+      }
+      await new Promise(setImmediate);
+    }
+    expect(answers.map((names) => new Set(names))).toEqual([
+      new Set(['stuckFirst']),
+      new Set(['stuckSecond']),
+    ]);
+  });
+
   it('says nothing while no JavaScript runs, and its end closes the channel', async () => {
     const { child, channel } = await start('in the event loop');
     sendDescriptors(channel, NONE, 0, REQUEST);

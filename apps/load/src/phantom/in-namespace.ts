@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { LoadError } from '../errors.ts';
+import { native } from './native.ts';
 import { MAX_LINKS, phantomLinks } from './phantom-link.ts';
 import { PhantomNamespace } from './phantom-namespace.ts';
 
@@ -14,7 +15,8 @@ export function ownNamespace(): string | undefined {
 
 /**
  * Makes a namespace, runs this program in it with the same arguments, and removes the namespace when that has ended: so all that it
- * does, the server that it starts included, meets nothing outside. Answers the exit code.
+ * does, the server that it starts included, meets nothing outside. Answers the exit code. Throws LOAD_ERR_PHANTOM when there can be no
+ * phantoms here.
  */
 export async function runInNamespace(options: {
   readonly entry: string;
@@ -33,6 +35,8 @@ export async function runInNamespace(options: {
     phantomLinks(options.processes, options.disturbedPerMillion),
   );
   try {
+    // Here, so that the addon is compiled once and not by each load process, and before anything runs if it cannot be.
+    native();
     // It must not outlive this one, which removes what it runs in.
     const enter = ['--pdeathsig', 'KILL', 'nsenter', `--net=${namespace.path}`, '--'];
     const child = spawn(

@@ -20,7 +20,7 @@ interface StackOptions {
   readonly retransmitMs: number;
   /** Packets of a million that are lost in each direction; as many come twice, and as many late. */
   readonly disturbedPerMillion: number;
-  /** By tag, at the time of an event. */
+  /** By tag, which must be below its length: read at the time of an event. */
   readonly generations: Int32Array;
   readonly slab: Uint8Array;
   readonly events: Int32Array;
@@ -43,7 +43,7 @@ export interface NativeStack {
   onEvents: (count: number) => void;
   /** Begins to connect; the request follows as soon as the server has answered. An id, or -1 when there is none. */
   open(tag: number, request: Uint8Array): number;
-  /** False: the connection is gone, or was shut down. */
+  /** False: the server has not answered yet, the connection is gone, or it was shut down. */
   send(id: number, bytes: Uint8Array): boolean;
   shutDown(id: number): void;
   close(id: number): void;

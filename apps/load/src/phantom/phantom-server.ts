@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LoadError } from '../errors.ts';
 
@@ -74,12 +74,15 @@ function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
 /** In this process' network namespace. */
 function isListening(port: number): boolean {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
-  return ['tcp', 'tcp6'].some((table) =>
-    readFileSync(`/proc/net/${table}`, 'utf8')
-      .split('\n')
-      .some((line) => {
-        const [, local = '', , state] = line.trim().split(/\s+/);
-        return local.endsWith(`:${hex}`) && state === LISTEN;
-      }),
-  );
+  // The second one is missing where the kernel has no IPv6.
+  return ['/proc/net/tcp', '/proc/net/tcp6']
+    .filter((table) => existsSync(table))
+    .some((table) =>
+      readFileSync(table, 'utf8')
+        .split('\n')
+        .some((line) => {
+          const [, local = '', , state] = line.trim().split(/\s+/);
+          return local.endsWith(`:${hex}`) && state === LISTEN;
+        }),
+    );
 }

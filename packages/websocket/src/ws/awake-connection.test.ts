@@ -483,6 +483,19 @@ describe('the fragments of an open message', () => {
     expect(next.seen).toContain(message);
   });
 
+  it.each([125, 126, 65_535, 65_536])('go on with another reader, %i bytes of them', (bytes) => {
+    const text = 'abcdefghijklmnopqrstuvwxyz'.repeat(3000).slice(0, bytes);
+    const options = { ...OPTIONS, maxMessageBytes: 100_000 };
+    const { awake } = wake('', {}, options);
+    for (let at = 0; at < bytes; at += 100) {
+      const fragment = Buffer.from(text.slice(at, at + 100));
+      awake.receive(Buffer.from([at === 0 ? 1 : 0, 0x80 | fragment.length, 0, 0, 0, 0, ...fragment]));
+    }
+    const next = wake(awake.openMessage()?.toString('hex'), {}, options);
+    next.receive('808000000000');
+    expect(next.seen).toEqual([`text ${text}`]);
+  });
+
   it('are compressed as they came', () => {
     const inflater = new MessageInflater({ maxMessageBytes: 100 });
     const options = { ...OPTIONS, inflater };
