@@ -108,7 +108,7 @@ export const COUNTER_GROUPS: readonly CounterGroup[] = [
   },
 ];
 
-/** Told by worker, with what the master knows: see worker-metrics.ts. */
+/** Told by worker, with what the master knows: see farm-metrics.ts. */
 export const TOLD_BY_WORKER: ReadonlySet<string> = new Set<CounterName>(['worker_restarts']);
 
 /** Counters of the master. All others are of workers, and a few of both. */
