@@ -25,6 +25,11 @@ export const FARM_METRICS = {
     labels: [],
     help: '1 while the farm is ready, as GET /health/ready tells it, else 0.',
   },
+  roost_max_connections: {
+    type: 'gauge',
+    labels: [],
+    help: 'The most connections of the farm (maxConnections), whatever its workers have capacity for.',
+  },
   roost_unanswered_workers: {
     type: 'gauge',
     labels: [],
@@ -90,6 +95,7 @@ export function familiesOf(
   gauge('roost_info', { version: metrics.version, broker: metrics.broker }, 1);
   gauge('roost_uptime_seconds', {}, metrics.uptimeMs / 1000);
   gauge('roost_ready', {}, metrics.isReady ? 1 : 0);
+  gauge('roost_max_connections', {}, metrics.maxConnections);
   gauge('roost_unanswered_workers', {}, metrics.unanswered.length);
   gauge('roost_scrape_seconds', {}, scrapeSeconds);
   for (const worker of metrics.workers) addWorker(families, worker);
