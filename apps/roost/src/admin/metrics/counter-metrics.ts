@@ -155,12 +155,17 @@ const GROUPED = new Map<string, CounterMetric>(
 
 const MEANINGS: Readonly<Record<string, string>> = { ...COUNTERS, ...PUSHER_COUNTERS };
 
+/** With what Prometheus does not take in a name replaced: applications call their counters as they like. */
+export function counterName(counter: string): string {
+  return counter.replaceAll(/[^a-zA-Z0-9_]/g, '_');
+}
+
 /** Also for a counter of an application, whatever its name. */
 export function counterMetric(counter: string): CounterMetric {
   const grouped = GROUPED.get(counter);
   if (grouped !== undefined) return grouped;
   return {
-    name: `roost_${counter.replaceAll(/[^a-zA-Z0-9_]/g, '_')}`,
+    name: `roost_${counterName(counter)}`,
     help: MEANINGS[counter] ?? 'Counted by the application.',
     labels: {},
   };
