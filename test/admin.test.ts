@@ -279,6 +279,35 @@ describe('the calls of the dashboard', () => {
     });
   });
 
+  it('say when the workers were asked, also to who gets what others were told', async () => {
+    const moments = new Map<unknown, Set<unknown>>();
+    for (let looks = 0; looks < 20; looks++) {
+      const { body } = await ask(port, '/api/overview', { Authorization: `Bearer ${TOKEN}` });
+      const { at, uptimeMs }: { readonly at: number; readonly uptimeMs: number } = JSON.parse(body);
+      moments.set(uptimeMs, (moments.get(uptimeMs) ?? new Set()).add(at));
+    }
+    for (const of of moments.values()) expect(of.size).toBe(1);
+    expect(moments.size).toBeLessThan(20);
+  });
+
+  it('do not say of a connection that it is not there while a worker does not answer', async () => {
+    const { pid = 0 } = farm.workers[1] ?? {};
+    process.kill(pid, 'SIGSTOP');
+    try {
+      for (const [method, path, body] of [
+        ['GET', '/api/connections/nobody', undefined],
+        ['POST', '/api/disconnect', { connection: 'nobody' }],
+      ] as const) {
+        expect(await call(method, path, body)).toEqual({
+          status: 503,
+          body: { error: 'Worker 1 did not answer within a second, and may have the connection.' },
+        });
+      }
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
   it('publish, on all workers', async () => {
     const clients = await connectMany(farm, '/plain?channel=wide', 4);
     expect(await call('POST', '/api/publish', { channel: 'wide', data: 'hello' })).toEqual({

@@ -11,6 +11,7 @@ import {
 } from '@roost/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { OPTIONS } from '../apps/roost/src/config/options.ts';
 import { connect, endAfterTest, get, startFarm, startSharedFarm } from './harness/system.ts';
 import { ROOT } from './documents/snippets.ts';
 import { canRenderCharts, ChartRenderer } from './kubernetes/chart.ts';
@@ -92,10 +93,15 @@ const VALUES: readonly (readonly [string, object])[] = [
   ['TLS', { env: { ROOST_TLS_CERT: '/tls/tls.crt', ROOST_TLS_KEY: '/tls/tls.key' } }],
 ];
 
-/** Ms from SIGTERM until a farm ends by itself, at most. */
+/** Ms from SIGTERM until a farm ends by itself, at most: the last of it for what waits for webhooks. */
 function longestEndMs({ env }: Container): number {
-  const number = (name: string): number => Number(env.find((one) => one.name === name)?.value);
-  return number('ROOST_DRAIN_MS') + 4 * number('ROOST_STOP_TIMEOUT_MS');
+  const number = (name: string, otherwise = Number.NaN): number =>
+    Number(env.find((one) => one.name === name)?.value ?? otherwise);
+  return (
+    number('ROOST_DRAIN_MS') +
+    4 * number('ROOST_STOP_TIMEOUT_MS') +
+    number('ROOST_PUSHER_WEBHOOK_DRAIN_MS', OPTIONS['pusher.webhookDrainMs'].default)
+  );
 }
 
 function plain(): Manifest[] {
@@ -170,8 +176,16 @@ describe.skipIf(!canRenderCharts)('the Helm chart (skipped without Go and sprig)
     const { container, ...pod } = podOf(
       await chart.manifests({ drainMs: 120_000, stopTimeoutMs: 7_001, preStopSeconds: 30 }),
     );
-    expect(longestEndMs(container)).toBe(148_004);
-    expect(pod.terminationGracePeriodSeconds).toBe(30 + 149 + 10);
+    expect(longestEndMs(container)).toBe(153_004);
+    expect(pod.terminationGracePeriodSeconds).toBe(30 + 154 + 10);
+  });
+
+  it('gives a farm that goes on sending webhooks for longer more time', async () => {
+    const { container, ...pod } = podOf(
+      await chart.manifests({ env: { ROOST_PUSHER_WEBHOOK_DRAIN_MS: 60_000 } }),
+    );
+    expect(longestEndMs(container)).toBe(100_000);
+    expect(pod.terminationGracePeriodSeconds).toBe(10 + 100 + 10);
   });
 
   it('has the manifests of infra/kubernetes from its own values', async () => {
@@ -221,6 +235,17 @@ describe.skipIf(!canRenderCharts)('the Helm chart (skipped without Go and sprig)
     const { env } = podOf(await chart.manifests({ app: 'app.js' })).container;
     for (const { name } of env) {
       await expect(chart.text({ env: { [name]: 'x' } }), name).rejects.toThrow(`env.${name}: the chart sets`);
+      await expect(chart.text({ extraEnv: [{ name, value: 'x' }] }), name).rejects.toThrow(
+        `extraEnv, ${name}: the chart sets`,
+      );
+    }
+  });
+
+  it('wants in env what it reads itself', async () => {
+    for (const name of ['ROOST_TLS_CERT', 'ROOST_PROXY_PROTOCOL', 'ROOST_PUSHER_WEBHOOK_DRAIN_MS']) {
+      await expect(chart.text({ extraEnv: [{ name, value: 'x' }] }), name).rejects.toThrow(
+        `extraEnv, ${name}: set it in env, where the chart sees it.`,
+      );
     }
   });
 

@@ -74,8 +74,10 @@ async function post(request: IncomingMessage, response: ServerResponse): Promise
 
 async function get(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const [path, type] = FILES.get(request.url) ?? [];
-  if (path === undefined) answer(response, 404);
-  else response.writeHead(200, { 'Content-Type': `${type}; charset=utf-8` }).end(await readFile(path));
+  if (path === undefined) return answer(response, 404);
+  // Before the head: a file that cannot be read is an error that can still be answered.
+  const file = await readFile(path);
+  response.writeHead(200, { 'Content-Type': `${type}; charset=utf-8` }).end(file);
 }
 
 const server = createServer((request, response) => {

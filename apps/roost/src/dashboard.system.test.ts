@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { chromium } from 'playwright-core';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page, Route } from 'playwright-core';
 import { eventually } from '@roost/testing';
 import type { FarmProcess } from '@roost/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -94,7 +94,7 @@ describe.skipIf(!isInstalled())('the dashboard', () => {
     const page = await open(await adminUrl(farm));
     expect(await page.locator('#dashboard').isVisible()).toBe(false);
     await signIn(page, 'a-wrong-token-of-some-length');
-    await page.getByRole('alert').filter({ hasText: 'show the admin token' }).waitFor();
+    await page.getByRole('alert').filter({ hasText: 'This is not the token of this farm.' }).waitFor();
     expect(await page.locator('#dashboard').isVisible()).toBe(false);
     await signIn(page, TOKEN);
     await state(page, 'open').waitFor();
@@ -113,6 +113,57 @@ describe.skipIf(!isInstalled())('the dashboard', () => {
     expect(page.url()).toBe(url.replace(/#.*/, ''));
     await page.reload();
     await state(page, 'open').waitFor();
+  });
+
+  it('signs in by a new URL of the log in the same tab, as after a restart', async () => {
+    const farm = await startWatched('--admin-token', TOKEN);
+    const url = await adminUrl(farm);
+    const page = await open(url);
+    await page.goto(`${url}#token=${TOKEN}`);
+    await state(page, 'open').waitFor();
+    expect(page.url()).toBe(url);
+  });
+
+  it('asks for another token where one cannot be sent, and does not blame the farm', async () => {
+    const farm = await startWatched('--admin-token', TOKEN);
+    const page = await open(await adminUrl(farm));
+    await signIn(page, 'sixteen-and-more-→');
+    expect(await page.locator('#token:invalid').count()).toBe(1);
+    expect(await page.locator('#state').textContent()).toBe('not signed in');
+    await signIn(page, ` ${TOKEN} `);
+    await state(page, 'open').waitFor();
+  });
+
+  it('stays signed out when an answer comes, or fails to come, that was asked for before', async () => {
+    const farm = await startWatched();
+    const page = await open(await adminUrl(farm));
+    await state(page, 'open').waitFor();
+    const asked = new Promise<Route>((resolve) => void page.route('**/api/overview', resolve));
+    const pending = await asked;
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    const failed = page.waitForEvent('requestfailed');
+    await pending.abort();
+    await failed;
+    // What follows the failure in the page has run by then.
+    await page.evaluate('new Promise((resolve) => requestAnimationFrame(resolve))');
+    expect(await page.locator('#state').textContent()).toBe('not signed in');
+  });
+
+  it('says its state once to who hears it, and leaves the focus where it is', async () => {
+    const farm = await startPusherFarm(['--admin-port', '0']);
+    await (await RawPusher.connect(farm)).join('presence-room', 'ada');
+    const page = await open(await adminUrl(farm));
+    await state(page, 'open').waitFor();
+    const room = page.locator('#presence button', { hasText: 'presence-room' });
+    await room.focus();
+    await page.evaluate(`{
+      window.said = 0;
+      new MutationObserver(() => window.said++).observe(document.querySelector('#state'), { childList: true });
+    }`);
+    for (let looks = 0; looks < 2; looks++) await page.waitForResponse(/\/api\/presence$/);
+    await page.waitForResponse(/\/api\/overview$/);
+    expect(await page.evaluate('window.said')).toBe(0);
+    expect(await room.evaluate((button) => button.matches(':focus'))).toBe(true);
   });
 
   it('shows connections, rates and channels as they change, by worker and in charts', async () => {

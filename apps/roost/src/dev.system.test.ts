@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { createServer } from 'node:net';
-import { endAll, eventually, listenLocally, TestClient } from '@roost/testing';
+import { endAll, eventually, freePort, listenLocally, TestClient } from '@roost/testing';
 import { chromium } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startDev } from './fixtures/dev-process.ts';
@@ -103,6 +103,22 @@ describe('roost dev', () => {
     await farm.prints(
       /^[\d:.]+ ERROR app hook failed [^\n]*hook=open\n {4}Error: one\n {8}at [^\n]*app\.ts:5:/m,
     );
+  });
+
+  it('says where the dashboard is, with a token that stays over all starts', async () => {
+    const farm = dev(['app.ts', '--admin-port', String(await freePort())]);
+    const { origin, hash } = new URL((await farm.prints(/ dashboard on (http:\S+)\n/))[1] ?? '');
+    const look = async (path: string, headers = {}): Promise<number> =>
+      (await fetch(origin + path, { headers: { Connection: 'close', ...headers } })).status;
+    const shown = { Authorization: `Bearer ${hash.replace('#token=', '')}` };
+    expect([await look('/api/overview', shown), await look('/api/overview')]).toEqual([200, 401]);
+    // Nobody has chosen it, so that metrics need none.
+    expect(await look('/metrics')).toBe(200);
+    project().write('word.ts', word('seven'));
+    await farm.prints(/ready again/);
+    expect(await look('/api/overview', shown)).toBe(200);
+    // Said once.
+    expect(farm.output.match(/dashboard on/g)).toHaveLength(1);
   });
 
   it('tells of a start in two lines, without those of workers and broker', async () => {

@@ -13,6 +13,9 @@ export function isRunByNpm(environment: Readonly<Record<string, string | undefin
 /** Set in the environment of a farm that `roost dev` has started, which must not stay behind either. */
 export const STARTED_BY_DEV = '_ROOST_STARTED_BY_DEV';
 
+/** In the same environment: the admin token of such a farm where nobody has chosen one. */
+export const ADMIN_TOKEN_OF_DEV = '_ROOST_ADMIN_TOKEN_OF_DEV';
+
 export function isStartedByDev(environment: Readonly<Record<string, string | undefined>>): boolean {
   return environment[STARTED_BY_DEV] !== undefined;
 }

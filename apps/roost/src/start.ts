@@ -17,7 +17,7 @@ import { farmOptions } from './farm-options.ts';
 import { logLastWords } from './last-words.ts';
 import { createLog } from './log.ts';
 import { optimiseLater } from './optimise-later.ts';
-import { endsWithParent, isStartedByDev, watchParent } from './parent.ts';
+import { ADMIN_TOKEN_OF_DEV, endsWithParent, isStartedByDev, watchParent } from './parent.ts';
 import { printable } from './readable-line.ts';
 import { ShutdownSignals } from './signals.ts';
 import { startFailure } from './start-failure.ts';
@@ -50,7 +50,7 @@ export async function startServer(config: ResolvedConfig, version: string): Prom
     const options = farmOptions(settings, { apiKey, tls, farmId: randomUUID(), version, log });
     // Nothing listens for options with which no farm would start.
     checkOptions(options);
-    admin = await openAdmin(config, log);
+    admin = await openAdmin(config, log, process.env[ADMIN_TOKEN_OF_DEV]);
     control = await openControl(config, process.env, log);
     const farm = await Promise.race([startFarm(options), signals.first]);
     if (farm === undefined) {

@@ -127,10 +127,15 @@ function widthOf(figure: HTMLElement): number {
   return Math.max(200, figure.clientWidth - Number.parseFloat(paddingLeft) - Number.parseFloat(paddingRight));
 }
 
+/** A colour of the page. It is looked up at each drawing: day may turn to night while the page is open. */
+const colour = (name: string) => (): string => getComputedStyle(document.body).getPropertyValue(name);
+
 function optionsOf(labels: readonly string[], unit: ChartKind['unit'], width: number): uPlot.Options {
-  const quiet = getComputedStyle(document.body).getPropertyValue('--quiet');
-  const line = getComputedStyle(document.body).getPropertyValue('--line');
-  const axis = { stroke: quiet, grid: { stroke: line, width: 1 }, ticks: { show: false } };
+  const axis = {
+    stroke: colour('--quiet'),
+    grid: { stroke: colour('--line'), width: 1 },
+    ticks: { show: false },
+  };
   return {
     width,
     height: HEIGHT,
@@ -142,6 +147,8 @@ function optionsOf(labels: readonly string[], unit: ChartKind['unit'], width: nu
       ...labels.map((label, index) => ({
         label,
         stroke: COLOURS[index % COLOURS.length] ?? '#8a8a8a',
+        // There are fewer colours than lines.
+        ...(index >= COLOURS.length && { dash: [6, 4] }),
         width: 1.5,
         spanGaps: false,
         points: { show: false },

@@ -82,6 +82,14 @@ describe('the history', () => {
     expect(history.add(overview(3000, 1010, 5)).values['opened']).toBe(2);
   });
 
+  it('has one point of what was looked at twice', () => {
+    const history = new History();
+    history.add(overview(1000, 100, 4));
+    const point = history.add(overview(3000, 2100, 10));
+    expect(history.add(overview(3000, 2100, 10))).toBe(point);
+    expect(history.points).toHaveLength(2);
+  });
+
   it('keeps ten minutes', () => {
     const history = new History();
     for (let second = 1; second <= 700; second++) history.add(overview(second * 1000, second * 1000, 0));

@@ -34,6 +34,9 @@ export class History {
   /** The newest point. */
   add(now: Overview): Point {
     const before = this.#last;
+    const newest = this.points.at(-1);
+    // Looked at twice within a second, as by who signs in again: nothing is known since.
+    if (newest !== undefined && now.at === before?.at) return newest;
     // Another farm, or the same one after a restart, counts from 0 again.
     const isSame = before !== undefined && now.uptimeMs >= before.uptimeMs && now.at > before.at;
     const point = { at: now.at / 1000, values: { ...moment(now), ...(isSame ? change(before, now) : {}) } };

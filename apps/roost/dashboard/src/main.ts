@@ -10,6 +10,7 @@ import { age } from './units.ts';
 import { makeViews } from './views.ts';
 
 const LOOK_MS = 1000;
+const WRONG_TOKEN = 'This is not the token of this farm. One that nobody has chosen changes with each start.';
 /** Each worker goes through all of its channels for some of them. */
 const VIEWS_EVERY = 5;
 
@@ -35,6 +36,8 @@ element('#sign-in', HTMLFormElement).addEventListener('submit', (event) => {
   signIn();
 });
 signOut.addEventListener('click', () => leave(''));
+// A new URL of the log, opened in this tab: the browser does not load the page again for what is behind the #.
+addEventListener('hashchange', signIn);
 const views = makeViews(signedIn);
 connectForms(signedIn);
 signIn();
@@ -69,8 +72,10 @@ async function look(own: Api): Promise<void> {
   try {
     await show(own);
   } catch (error) {
+    // Whoever has signed out since is told nothing of it.
+    if (api !== own) return;
     if (error instanceof ApiProblem && (error.status === 401 || error.status === 403)) {
-      if (api === own) leave(error.message);
+      leave(error.status === 401 ? WRONG_TOKEN : error.message);
       return;
     }
     say('closed', error instanceof ApiProblem ? error.message : 'the farm does not answer');
@@ -93,7 +98,8 @@ async function show(own: Api): Promise<void> {
   if (looks++ % VIEWS_EVERY === 0) await Promise.all(views.map((view) => view.refresh(own)));
 }
 
+/** A screen reader says whatever is written there, also the same text again. */
 function say(kind: 'open' | 'waiting' | 'closed', text: string): void {
   state.dataset['state'] = kind;
-  state.textContent = text;
+  if (state.textContent !== text) state.textContent = text;
 }

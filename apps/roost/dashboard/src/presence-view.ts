@@ -11,6 +11,7 @@ export class PresenceView implements View {
   readonly #members = element('#members', HTMLElement);
   readonly #title = element('#members h3', HTMLElement);
   readonly #names = element('#members ul', HTMLElement);
+  #buttons = new Map<string, HTMLElement>();
   #chosen: string | undefined;
 
   constructor(api: () => Api) {
@@ -19,27 +20,35 @@ export class PresenceView implements View {
 
   async refresh(api: Api): Promise<void> {
     const { channels } = await api.memberChannels();
-    this.#list.replaceChildren(...channels.map((channel) => this.#itemOf(channel)));
+    // Who goes through the page by the keyboard would begin anew with each look.
+    const [focused] = [...this.#buttons].find(([, button]) => button === document.activeElement) ?? [];
+    this.#buttons = new Map(channels.map((shown) => [shown.channel, this.#buttonOf(shown)]));
+    this.#list.replaceChildren(
+      ...Array.from(this.#buttons.values(), (button) => {
+        const item = made('li');
+        item.append(button);
+        return item;
+      }),
+    );
+    if (focused !== undefined) this.#buttons.get(focused)?.focus({ preventScroll: true });
     await this.#showMembers(api);
   }
 
-  #itemOf({ channel, members }: MemberChannels['channels'][number]): HTMLElement {
-    const item = made('li');
+  #buttonOf({ channel, members }: MemberChannels['channels'][number]): HTMLElement {
     const button = made('button');
     button.setAttribute('type', 'button');
     button.setAttribute('aria-expanded', String(channel === this.#chosen));
     button.append(made('span', channel, 'name'), made('span', count(members), 'number'));
     button.addEventListener('click', () => {
       this.#chosen = channel === this.#chosen ? undefined : channel;
-      for (const other of this.#list.querySelectorAll('button')) {
+      for (const other of this.#buttons.values()) {
         other.setAttribute('aria-expanded', String(other === button && this.#chosen !== undefined));
       }
       this.#showMembers(this.#api()).catch((error: unknown) => {
         this.#title.textContent = error instanceof Error ? error.message : String(error);
       });
     });
-    item.append(button);
-    return item;
+    return button;
   }
 
   async #showMembers(api: Api): Promise<void> {

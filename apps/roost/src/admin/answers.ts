@@ -62,7 +62,7 @@ export const OVERVIEW = {
   title: 'Overview',
   type: 'object',
   properties: {
-    at: { ...AMOUNT, description: 'Clock of the server, in ms since the epoch.' },
+    at: { ...AMOUNT, description: 'When the workers were asked, in ms since the epoch.' },
     version: { type: 'string' },
     uptimeMs: AMOUNT,
     isReady: { type: 'boolean' },

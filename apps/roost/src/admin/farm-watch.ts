@@ -3,9 +3,11 @@ import type { Farm, FarmMetrics } from '@roost/farm';
 /** As often as the workers are asked at most. */
 const MIN_INTERVAL_MS = 1000;
 
-/** What was learnt, and how long it took. */
+/** What was learnt, when, and how long it took. */
 export interface Observation {
   readonly metrics: FarmMetrics;
+  /** When the workers were asked, in ms since the epoch: what they tell is divided by the time between two. */
+  readonly at: number;
   readonly seconds: number;
 }
 
@@ -32,7 +34,8 @@ export class FarmWatch {
   }
 
   async #ask(startedAt: number): Promise<Observation> {
+    const at = Date.now();
     const metrics = await this.#farm.metrics();
-    return { metrics, seconds: (performance.now() - startedAt) / 1000 };
+    return { metrics, at, seconds: (performance.now() - startedAt) / 1000 };
   }
 }

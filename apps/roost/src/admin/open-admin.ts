@@ -8,15 +8,16 @@ const GENERATED_TOKEN_BYTES = 24;
 /**
  * Opens the admin listener as it is configured; undefined when it is off. Where nobody has asked for its port, one that is in
  * use costs the listener and not the farm, and is logged: Roost is not the only program that likes 8081. Else rejects with an
- * AdminListenError.
+ * AdminListenError. `ownToken`: the token where none is configured; undefined for one of this start.
  */
 export async function openAdmin(
   { settings, origins }: Pick<ResolvedConfig, 'settings' | 'origins'>,
   log: Log,
+  ownToken: string = randomBytes(GENERATED_TOKEN_BYTES).toString('base64url'),
 ): Promise<AdminListener | undefined> {
   const { 'admin.host': host, 'admin.port': port, 'admin.token': chosen } = settings;
   if (port === 'off') return undefined;
-  const token = chosen ?? randomBytes(GENERATED_TOKEN_BYTES).toString('base64url');
+  const token = chosen ?? ownToken;
   try {
     const listener = await AdminListener.open({ host, port, token, isTokenChosen: chosen !== null }, log);
     announce(listener.url, chosen === null ? token : undefined, log);

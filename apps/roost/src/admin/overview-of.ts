@@ -1,12 +1,6 @@
 import { HISTOGRAMS } from '@roost/farm';
-import type {
-  CounterName,
-  FarmMetrics,
-  HistogramName,
-  ProcessMetrics,
-  Readiness,
-  WorkerMetrics,
-} from '@roost/farm';
+import type { CounterName, HistogramName, ProcessMetrics, Readiness, WorkerMetrics } from '@roost/farm';
+import type { Observation } from './farm-watch.ts';
 import { COUNTER_GROUPS } from './metrics/counter-metrics.ts';
 import type { BucketCounts, Overview, OverviewHistogram, OverviewTotal, WorkerOverview } from './answers.ts';
 
@@ -39,14 +33,14 @@ const HISTOGRAM_NAMES: Readonly<Record<OverviewHistogram, HistogramName>> = {
 };
 
 /** The figures of a farm as the dashboard shows them. */
-export function overviewOf(metrics: FarmMetrics, { ready, reasons }: Readiness): Overview {
+export function overviewOf({ metrics, at }: Observation, { ready, reasons }: Readiness): Overview {
   const { master, workers } = metrics;
   const all: readonly ProcessMetrics[] = [master, ...workers];
   const total = (name: keyof typeof TOTALS): number => sumOf(all, ({ counters }) => counters, TOTALS[name]);
   const bytes = (name: 'received_bytes' | 'sent_bytes'): number => sumOf(all, ({ totals }) => totals, [name]);
   const histogram = (name: OverviewHistogram): BucketCounts => merged(workers, HISTOGRAM_NAMES[name]);
   return {
-    at: Date.now(),
+    at,
     version: metrics.version,
     uptimeMs: metrics.uptimeMs,
     isReady: ready,

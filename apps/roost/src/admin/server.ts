@@ -68,7 +68,7 @@ export async function createAdminServer({ farm, webhooks }: Watched, log: Log): 
   serveMetrics(app, new Expositions(watch, () => webhooks?.states ?? []));
   app.route({
     ...routeOf(OVERVIEW),
-    handler: async (): Promise<Overview> => overviewOf((await watch.observe()).metrics, farm.readiness()),
+    handler: async (): Promise<Overview> => overviewOf(await watch.observe(), farm.readiness()),
   });
   app.route({
     ...routeOf(WEBHOOKS),

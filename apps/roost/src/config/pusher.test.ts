@@ -231,7 +231,7 @@ describe('an app is refused', () => {
     [
       'when the variable is not JSON',
       { environment: { ROOST_PUSHER_APPS: 'app-id:app-key:app-secret' } },
-      'ROOST_PUSHER_APPS must be a list of at most 1000 apps, got a value of 25 characters, not shown here.',
+      'ROOST_PUSHER_APPS must be a list of at most 1000 apps, got a value of 25 characters, not shown here. In a flag or a variable it must be valid JSON.',
     ],
     [
       'in a variable, by its place in it',

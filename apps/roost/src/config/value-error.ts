@@ -37,10 +37,15 @@ function wrongValue(
 ): ConfigError {
   const received = issue === undefined ? value : wrongPart(value, issue);
   const isForced = isRequired || option.placeholder === undefined;
+  // Text is all that is left of JSON with a slip in it, and an error of the parser could show a secret.
+  const form =
+    option.fields !== undefined && typeof value === 'string'
+      ? ' In a flag or a variable it must be valid JSON.'
+      : '';
   const advice = isForced ? '' : ` Leave it out ${option.whenLeftOut}.`;
   return new ConfigError(
     'CONFIG_ERR_VALUE',
-    `${nameOf([])} must be ${option.allowed}, got ${shown(option, received)}${because(issue)}.${advice}`,
+    `${nameOf([])} must be ${option.allowed}, got ${shown(option, received)}${because(issue)}.${form}${advice}`,
   );
 }
 

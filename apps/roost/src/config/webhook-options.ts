@@ -49,6 +49,6 @@ export const WEBHOOK_OPTIONS = {
     min: 0,
     max: 300_000,
     unit: 'ms',
-    doc: 'How long a server that has stopped its farm goes on sending what waits. The rest is left to the other farms on its Redis; without one it is lost.',
+    doc: 'How long a server that has stopped its farm goes on sending what waits: on top of drainMs and 4 × stopTimeoutMs, for whoever kills it after a time. The rest is left to the other farms on its Redis; without one it is lost.',
   }),
 } as const;

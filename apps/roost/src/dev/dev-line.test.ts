@@ -13,6 +13,16 @@ describe('a line of a farm that is developed on', () => {
     });
   });
 
+  it('is told of as news when the admin listener is open', () => {
+    const dashboard = 'http://127.0.0.1:8081/#token=abc';
+    expect(
+      shown({ dashboard, metrics: 'http://127.0.0.1:8081/metrics', msg: 'admin listener open' }),
+    ).toEqual({
+      kind: 'dashboard',
+      url: dashboard,
+    });
+  });
+
   it.each([
     { msg: 'worker ready', worker: 0 },
     { msg: 'farm draining', drainMs: 0 },

@@ -7,7 +7,6 @@ const UNSAID = [
   'worker drained',
   'worker could not start',
   'embedded broker serves',
-  'admin listener open',
   'fewer connections fit than are wanted',
   'signal received: draining',
   'farm draining',
@@ -27,6 +26,7 @@ export interface ReadyFarm {
 export type DevLine =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'ready'; readonly farm: ReadyFarm }
+  | { readonly kind: 'dashboard'; readonly url: string }
   | { readonly kind: 'nothing' };
 
 /** Lines that are not of the log are the app's own, and stay as they are. Warnings and errors have all that they say. */
@@ -35,6 +35,7 @@ export function devLine(line: string): DevLine {
   if (entry === undefined) return { kind: 'text', text: `${line}\n` };
   const { msg } = entry;
   if (msg === 'farm ready') return { kind: 'ready', farm: readyFarm(entry) };
+  if (msg === 'admin listener open') return { kind: 'dashboard', url: String(entry['dashboard']) };
   if (UNSAID.some((beginning) => msg.startsWith(beginning)) || isExpected(entry)) return { kind: 'nothing' };
   if (msg === 'farm started, but is not ready yet') {
     const reasons = Array.isArray(entry['reasons']) ? entry['reasons'].join(' ') : '';

@@ -5,7 +5,7 @@ import { ConfigError } from '../config/errors.ts';
 import type { ResolvedConfig } from '../config/resolve.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import type { ExitCode } from '../exit-codes.ts';
-import { isRunByNpm, watchParent } from '../parent.ts';
+import { ADMIN_TOKEN_OF_DEV, isRunByNpm, watchParent } from '../parent.ts';
 import { printable } from '../readable-line.ts';
 import { DevFarm } from './dev-farm.ts';
 import { devLine, ownLine } from './dev-line.ts';
@@ -15,6 +15,7 @@ import { farmWords } from './farm-words.ts';
 import { WatchedModules } from './watched-modules.ts';
 
 const KEY_BYTES = 12;
+const TOKEN_BYTES = 24;
 /** How many files of a change are named. */
 const SHOWN_FILES = 3;
 
@@ -72,9 +73,14 @@ class Session {
   readonly #signals: StopSignals;
   /** It stays over all starts: the page and scripts that have it go on publishing. */
   readonly #apiKey = randomBytes(KEY_BYTES).toString('base64url');
+  /** As the key: a dashboard that is open goes on. */
+  readonly #adminToken = randomBytes(TOKEN_BYTES).toString('base64url');
   /** When the change was noticed that the next farm answers. */
   #changedAt = performance.now();
   #ready: ReadyFarm | undefined;
+  /** Where the dashboard of the farm that starts is, and where that of the last one was that was told of. */
+  #dashboard: string | undefined;
+  #toldDashboard: string | undefined;
 
   constructor(config: ResolvedConfig, options: DevOptions, modules: WatchedModules, signals: StopSignals) {
     this.#config = config;
@@ -112,9 +118,14 @@ class Session {
   #start(): DevFarm {
     const words = farmWords(this.#options.words, this.#config, this.#ready?.port);
     const isKeyGiven = this.#config.settings['api.key'] !== null;
-    return new DevFarm(words, isKeyGiven ? {} : { ROOST_API_KEY: this.#apiKey }, (line) => {
+    const environment = {
+      [ADMIN_TOKEN_OF_DEV]: this.#adminToken,
+      ...(isKeyGiven ? {} : { ROOST_API_KEY: this.#apiKey }),
+    };
+    return new DevFarm(words, environment, (line) => {
       const shown = devLine(line);
       if (shown.kind === 'text') this.#options.print(shown.text);
+      else if (shown.kind === 'dashboard') this.#dashboard = shown.url;
       else if (shown.kind === 'ready') this.#becameReady(shown.farm);
     });
   }
@@ -124,6 +135,7 @@ class Session {
     const seconds = ((performance.now() - this.#changedAt) / 1000).toFixed(1);
     if (this.#ready !== undefined) {
       this.#say(`ready again after ${seconds} s`);
+      this.#tellDashboard();
       return;
     }
     this.#ready = farm;
@@ -132,7 +144,15 @@ class Session {
     const { size } = this.#modules;
     const files = `${size} file${size === 1 ? '' : 's'}`;
     this.#say(`ready on ${farm.url} (${workers}, ${broker}), watching ${files}`);
+    this.#tellDashboard();
     if (this.#config.settings['api.key'] === null) this.#say(`API key until you end this: ${this.#apiKey}`);
+  }
+
+  /** Once, unless its port is another one each time. */
+  #tellDashboard(): void {
+    if (this.#dashboard === undefined || this.#dashboard === this.#toldDashboard) return;
+    this.#toldDashboard = this.#dashboard;
+    this.#say(`dashboard on ${this.#dashboard}`);
   }
 
   /** A second signal ends it by force. */

@@ -64,6 +64,6 @@ async function ofRedis(farm: FarmOptions, workers: number): Promise<NamedFinding
 
 /** Percent-encoded in every form of the URL; `default` where it names nobody. */
 function userIn(url: string): string {
-  const user = /^[a-z+]+:\/\/([^:@/]*)(?::[^@/]*)?@/.exec(url)?.[1] ?? '';
+  const user = /^[a-z+]+:\/\/([^:@/]*)(?::[^@/]*)?@/i.exec(url)?.[1] ?? '';
   return user === '' ? 'default' : decodeURIComponent(user);
 }

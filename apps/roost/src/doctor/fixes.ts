@@ -26,6 +26,15 @@ export function redisCommand(line: string, where = 'and in redis.conf, to last')
   return { line, where };
 }
 
+/**
+ * A call of redis-cli for the Redis of a URL without credentials. It knows neither the URL of a Unix socket nor that of a Sentinel,
+ * of which the first is asked.
+ */
+export function redisCli(shownUrl: string, words: string): string {
+  if (shownUrl.startsWith('/')) return `redis-cli -s ${shownUrl} ${words}`;
+  return `redis-cli -u ${shownUrl.replace(/^(rediss?)\+sentinel:\/\/([^,/]+).*$/, '$1://$2')} ${words}`;
+}
+
 export function portIsTaken(port: number, flag: string): Fix[] {
   return [
     { line: `ss -ltnp 'sport = :${port}'`, where: `says who has it; or choose another one with ${flag}` },

@@ -15,9 +15,10 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
-{{/* From SIGTERM a farm ends by itself within drainMs + 4 × stopTimeoutMs. */}}
+{{/* From SIGTERM a farm ends by itself within drainMs + 4 × stopTimeoutMs, and sends what waits for webhooks for a while yet. */}}
 {{- define "roost.stopSeconds" -}}
-{{- $ms := add (.Values.drainMs | int) (mul 4 (.Values.stopTimeoutMs | int)) -}}
+{{- $webhookMs := hasKey .Values.env "ROOST_PUSHER_WEBHOOK_DRAIN_MS" | ternary .Values.env.ROOST_PUSHER_WEBHOOK_DRAIN_MS 5000 | int -}}
+{{- $ms := add (.Values.drainMs | int) (mul 4 (.Values.stopTimeoutMs | int)) $webhookMs -}}
 {{- div (add $ms 999) 1000 -}}
 {{- end -}}
 
@@ -47,12 +48,19 @@ httpGet:
 {{- end -}}
 {{- end -}}
 
-{{/* What the chart sets itself: twice in a pod, the last would win, and the grace period would not follow. */}}
+{{/* What the chart sets itself: twice in a pod, the last would win, and the grace period would not follow. Nor would it, or the probes, what comes by extraEnv. */}}
 {{- define "roost.checkEnv" -}}
 {{- $values := dict "ROOST_APP" "app" "ROOST_WORKERS" "workers" "ROOST_DRAIN_MS" "drainMs" "ROOST_STOP_TIMEOUT_MS" "stopTimeoutMs" "ROOST_ADMIN_PORT" "admin.port" "ROOST_PORT" "service.port, which leads to 8080 of the pods" "ROOST_ADMIN_HOST" "admin.enabled" "ROOST_ADMIN_TOKEN" "secret.adminTokenKey" "ROOST_API_KEY" "secret.apiKeyKey" "ROOST_REDIS_URL" "secret.redisUrlKey" -}}
 {{- range $name, $_ := .Values.env -}}
 {{- if hasKey $values $name -}}
 {{- fail (printf "env.%s: the chart sets this variable itself; set %s instead." $name (get $values $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.extraEnv -}}
+{{- if hasKey $values .name -}}
+{{- fail (printf "extraEnv, %s: the chart sets this variable itself; set %s instead." .name (get $values .name)) -}}
+{{- else if has .name (list "ROOST_TLS_CERT" "ROOST_PROXY_PROTOCOL" "ROOST_PUSHER_WEBHOOK_DRAIN_MS") -}}
+{{- fail (printf "extraEnv, %s: set it in env, where the chart sees it." .name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

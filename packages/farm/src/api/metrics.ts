@@ -36,6 +36,8 @@ export interface FarmMetrics {
   readonly broker: 'memory' | 'redis';
   /** Whether the farm can serve. */
   readonly isReady: boolean;
+  /** The option `maxConnections`: the workers together may have capacity for more. */
+  readonly maxConnections: number;
   /** The process that accepts and hands off. */
   readonly master: ProcessMetrics;
   /** By their index. */

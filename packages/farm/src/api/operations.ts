@@ -79,13 +79,16 @@ export interface FarmOperations {
   /**
    * Closes connections, with the code 4500 unless another is given. Resolves to whether the connection was there; for users and
    * channels to true when the message has left. Rejects as {@link publish} does, and with FARM_ERR_OPTION for a code or reason
-   * that cannot be sent.
+   * that cannot be sent. That a connection is not there is not said while a worker does not answer: FARM_ERR_QUERY.
    */
   disconnect(
     target: DisconnectTarget,
     options?: { readonly code?: number; readonly reason?: string },
   ): Promise<boolean>;
-  /** What is known of a connection of this farm; undefined when there is none of this id. */
+  /**
+   * What is known of a connection of this farm; undefined when there is none of this id. Rejects with FARM_ERR_QUERY when a worker
+   * does not answer within a second, and no other has it.
+   */
   connection(id: string): Promise<ConnectionDetails | undefined>;
   /**
    * The channels with the most subscribers on this farm, 1 to 100, largest first. Each worker names its largest, so that of

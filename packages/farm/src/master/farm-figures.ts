@@ -63,6 +63,7 @@ export class FarmFigures {
       uptimeMs: this.#uptimeMs,
       broker: this.#brokerKind,
       isReady: readiness().ready,
+      maxConnections: this.#config.maxConnections,
       master,
       workers,
       unanswered,

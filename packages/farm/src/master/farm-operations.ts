@@ -48,9 +48,11 @@ export class Operator implements FarmOperations {
   ): Promise<boolean> {
     const operation: Operation = { question: 'disconnect', target, code, reason };
     if ('connection' in target) {
-      const answers = await this.#byAll(operation);
+      const { answers, unanswered } = await askWorkers(this.#workers, operation);
       for (const answer of answers) throwIfRefused(answer);
-      return answers.some(isFound);
+      if (answers.some(isFound)) return true;
+      throwIfSilent(unanswered);
+      return false;
     }
     if ('channel' in target) this.#checkChannel(target.channel);
     else checkUser(target.user);
@@ -58,11 +60,16 @@ export class Operator implements FarmOperations {
   }
 
   async connection(id: string): Promise<ConnectionDetails | undefined> {
-    for (const answer of await this.#byAll({ question: 'connection', connection: id })) {
+    const { answers, unanswered } = await askWorkers(this.#workers, {
+      question: 'connection',
+      connection: id,
+    });
+    for (const answer of answers) {
       if (answer.kind !== 'connection' || answer.details === null) continue;
       const { number, ...details } = answer.details;
       return { ...details, since: this.#sinceWhen(number) };
     }
+    throwIfSilent(unanswered);
     return undefined;
   }
 
@@ -124,10 +131,6 @@ export class Operator implements FarmOperations {
     throwIfRefused(answer);
     return answer;
   }
-
-  async #byAll(operation: Operation): Promise<readonly AskAnswer[]> {
-    return (await askWorkers(this.#workers, operation)).answers;
-  }
 }
 
 function checkLimit(limit: number, most: number): void {
@@ -141,6 +144,16 @@ function unexpected(): FarmError {
 
 function throwIfRefused(answer: AskAnswer): void {
   if (answer.kind === 'refused') throw new FarmError(answer.code, answer.reason);
+}
+
+/** That nobody has a connection is known only when all have said so. */
+function throwIfSilent(unanswered: readonly number[]): void {
+  if (unanswered.length === 0) return;
+  const who = unanswered.length === 1 ? 'Worker' : 'Workers';
+  throw new FarmError(
+    'FARM_ERR_QUERY',
+    `${who} ${unanswered.join(', ')} did not answer within a second, and may have the connection.`,
+  );
 }
 
 function isFound(answer: AskAnswer): boolean {

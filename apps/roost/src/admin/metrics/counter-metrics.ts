@@ -108,7 +108,7 @@ export const COUNTER_GROUPS: readonly CounterGroup[] = [
   },
 ];
 
-/** Told by worker, with what the master knows: see worker-metrics.ts. */
+/** Told by worker, with what the master knows: see farm-metrics.ts. */
 export const TOLD_BY_WORKER: ReadonlySet<string> = new Set<CounterName>(['worker_restarts']);
 
 /** Counters of the master. All others are of workers, and a few of both. */
@@ -155,12 +155,17 @@ const GROUPED = new Map<string, CounterMetric>(
 
 const MEANINGS: Readonly<Record<string, string>> = { ...COUNTERS, ...PUSHER_COUNTERS };
 
+/** With what Prometheus does not take in a name replaced: applications call their counters as they like. */
+export function counterName(counter: string): string {
+  return counter.replaceAll(/[^a-zA-Z0-9_]/g, '_');
+}
+
 /** Also for a counter of an application, whatever its name. */
 export function counterMetric(counter: string): CounterMetric {
   const grouped = GROUPED.get(counter);
   if (grouped !== undefined) return grouped;
   return {
-    name: `roost_${counter.replaceAll(/[^a-zA-Z0-9_]/g, '_')}`,
+    name: `roost_${counterName(counter)}`,
     help: MEANINGS[counter] ?? 'Counted by the application.',
     labels: {},
   };

@@ -8,7 +8,7 @@ import type {
   WorkerMetrics,
 } from '@roost/farm';
 import type { WebhookState } from '../../webhooks/deliveries.ts';
-import { counterMetric, isTold, TOLD_BY_WORKER } from './counter-metrics.ts';
+import { counterMetric, counterName, isTold, TOLD_BY_WORKER } from './counter-metrics.ts';
 import { Families } from './families.ts';
 import { gaugeMetric, histogramMetric, totalMetric } from './measure-metrics.ts';
 
@@ -24,6 +24,11 @@ export const FARM_METRICS = {
     type: 'gauge',
     labels: [],
     help: '1 while the farm is ready, as GET /health/ready tells it, else 0.',
+  },
+  roost_max_connections: {
+    type: 'gauge',
+    labels: [],
+    help: 'The most connections of the farm (maxConnections), whatever its workers have capacity for.',
   },
   roost_unanswered_workers: {
     type: 'gauge',
@@ -90,6 +95,7 @@ export function familiesOf(
   gauge('roost_info', { version: metrics.version, broker: metrics.broker }, 1);
   gauge('roost_uptime_seconds', {}, metrics.uptimeMs / 1000);
   gauge('roost_ready', {}, metrics.isReady ? 1 : 0);
+  gauge('roost_max_connections', {}, metrics.maxConnections);
   gauge('roost_unanswered_workers', {}, metrics.unanswered.length);
   gauge('roost_scrape_seconds', {}, scrapeSeconds);
   for (const worker of metrics.workers) addWorker(families, worker);
@@ -138,7 +144,7 @@ function isUp(state: WorkerMetrics['info']['state']): boolean {
 }
 
 function addProcess(families: Families, worker: string, metrics: ProcessMetrics): void {
-  for (const [counter, count] of Object.entries(metrics.counters)) {
+  for (const [counter, count] of summedUp(metrics.counters)) {
     if (TOLD_BY_WORKER.has(counter) || !isTold(counter, count, worker === MASTER)) continue;
     const { name, help, labels } = counterMetric(counter);
     families.counter(name, help, { worker, ...labels }, count);
@@ -161,6 +167,16 @@ function addProcess(families: Families, worker: string, metrics: ProcessMetrics)
     const { name, help, labels } = histogramMetric(histogram);
     families.histogram(name, help, { worker, ...labels }, histogram, values);
   }
+}
+
+/** By names that Prometheus takes. An answer may have a series once, and `app_a.b` and `app_a-b` are the same one. */
+function summedUp(counters: ProcessMetrics['counters']): Map<string, number> {
+  const sums = new Map<string, number>();
+  for (const [counter, count] of Object.entries(counters)) {
+    const name = counterName(counter);
+    sums.set(name, (sums.get(name) ?? 0) + count);
+  }
+  return sums;
 }
 
 // oxlint-disable typescript/no-unsafe-type-assertion -- the keys of constants.

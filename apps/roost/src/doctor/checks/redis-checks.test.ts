@@ -39,6 +39,23 @@ describe('a Redis', () => {
     ]);
   });
 
+  it.each([
+    ['redis://10.0.0.7:6379', 'redis-cli -u redis://10.0.0.7:6379 ping'],
+    ['rediss://10.0.0.7:6379/2', 'redis-cli -u rediss://10.0.0.7:6379/2 ping'],
+    ['/run/redis.sock', 'redis-cli -s /run/redis.sock ping'],
+    ['redis+sentinel://10.0.0.7:26379,10.0.0.8:26379/roost', 'redis-cli -u redis://10.0.0.7:26379 ping'],
+    ['rediss+sentinel://10.0.0.7:26379/roost', 'redis-cli -u rediss://10.0.0.7:26379 ping'],
+  ])('at %s is tried by a command that redis-cli takes', (shownUrl, line) => {
+    const finding = findingOf('Redis', { problem: 'It refused the connection.', shownUrl });
+    expect(finding?.fix).toMatchObject([{ line }]);
+  });
+
+  it('that does not say what it is needs a right for the user of the URL', () => {
+    const subject = { ...redisOf({ role: 'unknown' }), user: 'default' };
+    const finding = judgeAll(REDIS_CHECKS, subject).find(({ check }) => check === 'Redis role');
+    expect(finding?.fix).toMatchObject([{ line: 'ACL SETUSER default +info' }]);
+  });
+
   it('that tells nothing of itself is looked at as far as that goes', () => {
     const findings = judgeAll(REDIS_CHECKS, redisOf({ info: new Map(), config: undefined }));
     expect(findings.filter(({ status }) => status === 'skip').map(({ check }) => check)).toEqual([

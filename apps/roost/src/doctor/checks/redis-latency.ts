@@ -1,3 +1,4 @@
+import { redisCli } from '../fixes.ts';
 import { milliseconds } from '../units.ts';
 import { ofServer } from './redis-check.ts';
 
@@ -15,7 +16,7 @@ export const redisLatency = ofServer('Redis latency', ({ redis: { pingMs, shownU
     why: 'Each publication, and each client that joins a channel, waits for an answer of Redis.',
     fix: [
       {
-        line: `redis-cli -u ${shownUrl} --latency`,
+        line: redisCli(shownUrl, '--latency'),
         where: 'measures it; a Redis of the same zone, and no proxy between',
       },
     ],

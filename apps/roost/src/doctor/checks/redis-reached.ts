@@ -1,3 +1,4 @@
+import { redisCli } from '../fixes.ts';
 import type { RedisCheck } from './redis-check.ts';
 
 export const redisReached: RedisCheck = {
@@ -15,7 +16,7 @@ export const redisReached: RedisCheck = {
               line: 'ROOST_REDIS_URL=redis://user:password@host:6379',
               where: 'with user and password percent-encoded',
             }
-          : { line: `redis-cli -u ${shownUrl} ping`, where: 'from this host, until it says PONG or NOAUTH' },
+          : { line: redisCli(shownUrl, 'ping'), where: 'from this host, until it says PONG or NOAUTH' },
       ],
     };
   },

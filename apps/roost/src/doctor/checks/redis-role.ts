@@ -1,8 +1,9 @@
+import { redisCommand } from '../fixes.ts';
 import type { RedisCheck } from './redis-check.ts';
 
 export const redisRole: RedisCheck = {
   name: 'Redis role',
-  judge({ redis: { problem, role, info } }) {
+  judge({ redis: { problem, role, info }, user }) {
     if (problem !== '') return undefined;
     const host = info.get('master_host');
     const master = host === undefined ? 'redis://master:6379' : `redis://${host}:${info.get('master_port')}`;
@@ -21,7 +22,7 @@ export const redisRole: RedisCheck = {
               where: 'asks it for the master',
             }
           : role === 'unknown'
-            ? { line: 'ACL SETUSER roost +info', where: 'with the name of the user of the URL' }
+            ? redisCommand(`ACL SETUSER ${user} +info`, 'and ACL SAVE, or in redis.conf, to last')
             : {
                 line: `ROOST_REDIS_URL=${master}`,
                 where: 'or a name that follows the master, or redis+sentinel://',
