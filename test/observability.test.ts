@@ -14,6 +14,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { documentedMetrics } from '../apps/roost/src/admin/metrics/reference.ts';
+import { leadsSomewhere } from './documents/links.ts';
 import { ROOT } from './documents/snippets.ts';
 import { connect, connectRaw, startSharedFarm } from './harness/system.ts';
 import { Prometheus, prometheusIsInstalled } from './observability/prometheus.ts';
@@ -21,6 +22,7 @@ import { Prometheus, prometheusIsInstalled } from './observability/prometheus.ts
 const execute = promisify(execFile);
 const FOLDER = join(ROOT, 'infra/observability');
 const RULES = join(FOLDER, 'roost.rules.yml');
+const RULE_TESTS = join(ROOT, 'test/observability/alerts.yml');
 const TOKEN = 'a-token-of-the-prometheus';
 
 interface Panel {
@@ -37,9 +39,23 @@ interface Dashboard {
   readonly templating: { readonly list: readonly { readonly name: string; readonly definition?: string }[] };
 }
 
+interface Alert {
+  readonly alert: string;
+  readonly expr: string;
+  readonly labels: { readonly severity: string };
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** A file of "promtool test rules", as far as it is read here. */
+interface RuleTests {
+  readonly tests: readonly {
+    readonly promql_expr_test: readonly { readonly exp_samples: readonly { readonly labels: string }[] }[];
+  }[];
+}
+
 interface Rules {
   readonly groups: readonly {
-    readonly rules: readonly { readonly alert: string; readonly expr: string }[];
+    readonly rules: readonly Alert[];
   }[];
 }
 
@@ -114,6 +130,23 @@ describe('alerts and dashboard', () => {
     expect(all.filter((name) => !shown.has(name))).toEqual([]);
   });
 
+  it('say who is called, what happens, and where the guides say what to do', () => {
+    for (const { alert, labels, annotations } of alerts) {
+      expect(['page', 'ticket'], alert).toContain(labels.severity);
+      expect(Object.keys(annotations), alert).toEqual(['summary', 'description', 'runbook']);
+      const { runbook = '' } = annotations;
+      expect(runbook, alert).toMatch(/^docs\/guide\/[\w-]+\.md#./);
+      expect(leadsSomewhere('README.md', runbook), `${alert}: ${runbook}`).toBe(true);
+    }
+  });
+
+  it('are each seen to fire by a test of the rules', () => {
+    const { tests }: RuleTests = parse(readFileSync(RULE_TESTS, 'utf8'));
+    const samples = tests.flatMap((test) => test.promql_expr_test.flatMap((query) => query.exp_samples));
+    const seen = new Set(samples.map(({ labels }) => /alertname="(\w+)"/.exec(labels)?.[1]));
+    expect(alerts.map(({ alert }) => alert).filter((name) => !seen.has(name))).toEqual([]);
+  });
+
   it('have panels with a title, a description, an id of their own and a data source that can be chosen', () => {
     expect(new Set(dashboard.panels.map(({ id }) => id)).size).toBe(dashboard.panels.length);
     expect(charts.filter((panel) => panel.title === '' || !('description' in panel))).toEqual([]);
@@ -145,7 +178,7 @@ describe('alerts and dashboard', () => {
 describe.skipIf(!prometheusIsInstalled)('the alerts (skipped without prometheus)', () => {
   it('are rules for promtool, and fire when they should', async () => {
     await execute('promtool', ['check', 'rules', RULES]);
-    await execute('promtool', ['test', 'rules', join(ROOT, 'test/observability/alerts.yml')]);
+    await execute('promtool', ['test', 'rules', RULE_TESTS]);
   });
 });
 
