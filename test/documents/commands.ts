@@ -76,7 +76,7 @@ const WAYS: readonly Way[] = [
   },
   { matches: /^apt-get /, cannotRun: 'installs for the whole machine, as .ci/run does' },
   {
-    matches: /^(?:systemctl|sysctl|install|cp|cd|echo|ulimit) /,
+    matches: /^(?:systemctl|sysctl|install|cp|cd|echo|export|ulimit) /,
     cannotRun: 'changes the machine or the shell',
   },
 ];
