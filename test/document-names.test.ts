@@ -259,6 +259,22 @@ describe('tables that list something whole', () => {
     );
   });
 
+  it('have every folder of the farm, of its master and of its worker', () => {
+    const architecture = proseOf('ARCHITECTURE.md');
+    const folders = ['', 'master/', 'worker/'].flatMap((place) =>
+      readdirSync(join(ROOT, 'packages/farm/src', place), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory() && entry.name !== 'fixtures')
+        .map(({ name }) => `${name}/`),
+    );
+    expect(folders).toContain('states/');
+    expect(folders.filter((folder) => !architecture.includes(`\`${folder}\``))).toEqual([]);
+    const own = readdirSync(join(ROOT, 'packages/farm/src'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => `${name}/`);
+    const rows = proseOf('packages/farm/README.md').matchAll(/^\| `(\w[\w-]*\/)`/gm);
+    expect(Array.from(rows, ([, name = '']) => name).toSorted()).toEqual(own.toSorted());
+  });
+
   it('have every hook of an application', () => {
     const app = readFileSync(join(ROOT, 'packages/farm/src/api/app.ts'), 'utf8');
     const body = /export interface App\b[^{]*\{(.*?)\n\}/s.exec(app)?.[1] ?? '';
