@@ -15,7 +15,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { documentedMetrics } from '../apps/roost/src/admin/metrics/reference.ts';
 import { leadsSomewhere } from './documents/links.ts';
-import { ROOT } from './documents/snippets.ts';
+import { proseOf, ROOT } from './documents/snippets.ts';
 import { connect, connectRaw, startSharedFarm } from './harness/system.ts';
 import { Prometheus, prometheusIsInstalled } from './observability/prometheus.ts';
 
@@ -70,8 +70,15 @@ const queries = charts.flatMap(({ title, targets = [] }) =>
 );
 const { groups }: Rules = parse(readFileSync(RULES, 'utf8'));
 const alerts = groups.flatMap(({ rules }) => rules);
+const GUIDE = 'docs/guide/watching.md';
+/** What the guide tells to look at. */
+const guideQueries = Array.from(
+  (proseOf(GUIDE).split('\n## What to look at\n')[1] ?? '').matchAll(/`([^`]*\broost_[^`]*)`/g),
+  ([, expr = '']) => [GUIDE, expr] as const,
+);
 const expressions = [
   ...queries.map(([, expr]) => expr),
+  ...guideQueries.map(([, expr]) => expr),
   ...alerts.map(({ expr }) => expr),
   ...dashboard.annotations.list.map(({ expr }) => expr),
   ...dashboard.templating.list.map(({ definition = '' }) => definition),
@@ -218,7 +225,7 @@ describe.skipIf(!prometheusIsInstalled || !redisIsInstalled())(
       expect((await prometheus.alerts()).filter(({ state }) => state === 'firing')).toEqual([]);
     });
 
-    it('has an answer to every query of the dashboard', async () => {
+    it('has an answer to every query of the dashboard, and of the guide', async () => {
       const client = await connect(farm, '/news?channel=news');
       await redis.command('PUBLISH', 'roost:channel:news', 'hello');
       expect((await client.nextMessage()).text).toBe('hello');
@@ -227,7 +234,10 @@ describe.skipIf(!prometheusIsInstalled || !redisIsInstalled())(
       stranger.writeText('GET / HTTP/9.9\r\n\r\n');
       await stranger.closed;
       // Counters of the Pusher protocol begin with what they count, and webhooks are there when some are configured.
-      const answered = queries.filter(([, expr]) => !/\broost_(?:app_pusher|webhook)_/.test(expr));
+      expect(guideQueries.length).toBeGreaterThan(20);
+      const answered = [...queries, ...guideQueries].filter(
+        ([, expr]) => !/\broost_(?:app_pusher|webhook)_/.test(expr),
+      );
       for (const [title, expr] of answered) {
         const expression = expr
           .replaceAll(/\$(?:job|instance)\b/g, '.*')
