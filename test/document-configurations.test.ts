@@ -17,6 +17,7 @@ import { problemsOf } from './kubernetes/schemas.ts';
 
 const execute = promisify(execFile);
 const NGINX = '/usr/sbin/nginx';
+const HAPROXY = '/usr/sbin/haproxy';
 const PROBE = join(ROOT, 'test/apps/probe.js');
 const stage = stageForAll();
 
@@ -201,6 +202,55 @@ describe.skipIf(!isExecutable(NGINX, 'nginx-light'))('the proxy', () => {
     ]);
   });
 });
+
+describe.skipIf(!isExecutable(HAPROXY, 'haproxy'))('the proxy that passes bytes on', () => {
+  it('of docs/guide/deploying.md says for whom, and asks whether the farm is ready', async () => {
+    const farm = await startFarm([PROBE, '--trusted-proxies', '127.0.0.1', '--proxy-protocol', 'required']);
+    const { text } = snippet('docs/guide/deploying.md', '# HAProxy');
+    const { port, output } = await startHaproxy(text.replace('10.0.0.5:8080', `127.0.0.1:${farm.port}`));
+    await eventually(() => expect(output()).toMatch(/Health check for server roost\/one succeeded.* 200/));
+    const client = await eventually(() =>
+      TestClient.connect(`ws://127.0.0.1:${port}/who`, { localAddress: '127.0.0.9' }),
+    );
+    endAfterTest(() => client.terminate());
+    expect((await client.nextMessage()).text).toBe('127.0.0.9');
+    client.send('through the proxy');
+    expect((await client.nextMessage()).text).toBe('through the proxy');
+  });
+
+  it('is shown there only', () => {
+    expect(ofLanguage('haproxy').map(({ document }) => document)).toEqual(['docs/guide/deploying.md']);
+  });
+});
+
+/** A HAProxy with this backend, named roost, until the end of the test: where it listens, or will in a moment, and its log. */
+async function startHaproxy(backend: string): Promise<{ port: number; output: () => string }> {
+  const port = await freePort();
+  const path = await stage().programs.write(
+    'haproxy.cfg',
+    `defaults
+  log stdout format raw local0
+  option log-health-checks
+  timeout connect 5s
+  timeout client 120s
+  timeout server 120s
+frontend clients
+  mode tcp
+  bind 127.0.0.1:${port}
+  default_backend roost
+${backend}`,
+  );
+  await execute(HAPROXY, ['-c', '-f', path]);
+  const haproxy = spawnGroup(HAPROXY, ['-db', '-f', path]);
+  let output = '';
+  haproxy.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const ended = once(haproxy, 'close');
+  endAfterTest(async () => {
+    haproxy.kill('SIGTERM');
+    await ended;
+  });
+  return { port, output: () => output };
+}
 
 /** An nginx with this site until the end of the test: the port on which it listens, or will in a moment. */
 async function startNginx(site: string): Promise<number> {

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, join } from 'node:path';
 import { CHANNEL_EVENT_TYPES } from '@roost/broker';
 import { CLOSE_CODES } from '@roost/farm';
 import * as poller from '@roost/poller';
@@ -11,6 +11,7 @@ import { OPTION_KEYS } from '../apps/roost/src/config/options.ts';
 import { CLOSE_CODES as PUSHER_CLOSE_CODES } from '../apps/roost/src/worker/dialects/pusher/close-codes.ts';
 import { CLOSING_ERRORS } from '../apps/roost/src/worker/dialects/pusher/errors.ts';
 import { COUNTERS } from '../packages/farm/src/api/counters.ts';
+import { leadsSomewhere } from './documents/links.ts';
 import { documents, proseOf, ROOT } from './documents/snippets.ts';
 
 /** Names that documents use and that are not ours. */
@@ -139,43 +140,11 @@ const isCounterOrAnswered = (name: string): boolean =>
   CHANNEL_EVENT_TYPES.some((type) => type === name) ||
   new RegExp(`\\b${name}\\??:`).test(apiText);
 
-/** As GitHub makes it. */
-function anchorOf(heading: string): string {
-  return heading
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
-    .replaceAll(' ', '-');
-}
-
-/** Those of a document: the second of the same name is `name-1`. */
-function anchorsOf(text: string): Set<string> {
-  const anchors = new Set<string>();
-  const counts = new Map<string, number>();
-  for (const [, heading = ''] of text.replaceAll(/^```.*?^```$/gms, '').matchAll(/^#+ (.+)$/gm)) {
-    const anchor = anchorOf(heading);
-    const count = counts.get(anchor) ?? 0;
-    counts.set(anchor, count + 1);
-    anchors.add(count === 0 ? anchor : `${anchor}-${count}`);
-  }
-  return anchors;
-}
-
 function namesInTable(document: string, row: RegExp): string[] {
   return proseOf(document)
     .split('\n')
     .filter((line) => row.test(line))
     .flatMap((line) => Array.from(line.matchAll(/`(\w+)`/g), ([, name = '']) => name));
-}
-
-function leadsSomewhere(document: string, target: string): boolean {
-  const [path = '', anchor] = target.split('#');
-  const file = path === '' ? join(ROOT, document) : resolve(ROOT, dirname(document), path);
-  try {
-    if (anchor === undefined) return statSync(file) !== undefined;
-    return anchorsOf(readFileSync(file, 'utf8')).has(anchor);
-  } catch {
-    return false;
-  }
 }
 
 describe('what the documents name', () => {
@@ -288,6 +257,22 @@ describe('tables that list something whole', () => {
     expect(namesInTable('packages/poller/README.md', /^\| [a-z]/).toSorted()).toEqual(
       [...functions, ...methods].toSorted(),
     );
+  });
+
+  it('have every folder of the farm, of its master and of its worker', () => {
+    const architecture = proseOf('ARCHITECTURE.md');
+    const folders = ['', 'master/', 'worker/'].flatMap((place) =>
+      readdirSync(join(ROOT, 'packages/farm/src', place), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory() && entry.name !== 'fixtures')
+        .map(({ name }) => `${name}/`),
+    );
+    expect(folders).toContain('states/');
+    expect(folders.filter((folder) => !architecture.includes(`\`${folder}\``))).toEqual([]);
+    const own = readdirSync(join(ROOT, 'packages/farm/src'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => `${name}/`);
+    const rows = proseOf('packages/farm/README.md').matchAll(/^\| `(\w[\w-]*\/)`/gm);
+    expect(Array.from(rows, ([, name = '']) => name).toSorted()).toEqual(own.toSorted());
   });
 
   it('have every hook of an application', () => {

@@ -26,7 +26,6 @@ const LANGUAGES = [
 /** Blocks that cannot be tried, by their language. */
 const CANNOT_RUN: Readonly<Record<string, string>> = {
   dockerfile: 'needs a Docker engine',
-  haproxy: 'needs HAProxy; test/who-is-calling.test.ts sends the headers that it would',
 };
 
 const stage = stageForAll();

@@ -14,13 +14,15 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { documentedMetrics } from '../apps/roost/src/admin/metrics/reference.ts';
-import { ROOT } from './documents/snippets.ts';
+import { leadsSomewhere } from './documents/links.ts';
+import { proseOf, ROOT } from './documents/snippets.ts';
 import { connect, connectRaw, startSharedFarm } from './harness/system.ts';
 import { Prometheus, prometheusIsInstalled } from './observability/prometheus.ts';
 
 const execute = promisify(execFile);
 const FOLDER = join(ROOT, 'infra/observability');
 const RULES = join(FOLDER, 'roost.rules.yml');
+const RULE_TESTS = join(ROOT, 'test/observability/alerts.yml');
 const TOKEN = 'a-token-of-the-prometheus';
 
 interface Panel {
@@ -37,9 +39,23 @@ interface Dashboard {
   readonly templating: { readonly list: readonly { readonly name: string; readonly definition?: string }[] };
 }
 
+interface Alert {
+  readonly alert: string;
+  readonly expr: string;
+  readonly labels: { readonly severity: string };
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** A file of "promtool test rules", as far as it is read here. */
+interface RuleTests {
+  readonly tests: readonly {
+    readonly promql_expr_test: readonly { readonly exp_samples: readonly { readonly labels: string }[] }[];
+  }[];
+}
+
 interface Rules {
   readonly groups: readonly {
-    readonly rules: readonly { readonly alert: string; readonly expr: string }[];
+    readonly rules: readonly Alert[];
   }[];
 }
 
@@ -54,8 +70,15 @@ const queries = charts.flatMap(({ title, targets = [] }) =>
 );
 const { groups }: Rules = parse(readFileSync(RULES, 'utf8'));
 const alerts = groups.flatMap(({ rules }) => rules);
+const GUIDE = 'docs/guide/watching.md';
+/** What the guide tells to look at. */
+const guideQueries = Array.from(
+  (proseOf(GUIDE).split('\n## What to look at\n')[1] ?? '').matchAll(/`([^`]*\broost_[^`]*)`/g),
+  ([, expr = '']) => [GUIDE, expr] as const,
+);
 const expressions = [
   ...queries.map(([, expr]) => expr),
+  ...guideQueries.map(([, expr]) => expr),
   ...alerts.map(({ expr }) => expr),
   ...dashboard.annotations.list.map(({ expr }) => expr),
   ...dashboard.templating.list.map(({ definition = '' }) => definition),
@@ -114,6 +137,23 @@ describe('alerts and dashboard', () => {
     expect(all.filter((name) => !shown.has(name))).toEqual([]);
   });
 
+  it('say who is called, what happens, and where the guides say what to do', () => {
+    for (const { alert, labels, annotations } of alerts) {
+      expect(['page', 'ticket'], alert).toContain(labels.severity);
+      expect(Object.keys(annotations), alert).toEqual(['summary', 'description', 'runbook']);
+      const { runbook = '' } = annotations;
+      expect(runbook, alert).toMatch(/^docs\/guide\/[\w-]+\.md#./);
+      expect(leadsSomewhere('README.md', runbook), `${alert}: ${runbook}`).toBe(true);
+    }
+  });
+
+  it('are each seen to fire by a test of the rules', () => {
+    const { tests }: RuleTests = parse(readFileSync(RULE_TESTS, 'utf8'));
+    const samples = tests.flatMap((test) => test.promql_expr_test.flatMap((query) => query.exp_samples));
+    const seen = new Set(samples.map(({ labels }) => /alertname="(\w+)"/.exec(labels)?.[1]));
+    expect(alerts.map(({ alert }) => alert).filter((name) => !seen.has(name))).toEqual([]);
+  });
+
   it('have panels with a title, a description, an id of their own and a data source that can be chosen', () => {
     expect(new Set(dashboard.panels.map(({ id }) => id)).size).toBe(dashboard.panels.length);
     expect(charts.filter((panel) => panel.title === '' || !('description' in panel))).toEqual([]);
@@ -145,7 +185,7 @@ describe('alerts and dashboard', () => {
 describe.skipIf(!prometheusIsInstalled)('the alerts (skipped without prometheus)', () => {
   it('are rules for promtool, and fire when they should', async () => {
     await execute('promtool', ['check', 'rules', RULES]);
-    await execute('promtool', ['test', 'rules', join(ROOT, 'test/observability/alerts.yml')]);
+    await execute('promtool', ['test', 'rules', RULE_TESTS]);
   });
 });
 
@@ -185,7 +225,7 @@ describe.skipIf(!prometheusIsInstalled || !redisIsInstalled())(
       expect((await prometheus.alerts()).filter(({ state }) => state === 'firing')).toEqual([]);
     });
 
-    it('has an answer to every query of the dashboard', async () => {
+    it('has an answer to every query of the dashboard, and of the guide', async () => {
       const client = await connect(farm, '/news?channel=news');
       await redis.command('PUBLISH', 'roost:channel:news', 'hello');
       expect((await client.nextMessage()).text).toBe('hello');
@@ -194,7 +234,10 @@ describe.skipIf(!prometheusIsInstalled || !redisIsInstalled())(
       stranger.writeText('GET / HTTP/9.9\r\n\r\n');
       await stranger.closed;
       // Counters of the Pusher protocol begin with what they count, and webhooks are there when some are configured.
-      const answered = queries.filter(([, expr]) => !/\broost_(?:app_pusher|webhook)_/.test(expr));
+      expect(guideQueries.length).toBeGreaterThan(20);
+      const answered = [...queries, ...guideQueries].filter(
+        ([, expr]) => !/\broost_(?:app_pusher|webhook)_/.test(expr),
+      );
       for (const [title, expr] of answered) {
         const expression = expr
           .replaceAll(/\$(?:job|instance)\b/g, '.*')

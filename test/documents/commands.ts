@@ -39,6 +39,10 @@ const WAYS: readonly Way[] = [
     matches: /^node apps\/load\/bin\/roost-load\.js .*--phantom/,
     cannotRun: 'needs root; phantom.system.test.ts does the same',
   },
+  {
+    matches: /^node apps\/examples\/dist\//,
+    cannotRun: 'does not end; presence-chat.system.test.ts runs it',
+  },
   { matches: /^nsenter /, cannotRun: 'needs the namespace of a run' },
   { matches: /^node apps\/load\/bin\/roost-load\.js /, run: 'load' },
   { matches: /^npx roost-load /, run: 'load' },
@@ -76,7 +80,7 @@ const WAYS: readonly Way[] = [
   },
   { matches: /^apt-get /, cannotRun: 'installs for the whole machine, as .ci/run does' },
   {
-    matches: /^(?:systemctl|sysctl|install|cp|cd|echo|ulimit) /,
+    matches: /^(?:systemctl|sysctl|install|cp|cd|echo|export|ulimit) /,
     cannotRun: 'changes the machine or the shell',
   },
 ];

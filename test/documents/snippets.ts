@@ -28,6 +28,7 @@ export function documents(): string[] {
     'ARCHITECTURE.md',
     'CONTRIBUTING.md',
     'bench/README.md',
+    'infra/README.md',
     ...readmes,
     ...folders,
   ].filter((path) => path.endsWith('.md') && textOf(path) !== undefined);

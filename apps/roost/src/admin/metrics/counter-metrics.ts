@@ -111,7 +111,7 @@ export const COUNTER_GROUPS: readonly CounterGroup[] = [
 /** Told by worker, with what the master knows: see farm-metrics.ts. */
 export const TOLD_BY_WORKER: ReadonlySet<string> = new Set<CounterName>(['worker_restarts']);
 
-/** Counters of the master. All others are of workers, and a few of both. */
+/** Counters of the master. All others are of workers. */
 const OF_MASTER: ReadonlySet<string> = new Set<CounterName>([
   'accepted',
   'accept_errors',
@@ -122,17 +122,33 @@ const OF_MASTER: ReadonlySet<string> = new Set<CounterName>([
   'handoffs_lost',
   'handoff_errors',
   'fork_errors',
+  'moves',
+  'moves_stopped',
+  'reloads',
+  'reloads_stopped',
+  'worker_heap_exhaustions',
   'worker_lags',
   'worker_kills',
+  'worker_starvations',
   'master_errors',
   'log_lines_lost',
   'refusals_closed',
   'broadcast_turns_expired',
 ]);
 
-/** Whether a count of the master's, or of a worker's, is told: one that can only be 0 is not. */
+const OF_BOTH: ReadonlySet<string> = new Set<CounterName>([
+  'addresses_untracked',
+  'refused_address_connections',
+  'refused_address_rate',
+  'watch_errors',
+]);
+
+/**
+ * Whether a count of the master's, or of a worker's, is told. One that can only be 0 is not; all others are from the start, since
+ * Prometheus sees no increase from nothing to 1.
+ */
 export function isTold(counter: string, count: number, isMaster: boolean): boolean {
-  return count > 0 || OF_MASTER.has(counter) === isMaster;
+  return count > 0 || OF_BOTH.has(counter) || OF_MASTER.has(counter) === isMaster;
 }
 
 /** What a counter is as a metric. */

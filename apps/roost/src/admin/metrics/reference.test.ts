@@ -1,6 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { COUNTERS } from '@roost/farm';
 import { describe, expect, it } from 'vitest';
-import { COUNTER_GROUPS } from './counter-metrics.ts';
+import { COUNTER_GROUPS, isTold, TOLD_BY_WORKER } from './counter-metrics.ts';
 import { documentedMetrics, metricReference } from './reference.ts';
 
 const PAGE = new URL('../../../../../docs/reference/metrics.md', import.meta.url).pathname;
@@ -9,7 +10,23 @@ const UNITS = ['seconds', 'bytes', 'ratio', 'info'];
 /** What some of our own names, or of other exporters', have behind them where a unit would stand. */
 const UNIT_WORDS = /_(?:ms|milliseconds|micros|kb|mb|kilobytes|megabytes|percent)(?:_|$)/;
 
+/** The counters that the sources of the master, or of a worker, name. */
+function countersOf(process: 'master' | 'worker'): string[] {
+  const folder = new URL(`../../../../../packages/farm/src/${process}/`, import.meta.url);
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => /(?<!\.test)\.ts$/.test(path) && !path.includes('fixtures/'))
+    .flatMap((path) => readFileSync(new URL(path, folder), 'utf8').match(/(?<=')[a-z_]+(?=')/g) ?? []);
+  return [...new Set(names)].filter((name) => Object.hasOwn(COUNTERS, name) && !TOLD_BY_WORKER.has(name));
+}
+
 describe('the metrics', () => {
+  it('tell a counter from the start in every process that counts it, or its first increase would not be seen', () => {
+    expect(countersOf('master')).toContain('reloads_stopped');
+    expect(countersOf('master').filter((name) => !isTold(name, 0, true))).toEqual([]);
+    expect(countersOf('worker')).toContain('moved_in');
+    expect(countersOf('worker').filter((name) => !isTold(name, 0, false))).toEqual([]);
+  });
+
   it('are what docs/reference/metrics.md lists', async () => {
     await expect(metricReference()).toMatchFileSnapshot(PAGE);
   });

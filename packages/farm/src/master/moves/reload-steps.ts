@@ -166,7 +166,7 @@ function moveEnded(state: ReloadState, { reason, moved, left }: MoveResult): Rel
 
 const WHY: Readonly<Record<Exclude<MoveResult['reason'], 'done' | 'empty' | 'dead'>, string>> = {
   stopped: 'because it was stopped',
-  broker: 'because the broker was away',
+  broker: 'because the broker was away, or refuses marks (the log says which)',
   full: 'because the new worker had no room or no descriptors left',
   server: 'because the two workers are connected to different Redis servers',
   timeout: 'because it did not answer in time (moveTimeoutMs)',
