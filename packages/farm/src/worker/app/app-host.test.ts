@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { TestClient } from '@roost/testing';
 import { accept, type App } from '../../api/app.ts';
-import { poll, textFrame, WorkerHarness } from '../fixtures/worker-harness.ts';
+import { poll, textFrame, upgradeHead, WorkerHarness } from '../fixtures/worker-harness.ts';
+import { MoveRig } from '../moving/fixtures/move-rig.ts';
 
 let harness: WorkerHarness;
 afterEach(() => harness.stop());
@@ -116,6 +117,30 @@ describe('a failing hook', () => {
     next.send('alive');
     expect((await next.nextMessage()).text).toBe('alive');
     await next.close();
+  });
+
+  it('that ended its connection before it waited keeps the next one of that row from nothing', async () => {
+    let isFirst = true;
+    const app: App = {
+      upgrade: () => accept(),
+      async open(connection) {
+        if (!isFirst) return;
+        isFirst = false;
+        connection.terminate();
+        await Promise.resolve();
+      },
+    };
+    const rig = await MoveRig.start([app, app], { handoverGraceMs: 600_000 });
+    try {
+      const first = await rig.source.connect();
+      first.writeText(upgradeHead());
+      await first.closed;
+      await rig.source.open();
+      rig.begin();
+      expect((await rig.ended())[0]).toMatchObject({ reason: 'done', moved: 1, left: 0 });
+    } finally {
+      await rig.stop();
+    }
   });
 
   it('does not write more than 50 lines a second into the log', async () => {

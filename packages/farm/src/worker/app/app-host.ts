@@ -291,7 +291,7 @@ export class AppHost {
       result.then(undefined, (error: unknown) => this.#failed(slot, generation, hook, error));
       return;
     }
-    this.#pending.begin(slot);
+    this.#pending.begin(slot, generation);
     result.then(
       () => this.#pending.end(slot, generation),
       (error: unknown) => {

@@ -149,7 +149,7 @@ export class Joins {
   }
 
   #begin(join: Join): void {
-    this.#parts.pendingWork.begin(join.slot);
+    this.#parts.pendingWork.begin(join.slot, join.generation);
     const joins = this.#underWay.get(join.slot);
     if (joins === undefined) this.#underWay.set(join.slot, new Set([join]));
     else joins.add(join);
