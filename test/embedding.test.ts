@@ -77,6 +77,45 @@ if (cluster.isPrimary) {
     expect(await printed(program)).toEqual(['FARM_ERR_PORT_IN_USE']);
   });
 
+  it('is not harmed by what nobody can do', async () => {
+    const program = `const farm = await startFarm({ ...options, port: 0, workers: 2 });
+const { operations } = farm;
+for (const mistake of [
+  () => operations.publish('news', undefined),
+  () => operations.publish('news', 5),
+  () => operations.disconnect({ connection: '1.1' }, { reason: null }),
+  () => operations.disconnect({ user: undefined }),
+]) {
+  await mistake().catch((error) => console.log(error.code, error.message));
+}
+console.log((await farm.info()).workers.map(({ state, restarts }) => state + restarts).join());
+await farm.stop();`;
+    expect(await printed(program)).toEqual([
+      'FARM_ERR_OPTION The data must be a string, got undefined.',
+      'FARM_ERR_OPTION The data must be a string, got number.',
+      'FARM_ERR_OPTION A reason must be a string, got object.',
+      'FARM_ERR_OPTION A user must be a string, got undefined.',
+      'ready0,ready0',
+    ]);
+  });
+
+  it('does not say that a connection is not there while a worker does not answer that may have it', async () => {
+    const program = `const farm = await startFarm({ ...options, port: 0, workers: 2, workerTimeoutMs: 0 });
+const { operations } = farm;
+const [, { pid }] = (await farm.info()).workers;
+process.kill(pid, 'SIGSTOP');
+await operations.connection('1.1').catch((error) => console.log(error.code, error.message));
+await operations.disconnect({ connection: '1.1' }).catch((error) => console.log(error.code));
+process.kill(pid, 'SIGCONT');
+console.log(await operations.connection('1.1'), await operations.disconnect({ connection: '1.1' }));
+await farm.stop();`;
+    expect(await printed(program)).toEqual([
+      'FARM_ERR_QUERY Worker 1 did not answer in time, and may have the connection; the others do not.',
+      'FARM_ERR_QUERY',
+      'undefined false',
+    ]);
+  });
+
   it('runs in the primary of node:cluster', async () => {
     const program = `import cluster from 'node:cluster';
 import { once } from 'node:events';

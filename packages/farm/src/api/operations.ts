@@ -73,19 +73,22 @@ export interface TcpDetails {
 export interface FarmOperations {
   /**
    * As {@link WorkerContext.publish}, by one of the workers. Rejects with a FarmError: FARM_ERR_CHANNEL_NAME, or FARM_ERR_QUERY
-   * with the broker's reason when it refuses or no worker answers in 5 seconds.
+   * with the broker's reason when it refuses or no worker answers in 5 seconds; FARM_ERR_OPTION for data that is no string.
    */
   publish(channel: string, data: string): Promise<void>;
   /**
    * Closes connections, with the code 4500 unless another is given. Resolves to whether the connection was there; for users and
-   * channels to true when the message has left. Rejects as {@link publish} does, and with FARM_ERR_OPTION for a code or reason
-   * that cannot be sent.
+   * channels to true when the message has left. Rejects as {@link publish} does, with FARM_ERR_QUERY also when the connection may
+   * be on a worker that has not answered within a second, and with FARM_ERR_OPTION for a user, code or reason that cannot be.
    */
   disconnect(
     target: DisconnectTarget,
     options?: { readonly code?: number; readonly reason?: string },
   ): Promise<boolean>;
-  /** What is known of a connection of this farm; undefined when there is none of this id. */
+  /**
+   * What is known of a connection of this farm; undefined when there is none of this id. Rejects with FARM_ERR_QUERY when it may be
+   * on a worker that has not answered within a second.
+   */
   connection(id: string): Promise<ConnectionDetails | undefined>;
   /**
    * The channels with the most subscribers on this farm, 1 to 100, largest first. Each worker names its largest, so that of

@@ -287,7 +287,7 @@ export class Worker implements LinkHandlers<MasterMessage> {
         connection instanceof LiveConnection ? connection.join(request) : Promise.resolve('gone'),
       ...channelQuestions(broker),
       info: () => this.#queries.info(),
-      channels: (pattern = '*') => this.#queries.channels(pattern),
+      channels: (pattern) => this.#queries.channels(pattern),
       readiness: () => this.#readiness,
       channelNameProblem: (name) => channelNameProblem(name, config.maxChannelBytes),
       count: (name) => counters.add(name),
