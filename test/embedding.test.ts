@@ -7,6 +7,7 @@ import { freePort, livingMembers, spawnGroup } from '@roost/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const FARM = new URL('../packages/farm/dist/index.js', import.meta.url);
+const WS = import.meta.resolve('ws');
 const PROBE = fileURLToPath(new URL('apps/probe.js', import.meta.url));
 
 let folder: string;
@@ -114,6 +115,27 @@ await farm.stop();`;
       'FARM_ERR_QUERY',
       'undefined false',
     ]);
+  });
+
+  it('has as few clients come back at once as its app allows, however many workers it has by now', async () => {
+    const app = join(folder, 'returning.mjs');
+    await writeFile(
+      app,
+      "export default { upgrade: () => ({ kind: 'accept' }), returnAtOnce: { code: 4200, perSecond: 20 } };",
+    );
+    const program = `import { WebSocket } from ${JSON.stringify(WS)};
+const farm = await startFarm({ ...options, port: 0, app: ${JSON.stringify(app)}, drainMs: 1000 });
+await farm.changes.resize(4);
+const clients = await Promise.all(Array.from({ length: 200 }, () => new Promise((resolve) => {
+  const client = new WebSocket('ws://127.0.0.1:' + farm.port).once('open', () => resolve(client));
+})));
+const closes = clients.map((client) => new Promise((resolve) => client.once('close', resolve)));
+const startedAt = performance.now();
+await farm.drain();
+const seconds = (performance.now() - startedAt) / 1000;
+const atOnce = (await Promise.all(closes)).filter((code) => code === 4200).length;
+console.log(atOnce > 0, atOnce <= 20 * seconds || atOnce + ' in ' + seconds);`;
+    expect(await printed(program)).toEqual(['true true']);
   });
 
   it('runs in the primary of node:cluster', async () => {

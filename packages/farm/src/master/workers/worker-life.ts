@@ -264,14 +264,14 @@ export class WorkerLife implements WorkerLoad {
     }
     this.#isStopping = true;
     this.#state = 'draining';
-    this.send({ type: 'drain', drainMs });
+    this.send({ type: 'drain', drainMs, workers: this.#owner.workerCount });
   }
 
   /** It ends what it cannot move, and exits. */
   retire(drainMs: number, retireMs: number): void {
     this.#isStopping = true;
     this.#state = 'draining';
-    this.send({ type: 'retire', drainMs, retireMs });
+    this.send({ type: 'retire', drainMs, retireMs, workers: this.#owner.workerCount });
   }
 
   /** Forceful. */

@@ -66,6 +66,10 @@ export class WorkerPlace implements LifeOwner<WorkerLife> {
     return this.#others;
   }
 
+  get workerCount(): number {
+    return this.#all.placeCount;
+  }
+
   get state(): WorkerInfo['state'] {
     if (this.#isStopping && !this.lives.some(({ hasProcess }) => hasProcess)) return 'stopped';
     return this.#current?.state ?? 'starting';
