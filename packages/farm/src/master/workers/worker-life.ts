@@ -322,12 +322,11 @@ export class WorkerLife implements WorkerLoad {
       case 'lease':
       case 'moveNeedsDeath':
       case 'moveEnded':
-        if (this.#process !== undefined) this.#hooks.workerSaid(this, message);
-        return;
       case 'query':
       case 'broker':
       case 'owner':
-        this.#hooks.workerSaid(this, message);
+        // Nobody waits for the last words of a process that has been reaped.
+        if (this.#process !== undefined) this.#hooks.workerSaid(this, message);
         return;
       default:
         assertNever(message);
