@@ -131,6 +131,7 @@ describe('a failing hook', () => {
       },
     };
     const rig = await MoveRig.start([app, app], { handoverGraceMs: 600_000 });
+    harness = rig.source;
     try {
       const first = await rig.source.connect();
       first.writeText(upgradeHead());

@@ -145,7 +145,8 @@ export class Http extends State implements RowOwner {
     const streams = this.#streams;
     if (this.#sockets.size === 0 || this.#server === undefined || streams.reclaim === undefined) return;
     const idle = idleSocketsOf(this.#server);
-    for (const [slot, socket] of this.#sockets) {
+    // A copy: what is put back comes to the end of the map, and would be tried for ever.
+    for (const [slot, socket] of [...this.#sockets]) {
       const place = this.#places.get(socket);
       if (place === undefined || place.unanswered > 0 || place.upgrade !== undefined) continue;
       const hasBytes = socket.readableLength > 0 || socket.writableLength > 0 || socket.readableEnded;
