@@ -156,6 +156,16 @@ describe('a failing hook', () => {
   });
 });
 
+describe('apps', () => {
+  it('are known to other workers by different keys, whatever their names', async () => {
+    await start([{}, ...['chat', 'chat', 'chat 2', 'app', 'x'.repeat(60)].map((name) => ({ name }))]);
+    await poll(() => harness.said.filter(({ type }) => type === 'ready').length).toBe(1);
+    const [ready] = harness.said.filter((message) => message.type === 'ready');
+    const keys = ready?.apps.map(({ name }) => name);
+    expect(keys).toEqual(['app', 'chat', 'chat 2', 'chat 2 2', 'app 2', 'x'.repeat(50)]);
+  });
+});
+
 describe('an app that stops', () => {
   it('is asked after its connections have ended, and its error is only logged', async () => {
     const order: string[] = [];
