@@ -145,18 +145,14 @@ export class Http extends State implements RowOwner {
     const streams = this.#streams;
     if (this.#sockets.size === 0 || this.#server === undefined || streams.reclaim === undefined) return;
     const idle = idleSocketsOf(this.#server);
-    // A copy: what is put back comes to the end of the map, and would be tried for ever.
-    for (const [slot, socket] of [...this.#sockets]) {
+    for (const [slot, socket] of this.#sockets) {
       const place = this.#places.get(socket);
       if (place === undefined || place.unanswered > 0 || place.upgrade !== undefined) continue;
       const hasBytes = socket.readableLength > 0 || socket.writableLength > 0 || socket.readableEnded;
       if (!idle.has(socket) || socket.destroyed || hasBytes) continue;
-      // Its end is not the row's.
+      if (!streams.reclaim(slot, socket)) continue;
+      // Its end, which is told in a later tick, is not the row's.
       this.#sockets.delete(slot);
-      if (!streams.reclaim(slot, socket)) {
-        this.#sockets.set(slot, socket);
-        continue;
-      }
       this.rows.enter(slot, RowState.handshake);
       this.#timeouts.set(slot, TimeoutKind.http);
     }
