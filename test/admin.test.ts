@@ -300,7 +300,9 @@ describe('the calls of the dashboard', () => {
       ] as const) {
         expect(await call(method, path, body)).toEqual({
           status: 503,
-          body: { error: 'Worker 1 did not answer within a second, and may have the connection.' },
+          body: {
+            error: 'Worker 1 did not answer within a second, and may have the connection; the others do not.',
+          },
         });
       }
     } finally {

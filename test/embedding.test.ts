@@ -7,6 +7,7 @@ import { freePort, livingMembers, spawnGroup } from '@roost/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const FARM = new URL('../packages/farm/dist/index.js', import.meta.url);
+const WS = import.meta.resolve('ws');
 const PROBE = fileURLToPath(new URL('apps/probe.js', import.meta.url));
 
 let folder: string;
@@ -75,6 +76,66 @@ if (cluster.isPrimary) {
   }
 }`;
     expect(await printed(program)).toEqual(['FARM_ERR_PORT_IN_USE']);
+  });
+
+  it('is not harmed by what nobody can do', async () => {
+    const program = `const farm = await startFarm({ ...options, port: 0, workers: 2 });
+const { operations } = farm;
+for (const mistake of [
+  () => operations.publish('news', undefined),
+  () => operations.publish('news', 5),
+  () => operations.disconnect({ connection: '1.1' }, { reason: null }),
+  () => operations.disconnect({ user: undefined }),
+]) {
+  await mistake().catch((error) => console.log(error.code, error.message));
+}
+console.log((await farm.info()).workers.map(({ state, restarts }) => state + restarts).join());
+await farm.stop();`;
+    expect(await printed(program)).toEqual([
+      'FARM_ERR_OPTION The data must be a string, got undefined.',
+      'FARM_ERR_OPTION The data must be a string, got number.',
+      'FARM_ERR_OPTION A reason must be a string, got object.',
+      'FARM_ERR_OPTION A user must be a string, got undefined.',
+      'ready0,ready0',
+    ]);
+  });
+
+  it('does not say that a connection is not there while a worker does not answer that may have it', async () => {
+    const program = `const farm = await startFarm({ ...options, port: 0, workers: 2, workerTimeoutMs: 0 });
+const { operations } = farm;
+const [, { pid }] = (await farm.info()).workers;
+process.kill(pid, 'SIGSTOP');
+await operations.connection('1.1').catch((error) => console.log(error.code, error.message));
+await operations.disconnect({ connection: '1.1' }).catch((error) => console.log(error.code));
+process.kill(pid, 'SIGCONT');
+console.log(await operations.connection('1.1'), await operations.disconnect({ connection: '1.1' }));
+await farm.stop();`;
+    expect(await printed(program)).toEqual([
+      'FARM_ERR_QUERY Worker 1 did not answer within a second, and may have the connection; the others do not.',
+      'FARM_ERR_QUERY',
+      'undefined false',
+    ]);
+  });
+
+  it('has as few clients come back at once as its app allows, however many workers it has by now', async () => {
+    const app = join(folder, 'returning.mjs');
+    await writeFile(
+      app,
+      "export default { upgrade: () => ({ kind: 'accept' }), returnAtOnce: { code: 4200, perSecond: 20 } };",
+    );
+    const program = `import { WebSocket } from ${JSON.stringify(WS)};
+const farm = await startFarm({ ...options, port: 0, app: ${JSON.stringify(app)}, drainMs: 1000 });
+await farm.changes.resize(4);
+const clients = await Promise.all(Array.from({ length: 200 }, () => new Promise((resolve) => {
+  const client = new WebSocket('ws://127.0.0.1:' + farm.port).once('open', () => resolve(client));
+})));
+const closes = clients.map((client) => new Promise((resolve) => client.once('close', resolve)));
+const startedAt = performance.now();
+await farm.drain();
+const seconds = (performance.now() - startedAt) / 1000;
+const atOnce = (await Promise.all(closes)).filter((code) => code === 4200).length;
+console.log(atOnce > 0, atOnce <= 20 * seconds || atOnce + ' in ' + seconds);`;
+    expect(await printed(program)).toEqual(['true true']);
   });
 
   it('runs in the primary of node:cluster', async () => {

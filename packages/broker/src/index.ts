@@ -33,7 +33,7 @@ export type { Envelope, PublicationAttributes, PublicationKind } from './envelop
 export { BrokerError } from './errors.ts';
 export type { BrokerErrorCode } from './errors.ts';
 export { Fifo } from './fifo.ts';
-export { hiddenChannel } from './hidden-channel.ts';
+export { hiddenChannel, isHidden } from './hidden-channel.ts';
 export { MemoryBrokerExchange, MemoryBrokerExchange as MemoryBrokerHub } from './memory/exchange.ts';
 export type { MemoryBrokerExchangeCounters } from './memory/exchange.ts';
 export { InProcessLink } from './memory/in-process-link.ts';

@@ -297,7 +297,7 @@ export interface WorkerContext {
   info(): Promise<FarmInfo>;
   /**
    * Channels with subscribers on any worker of this farm; `pattern` is a glob with `*` and `?`. Tells which workers did
-   * not answer. Rejects as {@link info} does.
+   * not answer. Rejects as {@link info} does, and with a TypeError for a pattern that is no string. Default: all channels.
    */
   channels(pattern?: string): Promise<FarmChannels>;
   /** Whether the whole farm can serve, as the master last said. */

@@ -73,21 +73,21 @@ export interface TcpDetails {
 export interface FarmOperations {
   /**
    * As {@link WorkerContext.publish}, by one of the workers. Rejects with a FarmError: FARM_ERR_CHANNEL_NAME, or FARM_ERR_QUERY
-   * with the broker's reason when it refuses or no worker answers in 5 seconds.
+   * with the broker's reason when it refuses or no worker answers in 5 seconds; FARM_ERR_OPTION for data that is no string.
    */
   publish(channel: string, data: string): Promise<void>;
   /**
    * Closes connections, with the code 4500 unless another is given. Resolves to whether the connection was there; for users and
-   * channels to true when the message has left. Rejects as {@link publish} does, and with FARM_ERR_OPTION for a code or reason
-   * that cannot be sent. That a connection is not there is not said while a worker does not answer: FARM_ERR_QUERY.
+   * channels to true when the message has left. Rejects as {@link publish} does, with FARM_ERR_QUERY also when the connection may
+   * be on a worker that has not answered within a second, and with FARM_ERR_OPTION for a user, code or reason that cannot be.
    */
   disconnect(
     target: DisconnectTarget,
     options?: { readonly code?: number; readonly reason?: string },
   ): Promise<boolean>;
   /**
-   * What is known of a connection of this farm; undefined when there is none of this id. Rejects with FARM_ERR_QUERY when a worker
-   * does not answer within a second, and no other has it.
+   * What is known of a connection of this farm; undefined when there is none of this id. Rejects with FARM_ERR_QUERY when it may be
+   * on a worker that has not answered within a second.
    */
   connection(id: string): Promise<ConnectionDetails | undefined>;
   /**

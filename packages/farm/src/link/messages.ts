@@ -82,11 +82,11 @@ export type MasterMessage =
   | { readonly type: 'moveDead'; readonly move: number; readonly side: MoveSide }
   /**
    * It gets no sockets any more, and gives away none: what it still has ends, connections closed with 1012 paced over
-   * `drainMs`, and whatever is left after `retireMs`. Then it exits.
+   * `drainMs`, and whatever is left after `retireMs`. Then it exits. `workers`: how many the farm has.
    */
-  | { readonly type: 'retire'; readonly drainMs: number; readonly retireMs: number }
-  /** Close every connection with 1001, paced over `drainMs`, answer `drained`, and exit. */
-  | { readonly type: 'drain'; readonly drainMs: number };
+  | { readonly type: 'retire'; readonly drainMs: number; readonly retireMs: number; readonly workers: number }
+  /** Close every connection with 1001, paced over `drainMs`, answer `drained`, and exit. `workers` drain at the same time. */
+  | { readonly type: 'drain'; readonly drainMs: number; readonly workers: number };
 
 /** Worker to master. */
 export type WorkerMessage =

@@ -9,7 +9,7 @@ import type {
 } from '../api/operations.ts';
 import type { AskAnswer, Operation } from '../link/questions.ts';
 import { channelNameProblem } from '../options/channel-name.ts';
-import { checkUser } from '../options/user-name.ts';
+import { userProblem } from '../options/user-name.ts';
 import type { Arrivals } from './entrance/arrivals.ts';
 import { askWorkers } from './workers/ask-workers.ts';
 import type { WorkerLife } from './workers/worker-life.ts';
@@ -39,6 +39,8 @@ export class Operator implements FarmOperations {
 
   async publish(channel: string, data: string): Promise<void> {
     this.#checkChannel(channel);
+    // A worker could only fail at it, with all its connections.
+    if (typeof data !== 'string') throw refused(`The data must be a string, got ${typeof data}.`);
     await this.#byOne({ question: 'publish', channel, data });
   }
 
@@ -48,29 +50,25 @@ export class Operator implements FarmOperations {
   ): Promise<boolean> {
     const operation: Operation = { question: 'disconnect', target, code, reason };
     if ('connection' in target) {
-      const { answers, unanswered } = await askWorkers(this.#workers, operation);
-      for (const answer of answers) throwIfRefused(answer);
-      if (answers.some(isFound)) return true;
-      throwIfSilent(unanswered);
-      return false;
+      const found = await this.#byOwner(operation, (answer) => (isFound(answer) ? answer : undefined));
+      return found !== undefined;
     }
-    if ('channel' in target) this.#checkChannel(target.channel);
-    else checkUser(target.user);
+    if ('channel' in target) {
+      this.#checkChannel(target.channel);
+    } else {
+      const problem = userProblem(target.user);
+      if (problem !== undefined) throw refused(`${problem.charAt(0).toUpperCase()}${problem.slice(1)}.`);
+    }
     return isFound(await this.#byOne(operation));
   }
 
   async connection(id: string): Promise<ConnectionDetails | undefined> {
-    const { answers, unanswered } = await askWorkers(this.#workers, {
-      question: 'connection',
-      connection: id,
-    });
-    for (const answer of answers) {
-      if (answer.kind !== 'connection' || answer.details === null) continue;
-      const { number, ...details } = answer.details;
-      return { ...details, since: this.#sinceWhen(number) };
-    }
-    throwIfSilent(unanswered);
-    return undefined;
+    const known = await this.#byOwner({ question: 'connection', connection: id }, (answer) =>
+      answer.kind === 'connection' ? (answer.details ?? undefined) : undefined,
+    );
+    if (known === undefined) return undefined;
+    const { number, ...details } = known;
+    return { ...details, since: this.#sinceWhen(number) };
   }
 
   topChannels(limit: number): Promise<readonly ChannelInfo[]> {
@@ -131,6 +129,28 @@ export class Operator implements FarmOperations {
     throwIfRefused(answer);
     return answer;
   }
+
+  /**
+   * Asks all workers, one of which may have the connection. `resultOf` is undefined for the answers of the others, and so is the
+   * result when all are. Rejects when not all have answered, and the connection may be where it is not known.
+   */
+  async #byOwner<Result>(
+    operation: Operation,
+    resultOf: (answer: AskAnswer) => Result | undefined,
+  ): Promise<Result | undefined> {
+    const { answers, unanswered } = await askWorkers(this.#workers, operation);
+    for (const answer of answers) {
+      throwIfRefused(answer);
+      const result = resultOf(answer);
+      if (result !== undefined) return result;
+    }
+    if (unanswered.length === 0) return undefined;
+    const which = unanswered.length === 1 ? 'Worker' : 'Workers';
+    throw new FarmError(
+      'FARM_ERR_QUERY',
+      `${which} ${unanswered.join(', ')} did not answer within a second, and may have the connection; the others do not.`,
+    );
+  }
 }
 
 function checkLimit(limit: number, most: number): void {
@@ -146,14 +166,8 @@ function throwIfRefused(answer: AskAnswer): void {
   if (answer.kind === 'refused') throw new FarmError(answer.code, answer.reason);
 }
 
-/** That nobody has a connection is known only when all have said so. */
-function throwIfSilent(unanswered: readonly number[]): void {
-  if (unanswered.length === 0) return;
-  const who = unanswered.length === 1 ? 'Worker' : 'Workers';
-  throw new FarmError(
-    'FARM_ERR_QUERY',
-    `${who} ${unanswered.join(', ')} did not answer within a second, and may have the connection.`,
-  );
+function refused(problem: string): FarmError {
+  return new FarmError('FARM_ERR_OPTION', problem);
 }
 
 function isFound(answer: AskAnswer): boolean {

@@ -11,8 +11,13 @@ export function userProblem(user: unknown): string | undefined {
   return undefined;
 }
 
-/** Throws a RangeError for what can be no user. */
+/** Throws a RangeError for what can be no user; undefined is none, and passes. */
 export function checkUser(user: unknown): void {
-  const problem = user === undefined ? undefined : userProblem(user);
+  if (user !== undefined) requireUser(user);
+}
+
+/** As {@link checkUser}, where there must be one. */
+export function requireUser(user: unknown): void {
+  const problem = userProblem(user);
   if (problem !== undefined) throw new RangeError(problem);
 }

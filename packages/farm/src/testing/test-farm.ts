@@ -219,6 +219,7 @@ export class TestFarm {
     this.#tell({ type: 'info', id });
     const look = (): FarmInfo | undefined => {
       const info = this.#infos.get(id);
+      this.#infos.delete(id);
       if (info instanceof Error) throw info;
       if (info === undefined && this.#hasEnded) throw this.#stoppedError();
       return info;

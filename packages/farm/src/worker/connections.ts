@@ -102,13 +102,13 @@ export class Connections implements ConnectionPort, RowHandlers {
   }
 
   isOpen(slot: number): boolean {
-    return this.#table.isOpen(slot);
+    return this.#table.isOpen(slot) && !(this.#isLeaving(slot) && this.#leaving.isClosed(slot));
   }
 
   send(slot: number, opcode: Opcode, data: string | Uint8Array): boolean {
-    const isTaken = this.#isLeaving(slot)
-      ? this.#leaving.send(slot, opcode, data)
-      : this.#outbound.send(slot, opcode, data);
+    // It counts where it is sent in the end.
+    if (this.#isLeaving(slot)) return this.#leaving.send(slot, opcode, data);
+    const isTaken = this.#outbound.send(slot, opcode, data);
     if (isTaken) this.#counters.messagesSent++;
     return isTaken;
   }

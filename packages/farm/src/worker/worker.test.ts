@@ -104,6 +104,17 @@ describe('the context of an app', () => {
     expect(await info).toEqual(FARM_INFO);
   });
 
+  it('does not ask for channels by what is no glob, at which every worker would fail', async () => {
+    const { harness: worker, context } = await start();
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what URLSearchParams.get() answers to JavaScript.
+    const missing = null as unknown as string;
+    await expect(context.channels(missing)).rejects.toThrow(
+      new TypeError('channels() takes a glob, or nothing for all channels, got null'),
+    );
+    void context.channels().catch(() => undefined);
+    await poll(() => worker.said.filter(({ type }) => type === 'query')).toMatchObject([{ pattern: '*' }]);
+  });
+
   it('rejects questions that wait when the worker stops', async () => {
     const { harness: worker, context } = await start();
     const asked = context.info();

@@ -152,7 +152,7 @@ export class Worker implements LinkHandlers<MasterMessage> {
         this.#answer(message.id, message.asked);
         return;
       case 'drain':
-        this.#drain(message.drainMs).catch((error: unknown) => this.#failed(error));
+        this.#drain(message).catch((error: unknown) => this.#failed(error));
         return;
       case 'tls':
         this.#useTls(message.credentials);
@@ -287,7 +287,7 @@ export class Worker implements LinkHandlers<MasterMessage> {
         connection instanceof LiveConnection ? connection.join(request) : Promise.resolve('gone'),
       ...channelQuestions(broker),
       info: () => this.#queries.info(),
-      channels: (pattern = '*') => this.#queries.channels(pattern),
+      channels: (pattern) => this.#queries.channels(pattern),
       readiness: () => this.#readiness,
       channelNameProblem: (name) => channelNameProblem(name, config.maxChannelBytes),
       count: (name) => counters.add(name),
@@ -295,10 +295,10 @@ export class Worker implements LinkHandlers<MasterMessage> {
   }
 
   /** Its connections are other workers' now; what could not move ends, and then the worker does. */
-  async #retire({ drainMs, retireMs }: Extract<MasterMessage, { type: 'retire' }>): Promise<void> {
+  async #retire(retirement: Extract<MasterMessage, { type: 'retire' }>): Promise<void> {
     if (this.#parts.draining.isDraining) return;
     this.#parts.draining.isDraining = true;
-    await retireConnections(this.#parts, drainMs, retireMs);
+    await retireConnections(this.#parts, retirement);
     this.#report();
     this.#isStopping = true;
     await this.#release();
@@ -306,10 +306,10 @@ export class Worker implements LinkHandlers<MasterMessage> {
     this.#options.onStopped(0);
   }
 
-  async #drain(drainMs: number): Promise<void> {
+  async #drain(drain: Extract<MasterMessage, { type: 'drain' }>): Promise<void> {
     if (this.#parts.draining.isDraining) return;
     this.#parts.draining.isDraining = true;
-    const closed = await drainConnections(this.#parts, drainMs);
+    const closed = await drainConnections(this.#parts, drain);
     this.#report();
     this.#link.sendUrgent({ type: 'drained', closed });
     this.#isStopping = true;

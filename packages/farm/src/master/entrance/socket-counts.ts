@@ -1,6 +1,9 @@
 import { isLimited, type AcceptedSocket } from './hand-off.ts';
 
-/** Sockets that one worker has: what it was given, and what has moved in, less what it has released and what has moved out. Limited ones have separate places. */
+/**
+ * Sockets that one worker has: what it was given, and what has moved in, less what it has released and what has moved out.
+ * Limited ones have separate places.
+ */
 export class SocketCounts {
   #handed = 0;
   #released = 0;

@@ -4,6 +4,8 @@ import type { Histogram } from '../../api/histograms.ts';
 export interface LifeOwner<Life> {
   /** Of the place. */
   readonly index: number;
+  /** How many workers the farm has now. */
+  readonly workerCount: number;
   /** Of hand-offs to the workers of the place. */
   readonly handOffs: Histogram;
   /** The system had no process for it. */

@@ -18,6 +18,11 @@ export class Lives {
     return this.#all;
   }
 
+  /** How many places there are. */
+  get placeCount(): number {
+    return this.#places.length;
+  }
+
   byId(id: number): WorkerLife | undefined {
     return this.#byId[id];
   }

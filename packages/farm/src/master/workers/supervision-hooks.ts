@@ -18,7 +18,7 @@ export interface SupervisionHooks<Worker> {
   workerReady(worker: Worker): void;
   /** The system had no process for it; it is tried again later. */
   workerNotForked(worker: Worker, error: NodeJS.ErrnoException): void;
-  /** It cannot start; `reason` is what its app threw, most often. It is not started again automatically. */
+  /** It cannot start; `reason` is what its app threw, most often. Its process ends, and its place starts another after a pause. */
   workerFailed(worker: Worker, reason: string): void;
   /** It has not started within `appStartTimeoutMs`, and is killed. */
   workerTimedOut(worker: Worker): void;

@@ -264,14 +264,14 @@ export class WorkerLife implements WorkerLoad {
     }
     this.#isStopping = true;
     this.#state = 'draining';
-    this.send({ type: 'drain', drainMs });
+    this.send({ type: 'drain', drainMs, workers: this.#owner.workerCount });
   }
 
   /** It ends what it cannot move, and exits. */
   retire(drainMs: number, retireMs: number): void {
     this.#isStopping = true;
     this.#state = 'draining';
-    this.send({ type: 'retire', drainMs, retireMs });
+    this.send({ type: 'retire', drainMs, retireMs, workers: this.#owner.workerCount });
   }
 
   /** Forceful. */
@@ -322,12 +322,11 @@ export class WorkerLife implements WorkerLoad {
       case 'lease':
       case 'moveNeedsDeath':
       case 'moveEnded':
-        if (this.#process !== undefined) this.#hooks.workerSaid(this, message);
-        return;
       case 'query':
       case 'broker':
       case 'owner':
-        this.#hooks.workerSaid(this, message);
+        // Nobody waits for the last words of a process that has been reaped.
+        if (this.#process !== undefined) this.#hooks.workerSaid(this, message);
         return;
       default:
         assertNever(message);

@@ -66,6 +66,10 @@ export class WorkerPlace implements LifeOwner<WorkerLife> {
     return this.#others;
   }
 
+  get workerCount(): number {
+    return this.#all.placeCount;
+  }
+
   get state(): WorkerInfo['state'] {
     if (this.#isStopping && !this.lives.some(({ hasProcess }) => hasProcess)) return 'stopped';
     return this.#current?.state ?? 'starting';
@@ -152,7 +156,8 @@ export class WorkerPlace implements LifeOwner<WorkerLife> {
 
   lifeNotForked(life: WorkerLife, error: NodeJS.ErrnoException): void {
     const { code, message: reason } = error;
-    const delayMs = life === this.#current ? this.#startAfter(0) : undefined;
+    const isTriedAgain = life === this.#current && !this.#isStopping;
+    const delayMs = isTriedAgain ? this.#startAfter(0) : undefined;
     this.#parts.log.error({ worker: this.index, code, reason, delayMs }, 'fork failed');
     this.#drop(life);
   }

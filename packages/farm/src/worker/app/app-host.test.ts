@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { TestClient } from '@roost/testing';
 import { accept, type App } from '../../api/app.ts';
-import { poll, textFrame, WorkerHarness } from '../fixtures/worker-harness.ts';
+import { poll, textFrame, upgradeHead, WorkerHarness } from '../fixtures/worker-harness.ts';
+import { MoveRig } from '../moving/fixtures/move-rig.ts';
 
 let harness: WorkerHarness;
 afterEach(() => harness.stop());
@@ -118,6 +119,31 @@ describe('a failing hook', () => {
     await next.close();
   });
 
+  it('that ended its connection before it waited keeps the next one of that row from nothing', async () => {
+    let isFirst = true;
+    const app: App = {
+      upgrade: () => accept(),
+      async open(connection) {
+        if (!isFirst) return;
+        isFirst = false;
+        connection.terminate();
+        await Promise.resolve();
+      },
+    };
+    const rig = await MoveRig.start([app, app], { handoverGraceMs: 600_000 });
+    harness = rig.source;
+    try {
+      const first = await rig.source.connect();
+      first.writeText(upgradeHead());
+      await first.closed;
+      await rig.source.open();
+      rig.begin();
+      expect((await rig.ended())[0]).toMatchObject({ reason: 'done', moved: 1, left: 0 });
+    } finally {
+      await rig.stop();
+    }
+  });
+
   it('does not write more than 50 lines a second into the log', async () => {
     await start({ upgrade: () => accept(), message: () => throwing('again') });
     const clients = await Promise.all(Array.from({ length: 64 }, () => harness.open()));
@@ -127,6 +153,16 @@ describe('a failing hook', () => {
     expect(harness.logs.length + (await harness.count('logs_suppressed'))).toBeGreaterThanOrEqual(64);
     expect(harness.logs.length).toBeLessThanOrEqual(102);
     for (const client of clients) await client.close();
+  });
+});
+
+describe('apps', () => {
+  it('are known to other workers by different keys, whatever their names', async () => {
+    await start([{}, ...['chat', 'chat', 'chat 2', 'app', 'x'.repeat(60)].map((name) => ({ name }))]);
+    await poll(() => harness.said.filter(({ type }) => type === 'ready').length).toBe(1);
+    const [ready] = harness.said.filter((message) => message.type === 'ready');
+    const keys = ready?.apps.map(({ name }) => name);
+    expect(keys).toEqual(['app', 'chat', 'chat 2', 'chat 2 2', 'app 2', 'x'.repeat(50)]);
   });
 });
 

@@ -71,12 +71,11 @@ export class AppHost {
   use(apps: readonly App[]): void {
     this.lanes.use(apps);
     this.#apps.push(...apps.map(hooksOf));
-    const counts = new Map<string, number>();
     for (const { name = 'app' } of apps) {
       const key = name.slice(0, MAX_KEY);
-      const count = (counts.get(key) ?? 0) + 1;
-      counts.set(key, count);
-      this.#keys.push(count === 1 ? key : `${key} ${count}`);
+      let unique = key;
+      for (let count = 2; this.#keys.includes(unique); count++) unique = `${key} ${count}`;
+      this.#keys.push(unique);
     }
     this.#names.push(...apps.map((app) => (app.upgrade === undefined ? undefined : (app.name ?? 'app'))));
   }
@@ -291,7 +290,7 @@ export class AppHost {
       result.then(undefined, (error: unknown) => this.#failed(slot, generation, hook, error));
       return;
     }
-    this.#pending.begin(slot);
+    this.#pending.begin(slot, generation);
     result.then(
       () => this.#pending.end(slot, generation),
       (error: unknown) => {

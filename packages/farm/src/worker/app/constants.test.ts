@@ -257,7 +257,7 @@ describe('a close of the worker’s own', () => {
       (client) => client.write(textFrame('a')),
       '4100 the application failed',
     ],
-    ['a drain', {}, {}, () => harness.send({ type: 'drain', drainMs: 0 }), '4200 elsewhere'],
+    ['a drain', {}, {}, () => harness.send({ type: 'drain', drainMs: 0, workers: 1 }), '4200 elsewhere'],
     [
       'the app, with the farm’s code',
       { message: (connection) => void connection.close(4000, 'mine') },
@@ -298,7 +298,7 @@ describe('a close of the worker’s own', () => {
     await start(WITH_CODES);
     const clients = [await harness.open(), await harness.open('/plain')];
     await poll(() => opened.length).toBe(2);
-    harness.send({ type: 'drain', drainMs: 0 });
+    harness.send({ type: 'drain', drainMs: 0, workers: 1 });
     expect(await Promise.all(clients.map(closeOf))).toEqual([
       '4200 elsewhere',
       '1001 the server is shutting down',

@@ -1,11 +1,11 @@
 import type { JoinRequest } from '../../api/presence.ts';
-import { checkUser } from '../../options/user-name.ts';
+import { requireUser } from '../../options/user-name.ts';
 
 const MAX_INFO_BYTES = 65_536;
 
 /** Throws a TypeError or a RangeError for what can be no member. */
 export function checkMember({ user, info, maxMembers }: NonNullable<JoinRequest['member']>): void {
-  checkUser(user);
+  requireUser(user);
   if (typeof info !== 'string') throw new TypeError(`info of a member must be a string, got ${typeof info}`);
   const bytes = Buffer.byteLength(info);
   if (bytes > MAX_INFO_BYTES) {

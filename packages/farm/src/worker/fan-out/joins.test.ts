@@ -359,7 +359,11 @@ describe('what may have been missed', () => {
 
 describe('what is asked of channels', () => {
   it('counts subscribers and users of apps that want it, over all workers, and tells them', async () => {
-    const counting: Partial<App> = { occupancy: true, tellsCount: (channel) => channel === 'room' };
+    const asked = new Set<string>();
+    const counting: Partial<App> = {
+      occupancy: true,
+      tellsCount: (channel) => asked.add(channel) && channel === 'room',
+    };
     const context = await start({}, counting);
     const second = await WorkerHarness.start(
       roomApp(() => second.context, counting),
@@ -393,6 +397,8 @@ describe('what is asked of channels', () => {
     await eventually(async () => expect(await context.occupiedChannels('', 10)).toEqual([]));
     await client2.close();
     await eventually(async () => expect(await context.countUser('bob')).toBe(0));
+    // Users are counted as channels are, which is nobody's business.
+    expect([...asked]).toEqual(['room']);
     await second.stop();
   });
 

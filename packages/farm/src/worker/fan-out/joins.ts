@@ -3,7 +3,7 @@ import { Opcode } from '@roost/websocket';
 import type { JoinOutcome, JoinRequest } from '../../api/presence.ts';
 import type { Counters } from '../../api/counters.ts';
 import type { Outbound } from '../outbound/outbound.ts';
-import type { ConnectionTable } from '../rows/connection-table.ts';
+import { RowState, type ConnectionTable } from '../rows/connection-table.ts';
 import type { PendingWork } from '../rows/pending-work.ts';
 import type { ChannelKnowledge } from './channel-knowledge.ts';
 import { checkMember } from './check-member.ts';
@@ -137,7 +137,9 @@ export class Joins {
 
   #isWanted({ slot, generation, isCancelled }: Join): boolean {
     const { table } = this.#parts;
-    return !isCancelled && table.isCurrent(slot, generation) && table.isOpen(slot);
+    if (isCancelled || !table.isCurrent(slot, generation)) return false;
+    // One that is on its way to another worker may have been written there by now.
+    return table.isOpen(slot) && table.state(slot) !== RowState.leaving;
   }
 
   /** One that is still wanted, for the slot may have had another connection before. */
@@ -149,7 +151,7 @@ export class Joins {
   }
 
   #begin(join: Join): void {
-    this.#parts.pendingWork.begin(join.slot);
+    this.#parts.pendingWork.begin(join.slot, join.generation);
     const joins = this.#underWay.get(join.slot);
     if (joins === undefined) this.#underWay.set(join.slot, new Set([join]));
     else joins.add(join);

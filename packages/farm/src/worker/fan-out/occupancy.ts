@@ -1,4 +1,4 @@
-import type { ChannelStore } from '@roost/broker';
+import { isHidden, type ChannelStore } from '@roost/broker';
 import type { AppHost } from '../app/app-host.ts';
 import type { ConnectionTable } from '../rows/connection-table.ts';
 
@@ -36,7 +36,8 @@ export class Occupancy {
   }
 
   #add(slot: number, channel: string, change: 1 | -1): void {
-    const tellsCount = this.#apps.tellsCount(this.#table.apps[slot] ?? 0, channel);
+    // Under a hidden name a user's connections are counted, who are told nothing.
+    const tellsCount = !isHidden(channel) && this.#apps.tellsCount(this.#table.apps[slot] ?? 0, channel);
     this.#store.setSubscribers(channel, this.#store.subscribers(channel) + change, { tellsCount });
   }
 }

@@ -188,7 +188,7 @@ export class Subscriptions implements RowOwner {
     const subscribed = this.#broker.isConfirmed(channel) ? undefined : this.#broker.subscribe(channel);
     const isNew = this.enter(slot, channel);
     if (subscribed === undefined) return true;
-    pending.begin(slot);
+    pending.begin(slot, generation);
     try {
       const outcome = await subscribed;
       if (!table.isCurrent(slot, generation)) return false;

@@ -2,7 +2,7 @@ import { BrokerError, type Broker } from '@roost/broker';
 import { isValidCloseCode } from '@roost/websocket';
 import type { DisconnectOptions } from '../../api/app.ts';
 import type { Counters } from '../../api/counters.ts';
-import { checkUser } from '../../options/user-name.ts';
+import { requireUser } from '../../options/user-name.ts';
 
 const MAX_REASON_BYTES = 123;
 
@@ -46,7 +46,7 @@ export class UserCommands {
   }
 
   async #control(user: string, message: object): Promise<void> {
-    checkUser(user);
+    requireUser(user);
     try {
       await this.#broker.control(Buffer.from(JSON.stringify({ ...message, user })));
     } catch (error) {

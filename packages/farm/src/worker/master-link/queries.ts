@@ -28,7 +28,14 @@ export class MasterQueries {
     return answer.info;
   }
 
-  async channels(pattern: string): Promise<FarmChannels> {
+  /** See WorkerContext.channels. */
+  async channels(pattern: unknown = '*'): Promise<FarmChannels> {
+    // Every worker of the farm would fail at it, and end. A query string that lacks it gives null.
+    if (typeof pattern !== 'string') {
+      throw new TypeError(
+        `channels() takes a glob, or nothing for all channels, got ${pattern === null ? 'null' : typeof pattern}`,
+      );
+    }
     const answer = await this.#query('channels', pattern);
     if (answer.kind !== 'channels') throw unexpected();
     return answer.farm;

@@ -17,7 +17,9 @@ export class PendingWork implements RowOwner {
     return this.#counts.has(slot);
   }
 
-  begin(slot: number): void {
+  /** One begins for the row of this generation, which may have ended before: an app has waited after it ended its connection. */
+  begin(slot: number, generation: number): void {
+    if (!this.#table.isCurrent(slot, generation)) return;
     this.#counts.set(slot, (this.#counts.get(slot) ?? 0) + 1);
   }
 

@@ -9,8 +9,8 @@ export interface Streams {
   /** The row's bytes go to its handlers again. False when that is impossible; the descriptor is closed then. */
   takeBack(slot: number, socket: Socket): boolean;
   /**
-   * As {@link takeBack}, from a borrower that is told of the end of its stream. False when it is impossible; the stream stays as it
-   * is then. Undefined where the stream cannot be left out: of TLS.
+   * As {@link takeBack}, from a borrower that is told of the end of its stream. False when it is impossible: the stream stays as it
+   * is then, or has ended. Undefined where the stream cannot be left out: of TLS.
    */
   reclaim?(slot: number, socket: Socket): boolean;
 }

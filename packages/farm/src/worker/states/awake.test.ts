@@ -315,7 +315,7 @@ describe('an awake connection', () => {
     quiet.write(Buffer.concat([clientFrame(0x01, 'qui'), clientFrame(0x80, 'et')]));
     await quiet.read(7);
     await harness.counts('wakes', 2);
-    harness.send({ type: 'drain', drainMs: 0 });
+    harness.send({ type: 'drain', drainMs: 0, workers: 1 });
     for (const client of [inMessage, quiet]) {
       expect((await client.read(4)).readUInt16BE(2)).toBe(1001);
     }

@@ -1,7 +1,7 @@
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { makeCertificate } from '@roost/testing';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { accept, type App } from '../../api/app.ts';
 import {
   type HarnessOptions,
@@ -11,6 +11,8 @@ import {
   upgradeHead,
   WorkerHarness,
 } from '../fixtures/worker-harness.ts';
+import { MoveRig } from '../moving/fixtures/move-rig.ts';
+import { DescriptorStreams } from '../sockets/descriptor-streams.ts';
 
 const APP: App = {
   upgrade: () => accept(),
@@ -287,6 +289,32 @@ describe('an HTTP client of Node', () => {
     }
     agent.destroy();
     expect(await harness.count('http_connections')).toBe(1);
+  });
+});
+
+describe('an HTTP client that waits between two requests while connections move', () => {
+  it('stays, and is served, when its socket cannot be had back: without a descriptor, for instance', async () => {
+    let tries = 0;
+    const reclaim = vi.spyOn(DescriptorStreams.prototype, 'reclaim').mockImplementation(() => {
+      if (++tries > 100) throw new Error('the same socket is tried again and again');
+      return false;
+    });
+    const rig = await MoveRig.start([APP, APP], { handoverGraceMs: 0 });
+    harness = rig.source;
+    try {
+      const client = await rig.source.connect();
+      client.writeText(HELLO);
+      await client.readHead();
+      await client.read(5);
+      rig.begin();
+      expect((await rig.ended())[0]).toMatchObject({ reason: 'empty', moved: 0, left: 1 });
+      expect(tries).toBeGreaterThan(0);
+      client.writeText(HELLO);
+      expect(await client.readHead()).toContain('200 OK');
+    } finally {
+      reclaim.mockRestore();
+      await rig.stop();
+    }
   });
 });
 

@@ -150,12 +150,9 @@ export class Http extends State implements RowOwner {
       if (place === undefined || place.unanswered > 0 || place.upgrade !== undefined) continue;
       const hasBytes = socket.readableLength > 0 || socket.writableLength > 0 || socket.readableEnded;
       if (!idle.has(socket) || socket.destroyed || hasBytes) continue;
-      // Its end is not the row's.
+      if (!streams.reclaim(slot, socket)) continue;
+      // Its end, which is told in a later tick, is not the row's.
       this.#sockets.delete(slot);
-      if (!streams.reclaim(slot, socket)) {
-        this.#sockets.set(slot, socket);
-        continue;
-      }
       this.rows.enter(slot, RowState.handshake);
       this.#timeouts.set(slot, TimeoutKind.http);
     }

@@ -1,4 +1,4 @@
-import type { Opcode } from '@roost/websocket';
+import { frameHeaderBytes, type Opcode } from '@roost/websocket';
 import type { FarmConfig } from '../../options/options.ts';
 import type { Rows } from '../rows/rows.ts';
 import type { RowOwner } from '../rows/row-owner.ts';
@@ -13,6 +13,7 @@ export type TailStep =
 /** The steps for one connection. */
 export interface Tail {
   steps: TailStep[];
+  /** What its messages will take in a queue. */
   bytes: number;
   /** What is kept with it was replaced since it was written down. */
   hasChanged: boolean;
@@ -46,11 +47,19 @@ export class Leaving extends State implements RowOwner {
     return this.#tails.has(slot);
   }
 
+  /** Whether it will be closed, or ended, where it is in the end. */
+  isClosed(slot: number): boolean {
+    return this.#tails.get(slot)?.isClosed === true;
+  }
+
   /** False when it was dropped. */
   send(slot: number, opcode: Opcode, data: string | Uint8Array): boolean {
     const tail = this.#tails.get(slot);
-    if (tail === undefined || tail.isClosed || tail.bytes + data.length > this.#maxBytes) return false;
-    tail.bytes += data.length;
+    if (tail === undefined || tail.isClosed) return false;
+    const payloadBytes = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
+    const bytes = frameHeaderBytes(payloadBytes) + payloadBytes;
+    if (tail.bytes + bytes > this.#maxBytes) return false;
+    tail.bytes += bytes;
     tail.steps.push({ do: 'send', opcode, data: typeof data === 'string' ? data : Uint8Array.from(data) });
     return true;
   }

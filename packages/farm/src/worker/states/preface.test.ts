@@ -234,7 +234,7 @@ describe('proxyProtocol required', () => {
     await start({ stopTimeoutMs: 600_000, handshakeTimeoutMs: 600_000 });
     const client = await harness.connect();
     await harness.report();
-    harness.send({ type: 'drain', drainMs: 0 });
+    harness.send({ type: 'drain', drainMs: 0, workers: 1 });
     await client.closed;
     await poll(() => harness.exits).toEqual([0]);
   });

@@ -77,6 +77,17 @@ describe('the connections of a user', () => {
     await clients.at(3)!.close();
   });
 
+  it('are never those of nobody, which no worker would understand', async () => {
+    const { context } = harness;
+    for (const user of [undefined, '', 5]) {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- JavaScript has no compiler.
+      const nobody = user as string;
+      await expect(context?.sendToUser(nobody, 'hello')).rejects.toThrow(RangeError);
+      await expect(context?.disconnectUser(nobody)).rejects.toThrow(RangeError);
+    }
+    expect(await harness.count('control_malformed')).toBe(0);
+  });
+
   it('are those that have the user now', async () => {
     const { context } = harness;
     const client = await harness.client('/a?user=one');

@@ -24,7 +24,7 @@ async function start(app: App = ECHO, options: HarnessOptions = {}): Promise<voi
 }
 
 function drain(drainMs: number): void {
-  harness.send({ type: 'drain', drainMs });
+  harness.send({ type: 'drain', drainMs, workers: 1 });
 }
 
 /** Ten steps of 50 ms on a machine at rest, and as many more as it is busier. */

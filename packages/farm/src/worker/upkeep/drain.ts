@@ -10,7 +10,7 @@ import type { Http } from '../states/http.ts';
 import { Returns } from './returns.ts';
 
 export interface DrainParts {
-  readonly config: Pick<FarmConfig, 'stopTimeoutMs' | 'workers'>;
+  readonly config: Pick<FarmConfig, 'stopTimeoutMs'>;
   readonly table: ConnectionTable;
   readonly counters: Counters;
   readonly rows: Rows;
@@ -24,13 +24,20 @@ const STEP_MS = 50;
 const REASON = 'the server is shutting down';
 const RETIRED = 'this part of the server is being replaced';
 
+/** A worker that ends, and all its connections with it. */
+interface End {
+  readonly drainMs: number;
+  /** How many do the same at this time, or may. */
+  readonly workers: number;
+}
+
 /**
- * Closes every connection with 1001, or a few with the code by which they come back at once, spread evenly over `drainMs` however few they are, so that clients do not all
- * reconnect at once; then waits until all have ended, at most `stopTimeoutMs`. Resolves to the number of connections that were
- * closed.
+ * Closes every connection with 1001, or a few with the code by which they come back at once, spread evenly over `drainMs` however
+ * few they are, so that clients do not all reconnect at once; then waits until all have ended, at most `stopTimeoutMs`. Resolves to
+ * the number of connections that were closed.
  */
-export async function drainConnections(parts: DrainParts, drainMs: number): Promise<number> {
-  return closeAll(parts, drainMs, CloseCode.goingAway, REASON, parts.config.stopTimeoutMs);
+export async function drainConnections(parts: DrainParts, end: End): Promise<number> {
+  return closeAll(parts, end, CloseCode.goingAway, REASON, parts.config.stopTimeoutMs);
 }
 
 /**
@@ -39,23 +46,23 @@ export async function drainConnections(parts: DrainParts, drainMs: number): Prom
  */
 export async function retireConnections(
   parts: DrainParts,
-  drainMs: number,
-  retireMs: number,
+  { drainMs, retireMs, workers }: End & { readonly retireMs: number },
 ): Promise<number> {
-  return closeAll(parts, Math.min(drainMs, retireMs), CloseCode.serviceRestart, RETIRED, retireMs);
+  const end = { drainMs: Math.min(drainMs, retireMs), workers };
+  return closeAll(parts, end, CloseCode.serviceRestart, RETIRED, retireMs);
 }
 
 async function closeAll(
   parts: DrainParts,
-  drainMs: number,
+  { drainMs, workers }: End,
   code: number,
   reason: string,
   waitMs: number,
 ): Promise<number> {
-  const { table, connections, config, counters, http } = parts;
+  const { table, connections, counters, http } = parts;
   const steps = Math.max(1, Math.ceil(drainMs / STEP_MS));
   const startedAt = performance.now();
-  const returns = new Returns(parts.apps, config.workers, () => performance.now());
+  const returns = new Returns(parts.apps, workers, () => performance.now());
   let closed = 0;
   let slot = 0;
   const all = countOpen(table, slot);

@@ -36,8 +36,9 @@ const YIELD_PART = 1 / 2;
 
 /**
  * Finds clients that are gone without a word: a row that was silent for `heartbeatMs` is sent a ping, one that stays
- * silent for `heartbeatTimeoutMs` after it is ended; an app may have a text instead of the ping, and a close frame before the end. Bytes received are a sign of life, and so is a queue that
- * shrinks: behind a queue no ping is sent, for it would wait like everything else.
+ * silent for `heartbeatTimeoutMs` after it is ended; an app may have a text instead of the ping, and a close frame before the
+ * end. Bytes received are a sign of life, and so is a queue that shrinks: behind a queue no ping is sent, for it would wait like
+ * everything else.
  *
  * No timers per row: once a second (or an eighth of the shorter time) a round looks at every row, in slices between
  * which other events are handled. Each of the two times is therefore up to a round and a tick (0.1 s) longer, never shorter.

@@ -89,6 +89,15 @@ describe('an operator', () => {
     expect(await detailsOf(worker, FIRST_ID)).toBeNull();
   });
 
+  it('closes it, as any other, with the code that its app has in the place of ours', async () => {
+    const worker = await start({ ...CHAT, closeCodes: { 4500: { code: 4009 } } });
+    const [one, ann] = [await worker.client(), await worker.client('/?user=ann')];
+    await disconnect(worker, { connection: FIRST_ID }, { reason: 'goodbye' });
+    expect(await one.closed).toMatchObject({ code: 4009, reason: 'goodbye' });
+    await disconnect(worker, { user: 'ann' });
+    expect((await ann.closed).code).toBe(4009);
+  });
+
   it('closes all connections of a user or of a channel, with 4500 unless told otherwise', async () => {
     const worker = await start(CHAT);
     const ann = [await worker.client('/?user=ann'), await worker.client('/?user=ann')];
@@ -102,6 +111,7 @@ describe('an operator', () => {
   it.each([
     [{ code: 1005 }, 'A close code is 1000 to 1003, 1007 to 1014 or 3000 to 4999, got 1005.'],
     [{ code: 200 }, 'A close code is 1000 to 1003, 1007 to 1014 or 3000 to 4999, got 200.'],
+    [{ reason: null }, 'A reason must be a string, got object.'],
     [{ reason: 'x'.repeat(124) }, 'A reason has at most 123 bytes, got 124.'],
   ])('is refused %j', async (options, reason) => {
     const worker = await start(CHAT);

@@ -85,12 +85,14 @@ export class Operations {
     if (!isValidCloseCode(code)) {
       throw refused(`A close code is 1000 to 1003, 1007 to 1014 or 3000 to 4999, got ${code}.`);
     }
+    // What JavaScript gives it is not checked before: here an exception would end the worker.
+    if (typeof reason !== 'string') throw refused(`A reason must be a string, got ${typeof reason}.`);
     if (Buffer.byteLength(reason) > MAX_REASON_BYTES) {
       throw refused(`A reason has at most ${MAX_REASON_BYTES} bytes, got ${Buffer.byteLength(reason)}.`);
     }
     if ('connection' in target) {
       const slot = this.#slotOf(target.connection);
-      return slot !== -1 && connections.close(slot, code, reason);
+      return slot !== -1 && connections.closeOwn(slot, code, reason);
     }
     try {
       // What every worker of every farm carries out, this one too.

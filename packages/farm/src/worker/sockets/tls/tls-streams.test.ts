@@ -639,7 +639,7 @@ describe('a drain over TLS', () => {
     const silent = await RawClient.connect(harness.port);
     const half = await RawClient.connect(harness.port);
     half.write(CLIENT_HELLO.subarray(0, 40));
-    harness.send({ type: 'drain', drainMs: 0 });
+    harness.send({ type: 'drain', drainMs: 0, workers: 1 });
     for (const client of clients) expect((await client.closed).code).toBe(1001);
     await silent.closed;
     await half.closed;
