@@ -31,7 +31,8 @@ export interface LeavingParts {
  */
 export class Leaving extends State implements RowOwner {
   readonly #maxBytes: number;
-  readonly #tails = new Map<number, Tail>();
+  /** Undefined: nothing was done with it so far, as with nearly all. */
+  readonly #tails = new Map<number, Tail | undefined>();
 
   constructor({ config, rows }: LeavingParts) {
     super(rows);
@@ -39,7 +40,7 @@ export class Leaving extends State implements RowOwner {
   }
 
   begin(slot: number): void {
-    this.#tails.set(slot, { steps: [], bytes: 0, hasChanged: false, isClosed: false });
+    this.#tails.set(slot, undefined);
   }
 
   has(slot: number): boolean {
@@ -48,7 +49,7 @@ export class Leaving extends State implements RowOwner {
 
   /** False when it was dropped. */
   send(slot: number, opcode: Opcode, data: string | Uint8Array): boolean {
-    const tail = this.#tails.get(slot);
+    const tail = this.#tailOf(slot);
     if (tail === undefined || tail.isClosed || tail.bytes + data.length > this.#maxBytes) return false;
     tail.bytes += data.length;
     tail.steps.push({ do: 'send', opcode, data: typeof data === 'string' ? data : Uint8Array.from(data) });
@@ -56,7 +57,7 @@ export class Leaving extends State implements RowOwner {
   }
 
   close(slot: number, code: number, reason: string, isOwn: boolean): boolean {
-    const tail = this.#tails.get(slot);
+    const tail = this.#tailOf(slot);
     if (tail === undefined || tail.isClosed) return false;
     tail.isClosed = true;
     tail.steps.push({ do: 'close', code, reason, isOwn });
@@ -64,7 +65,7 @@ export class Leaving extends State implements RowOwner {
   }
 
   terminate(slot: number): void {
-    const tail = this.#tails.get(slot);
+    const tail = this.#tailOf(slot);
     if (tail === undefined) return;
     tail.isClosed = true;
     tail.steps.push({ do: 'terminate' });
@@ -72,11 +73,11 @@ export class Leaving extends State implements RowOwner {
 
   /** Its attachment, session, user or deadline was set. */
   changed(slot: number): void {
-    const tail = this.#tails.get(slot);
+    const tail = this.#tailOf(slot);
     if (tail !== undefined) tail.hasChanged = true;
   }
 
-  /** What is to be done now that it is known where the connection is. */
+  /** What is to be done now that it is known where the connection is; undefined for nothing. */
   take(slot: number): Tail | undefined {
     const tail = this.#tails.get(slot);
     this.#tails.delete(slot);
@@ -101,5 +102,14 @@ export class Leaving extends State implements RowOwner {
 
   release(slot: number): void {
     this.#tails.delete(slot);
+  }
+
+  /** Undefined when the connection is not on its way. */
+  #tailOf(slot: number): Tail | undefined {
+    const known = this.#tails.get(slot);
+    if (known !== undefined || !this.#tails.has(slot)) return known;
+    const tail = { steps: [], bytes: 0, hasChanged: false, isClosed: false };
+    this.#tails.set(slot, tail);
+    return tail;
   }
 }
