@@ -16,6 +16,7 @@ import { introduceMachine, waitForConntrack } from './lib/machine.mjs';
 import { isRunning, memoryOf, processTree, waitUntilSettled } from './lib/processes.mjs';
 import { startRedis } from './lib/redis.mjs';
 import { startServer } from './lib/servers.mjs';
+import { summarise } from './lib/statistics.mjs';
 import { atMost, formatVerdicts } from './lib/verdicts.mjs';
 
 /**
@@ -33,6 +34,14 @@ import { atMost, formatVerdicts } from './lib/verdicts.mjs';
  * @property {number} target
  */
 
+/**
+ * @template Result
+ * @typedef {object} Measured
+ * @property {number} cpu CPU time of the farm in seconds, of processes that it ended, too.
+ * @property {number} seconds
+ * @property {Result} result
+ */
+
 const WORKERS = 2;
 const TICKS_PER_SECOND = 100;
 const BATCH_ROWS = 252;
@@ -40,6 +49,8 @@ const STOP_MS = 2000;
 const LOOK_MS = 10;
 const TRAFFIC_MS = 3000;
 const BETWEEN_MS = 1000;
+const IDLE_RELOADS = 5;
+const ASLEEP_MS = 10_000;
 const DOOMED_ROOM = 0;
 const DISCONNECTED = 4500;
 const SUITES = ['idle', 'reloads', 'target-killed', 'source-stopped', 'redis-killed', 'disconnect'];
@@ -120,35 +131,56 @@ function figure(what, unit, value, digits = 0) {
   return { what, unit, value, digits };
 }
 
-/** With clients that only sleep: what a row costs, and how long nobody serves it. */
+/**
+ * With clients that only sleep: what a row costs, and how long nobody serves it. All of a reload is counted, and told apart by what
+ * the farm uses for a reload without a connection, and for clients that sleep as long without a reload: the rest is moving.
+ */
 async function idle() {
-  await delay(BETWEEN_MS);
-  const empty = await measured(reload);
+  const empty = [];
+  for (let index = 0; index < IDLE_RELOADS; index++) {
+    await delay(BETWEEN_MS);
+    empty.push((await measured(reload)).cpu);
+  }
   await clients.open();
   await waitUntilSettled(processTree(server.masterPid));
   const memoryBefore = memoryOf(processTree(server.masterPid));
-  const full = await measured(reload);
-  const { moved, pauseP99Ms, pauseMaxMs, seconds } = full.report;
-  await waitUntilSettled(processTree(server.masterPid));
+  const asleep = await measured(() => delay(ASLEEP_MS));
+  /** @type {Measured<Awaited<ReturnType<typeof reload>>>[]} */
+  const full = [];
+  for (let index = 0; index < IDLE_RELOADS; index++) {
+    await delay(BETWEEN_MS);
+    full.push(await measured(reload));
+  }
+  const behind = await measured(() => waitUntilSettled(processTree(server.masterPid)));
   const memoryAfter = memoryOf(processTree(server.masterPid));
+  const startAndEnd = summarise(empty)?.median ?? Number.NaN;
+  /** @param {number} seconds */
+  const sleeping = (seconds) => (asleep.cpu / asleep.seconds) * seconds;
+  /** @param {string} what @param {(one: typeof full[number]) => number} cpu In seconds. @returns {Verdict} */
+  const perRow = (what, cpu) => ({
+    ...figure(`idle: CPU per connection, all processes${what}`, 'µs', undefined, 1),
+    summary: summarise(full.map((one) => (cpu(one) * 1e6) / one.result.moved)),
+  });
   verdicts.push(
     atMost(figure('idle: connections closed', '', (await clients.tally()).ended), 0),
-    figure('idle: connections moved', '', moved),
-    atMost(figure('idle: pause, p99', 'ms', pauseP99Ms), 50),
-    atMost(figure('idle: pause, longest', 'ms', pauseMaxMs), 1000),
-    figure('idle: a reload takes', 's', seconds, 1),
+    figure('idle: connections moved by each reload', '', full[0].result.moved),
+    atMost(figure('idle: pause, worst p99', 'ms', Math.max(...full.map((one) => one.result.pauseP99Ms))), 50),
+    atMost(figure('idle: pause, longest', 'ms', Math.max(...full.map((one) => one.result.pauseMaxMs))), 1000),
+    {
+      ...figure('idle: a reload takes', 's', undefined, 1),
+      summary: summarise(full.map((one) => one.result.seconds)),
+    },
+    perRow(', all of a reload', (one) => one.cpu),
+    perRow(': workers that start and end, as without connections', () => startAndEnd),
+    perRow(': what sleeping clients cost in that time anyway', (one) => sleeping(one.seconds)),
     atMost(
-      figure('idle: CPU per connection, all processes, without their start', 'µs', perRow(full, empty), 1),
+      perRow(': moving, which is the rest', (one) => one.cpu - startAndEnd - sleeping(one.seconds)),
       50,
     ),
+    perRow(': behind the last, until all is quiet again', () => behind.cpu - sleeping(behind.seconds)),
     figure('memory of the farm before', 'MB', memoryBefore.own / 1e6, 1),
     atMost(figure('and after', 'MB', memoryAfter.own / 1e6, 1), (memoryBefore.own / 1e6) * 1.1),
   );
-}
-
-/** @param {{ cpu: number, report: { moved: number } }} full @param {{ cpu: number }} empty */
-function perRow(full, empty) {
-  return ((full.cpu - empty.cpu) * 1e6) / full.report.moved;
 }
 
 /** One after the other, with everything that clients do. */
@@ -302,12 +334,13 @@ async function untilReady() {
 /**
  * @template Result
  * @param {() => Promise<Result>} action
- * @returns {Promise<{ cpu: number, report: Result }>} CPU time of the farm in seconds, of processes that it ended, too.
+ * @returns {Promise<Measured<Result>>}
  */
 async function measured(action) {
   const before = farmCpu();
-  const report = await action();
-  return { cpu: farmCpu() - before, report };
+  const startedAt = performance.now();
+  const result = await action();
+  return { cpu: farmCpu() - before, seconds: (performance.now() - startedAt) / 1000, result };
 }
 
 /** Of the master, of all that it has reaped, and of those who live, in seconds (proc(5): utime, stime, cutime, cstime). */

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 
 namespace roost {
 namespace {
@@ -59,27 +60,42 @@ napi_value TcpInfo(napi_env env, napi_callback_info info) {
   return Number(env, known);
 }
 
-// The sum of what TCP_INFO and an ioctl say is right only if nothing moved in between: asked again then. A stream that moves
+// A sum of what TCP_INFO and an ioctl say is right only if nothing moved in between: asked again then. A stream that moves
 // every time has a busy peer, and the caller may come back.
 constexpr int kTries = 8;
+
+bool ReadInfo(int fd, tcp_info* info, socklen_t* size) {
+  *size = sizeof *info;
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, size) == 0;
+}
+
+// A sleeping connection, as nearly all are, is known after two calls. TCP_INFO is one look, under the lock of the socket: with
+// nothing in flight and nothing unsent, all that was sent is acknowledged. And what waits to be read only grows, as the reader
+// is who asks: when there is none now, there was none then.
+bool IsQuiet(int fd, const tcp_info& info, socklen_t size) {
+  // Linux before 4.6 does not say what is unsent.
+  if (size < offsetof(tcp_info, tcpi_notsent_bytes) + sizeof info.tcpi_notsent_bytes) return false;
+  int unread;
+  return info.tcpi_unacked == 0 && info.tcpi_notsent_bytes == 0 && ioctl(fd, SIOCINQ, &unread) == 0 && unread == 0;
+}
 
 int Positions(int fd, double* positions) {
   for (int i = 0; i < kTries; i++) {
     tcp_info before{}, after{};
-    socklen_t size = sizeof before;
-    int unacknowledged, unread;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &before, &size) < 0 || ioctl(fd, SIOCOUTQ, &unacknowledged) < 0 ||
-        ioctl(fd, SIOCINQ, &unread) < 0) {
-      return -errno;
+    socklen_t size;
+    if (!ReadInfo(fd, &before, &size)) return -errno;
+    int unacknowledged = 0, unread = 0;
+    if (!IsQuiet(fd, before, size)) {
+      if (ioctl(fd, SIOCOUTQ, &unacknowledged) < 0 || ioctl(fd, SIOCINQ, &unread) < 0 || !ReadInfo(fd, &after, &size)) {
+        return -errno;
+      }
+      if (before.tcpi_bytes_acked != after.tcpi_bytes_acked ||
+          before.tcpi_bytes_received != after.tcpi_bytes_received) {
+        continue;
+      }
     }
-    size = sizeof after;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &after, &size) < 0) return -errno;
-    if (before.tcpi_bytes_acked != after.tcpi_bytes_acked ||
-        before.tcpi_bytes_received != after.tcpi_bytes_received) {
-      continue;
-    }
-    positions[0] = static_cast<double>(after.tcpi_bytes_acked) + unacknowledged;
-    positions[1] = static_cast<double>(after.tcpi_bytes_received) - unread;
+    positions[0] = static_cast<double>(before.tcpi_bytes_acked) + unacknowledged;
+    positions[1] = static_cast<double>(before.tcpi_bytes_received) - unread;
     return 0;
   }
   return -EAGAIN;

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { closeDescriptor, makeSealedFile, streamPositions, unreadBytes } from './index.ts';
+import { closeDescriptor, makeSealedFile, outstandingBytes, streamPositions, unreadBytes } from './index.ts';
 import { Rig } from './fixtures/rig.ts';
 
 describe('the positions of a stream', () => {
@@ -15,6 +15,10 @@ describe('the positions of a stream', () => {
       client.write('unread');
       await rig.until(() => unreadBytes(fd) === 6, 'what the client has sent is in the kernel');
       expect([streamPositions(fd, positions), ...positions]).toEqual([0, 1000, 0]);
+      rig.watchAll([{ client, slot }]);
+      await rig.until(() => unreadBytes(fd) === 0, 'what the client has sent was read');
+      await rig.until(() => outstandingBytes(fd) === 0, 'what the client was sent is acknowledged');
+      expect([streamPositions(fd, positions), ...positions]).toEqual([0, 1000, 6]);
     } finally {
       rig.dispose();
     }

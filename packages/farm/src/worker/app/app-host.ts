@@ -179,6 +179,15 @@ export class AppHost {
     this.#run(slot, 'writable', () => app.writable?.(this.connection(slot)));
   }
 
+  /** Whether any app wants to know that a connection is about to leave this process. */
+  get hasHandoverHook(): boolean {
+    return this.#apps.some(({ handover }) => handover !== undefined);
+  }
+
+  hasMovedHook(appIndex: number): boolean {
+    return this.#apps[appIndex]?.moved !== undefined;
+  }
+
   /** The connection is about to leave this process. What the hook throws is told, and costs nothing else. */
   handover(slot: number): void {
     const app = this.#appOf(slot);

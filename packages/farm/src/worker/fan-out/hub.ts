@@ -216,6 +216,14 @@ export class Hub {
     return names.toReversed();
   }
 
+  /** Whether the connection has no channel but these. */
+  hasOnly(slot: number, names: ReadonlySet<string>): boolean {
+    for (let node = this.#first(slot); node !== -1; node = this.#nodes.nextOf(node)) {
+      if (!names.has(this.nameOf(this.#nodes.channelOf(node)))) return false;
+    }
+    return true;
+  }
+
   /** The connection's channels that are objects, and its place among the members of each. */
   *placesOf(slot: number): IterableIterator<[channel: HubChannel, index: number]> {
     for (let node = this.#first(slot); node !== -1; node = this.#nodes.nextOf(node)) {

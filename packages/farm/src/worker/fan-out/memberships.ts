@@ -6,6 +6,7 @@ import type { Hub } from './hub.ts';
 const AT = { next: 0, channel: 4, user: 8 };
 
 const INITIAL_CHANNELS = 64;
+const NO_MEMBERSHIPS: readonly (readonly [channel: string, user: string])[] = [];
 
 /** What stands between a user and its end as a member of a channel, while connections are on their way into it. */
 interface Pending {
@@ -110,9 +111,11 @@ export class Memberships {
   }
 
   /** Where the connection is a member, and as whom. */
-  of(slot: number): (readonly [channel: string, user: string])[] {
+  of(slot: number): readonly (readonly [channel: string, user: string])[] {
+    const first = this.#first?.[slot] ?? 0;
+    if (first === 0) return NO_MEMBERSHIPS;
     const found: [string, string][] = [];
-    for (let at = this.#first?.[slot] ?? 0; at !== 0; at = this.#next(at)) {
+    for (let at = first; at !== 0; at = this.#next(at)) {
       found.push([this.#hub.nameOf(this.#channelOf(at)), this.#userOf(at)]);
     }
     return found;

@@ -47,6 +47,11 @@ export class RowDelivery {
     else hub.settle(channel);
   }
 
+  /** Whether anything is pending, for whomever. */
+  get isPending(): boolean {
+    return this.#parts.queues.bytes > 0;
+  }
+
   /** Sends the rows what is pending for them. They are to leave their channels before anything else is served. */
   deliverNow(slots: readonly number[]): void {
     const { hub, queues } = this.#parts;

@@ -105,6 +105,11 @@ export class Subscriptions implements RowOwner {
     return this.#hub.subscriptionsOf(slot);
   }
 
+  /** Whether the row has no channel but these. */
+  hasOnly(slot: number, channels: ReadonlySet<string>): boolean {
+    return this.#hub.hasOnly(slot, channels);
+  }
+
   /** The channels that the row has, or had when its close began. */
   lastChannelsOf(slot: number): readonly string[] {
     return this.#left.get(slot) ?? this.#hub.subscriptionsOf(slot);

@@ -14,16 +14,18 @@ export interface UsersParts {
  * user until its close hook was called.
  */
 export class Users implements RowOwner {
+  readonly #firstUsers: Int32Array;
   readonly #hub: Hub;
   readonly #occupancy: UsersParts['occupancy'];
 
   constructor({ table, occupancy }: UsersParts) {
+    this.#firstUsers = table.firstUsers;
     this.#hub = new Hub(table.firstUsers);
     this.#occupancy = occupancy;
   }
 
   userOf(slot: number): string | undefined {
-    return this.#hub.subscriptionsOf(slot)[0];
+    return this.#firstUsers[slot] === 0 ? undefined : this.#hub.subscriptionsOf(slot)[0];
   }
 
   /** `user` as checkUser lets it pass. */
@@ -40,6 +42,7 @@ export class Users implements RowOwner {
   }
 
   release(slot: number): void {
+    if (this.#firstUsers[slot] === 0) return;
     const user = this.#occupancy.counts(slot) ? this.userOf(slot) : undefined;
     this.#hub.unsubscribeAll(slot);
     if (user !== undefined) this.#occupancy.left(slot, hiddenChannel(user));

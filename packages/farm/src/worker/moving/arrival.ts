@@ -5,6 +5,7 @@ import { CloseCode } from '../../api/close-codes.ts';
 import type { MovedFrom } from '../../api/app.ts';
 import { AddressRecords, NOTE_BYTES } from '../../link/address-records.ts';
 import { RowFlag, RowState } from '../rows/connection-table.ts';
+import { EMPTY } from '../rows/empty.ts';
 import { TICKS_PER_SECOND } from '../rows/clock.ts';
 import { TimeoutKind } from '../rows/timeouts.ts';
 import { ChannelHold } from './channel-hold.ts';
@@ -43,6 +44,8 @@ export class Arrival {
   readonly #hold: ChannelHold;
   #kept: Kept | undefined;
   #arrivers: Arriver[] = [];
+  /** Places in the batch of those that cannot be taken. */
+  #refused: number[] = [];
   #sockets: Int32Array = new Int32Array(0);
   #frozenAtNs = 0n;
 
@@ -82,11 +85,14 @@ export class Arrival {
     if (typeof read === 'string') return read;
     this.#frozenAtNs = read.frozenAtNs;
     const room = this.#room();
-    for (const [index, fd] of sockets.entries()) {
+    let index = -1;
+    for (const fd of sockets) {
+      index++;
       const row = read.rows[index];
-      if (row === undefined || typeof row === 'string' || this.#arrivers.length >= room) continue;
-      const arriver = this.#look(index, fd, row);
-      if (arriver !== undefined) this.#arrivers.push(arriver);
+      const canBeTaken = typeof row === 'object' && this.#arrivers.length < room;
+      const arriver = canBeTaken ? this.#look(index, fd, row) : undefined;
+      if (arriver === undefined) this.#refused.push(index);
+      else this.#arrivers.push(arriver);
     }
     return undefined;
   }
@@ -98,8 +104,7 @@ export class Arrival {
 
   /** Places in the batch of those that cannot be taken. */
   refused(): readonly number[] {
-    const taken = new Set(this.#arrivers.map(({ index }) => index));
-    return [...this.#sockets.keys()].filter((index) => !taken.has(index));
+    return this.#refused;
   }
 
   /** The slot of the row at a place in the batch, while it is still there. */
@@ -116,10 +121,13 @@ export class Arrival {
     this.#verify();
     const addresses = new AddressRecords(NOTE_BYTES);
     for (const channel of this.#plan.channels) broadcaster.rows.seal(channel);
+    let opened = 0;
     for (const arriver of this.#arrivers) {
       this.#place(arriver);
       countedRows.adopt(arriver.slot, addresses);
+      if (arriver.row.state === 'open') opened++;
     }
+    this.#parts.counters.add('moved_in', opened);
     for (const item of this.#kept?.items ?? []) {
       const slots = this.#open();
       if ('control' in item) controlMessages.applyTo(item.control, slots);
@@ -135,7 +143,7 @@ export class Arrival {
     for (const arriver of this.#arrivers) this.#serve(arriver);
     const pauseMs = Number(process.hrtime.bigint() - this.#frozenAtNs) / NS_PER_MS;
     for (const { slot, generation, app, row } of this.#arrivers) {
-      if (row.state !== 'open' || !table.isCurrent(slot, generation)) continue;
+      if (row.state !== 'open' || !apps.hasMovedHook(app) || !table.isCurrent(slot, generation)) continue;
       apps.moved(slot, fromOf(app));
     }
     return { rows: this.#arrivers.length, pauseMs, addresses: Buffer.from(addresses.bytes) };
@@ -152,6 +160,7 @@ export class Arrival {
     closeDescriptors(this.#sockets, this.#sockets.length);
     this.#sockets = new Int32Array(0);
     this.#arrivers = [];
+    this.#refused = [];
   }
 
   /** Ends the connections, which nobody can serve. Answers how many. */
@@ -160,6 +169,7 @@ export class Arrival {
     for (const fd of this.#sockets) terminateDescriptor(fd);
     this.#sockets = new Int32Array(0);
     this.#arrivers = [];
+    this.#refused = [];
     return count;
   }
 
@@ -175,7 +185,8 @@ export class Arrival {
     const app = row.state === 'open' ? apps.indexOfKey(row.app) : 0;
     if (app === -1) return undefined;
     const waiting = row.inbound.length + row.openMessage.length;
-    const queued = row.chunks.reduce((sum, [bytes]) => sum + bytes.length, 0);
+    let queued = 0;
+    for (const [bytes] of row.chunks) queued += bytes.length;
     if (waiting > 0 && waiting > inboundBuffer.maxBytes - inboundBuffer.usedBytes) return undefined;
     if (queued > 0 && !outbound.hasRoomFor(queued)) return undefined;
     if (row.openMessage.length > 0 && !awake.hasRoom) return undefined;
@@ -189,7 +200,7 @@ export class Arrival {
   }
 
   #closeRefused(): void {
-    const refused = Int32Array.from(this.refused(), (index) => this.#sockets[index] ?? -1);
+    const refused = Int32Array.from(this.#refused, (index) => this.#sockets[index] ?? -1);
     closeDescriptors(refused, refused.length);
   }
 
@@ -209,20 +220,18 @@ export class Arrival {
   }
 
   #place(arriver: Arriver): void {
-    const { table, rows, apps, clock, deadlines, messageRate, attachments, sessions, users, counters } =
-      this.#parts;
+    const { table, rows, apps, clock, deadlines, messageRate, attachments, sessions, users } = this.#parts;
     const { row, app, attachment, fd } = arriver;
     const slot = table.allocate(fd, row.number, row.address, 0);
     arriver.slot = slot;
     arriver.generation = table.generation(slot);
     table.setFlag(slot, row.flags);
     table.lastSeen[slot] = Math.max(0, clock.now - row.silentTicks);
-    const inbound = Buffer.from(row.inbound);
+    const inbound = copyOf(row.inbound);
     if (row.state !== 'open') {
       this.#parts.inboundBuffer.append(slot, inbound, 0, inbound.length);
       return;
     }
-    counters.add('moved_in');
     table.apps[slot] = app;
     table.setLane(slot, apps.lanes.ofApp(app));
     table.setFlag(slot, RowFlag.open | RowFlag.opened | RowFlag.sendable);
@@ -230,13 +239,13 @@ export class Arrival {
     this.#parts.subscriptions.join(slot, row.channels);
     for (const [channel, user] of row.members) this.#hold.member(slot, channel, user);
     if (row.user !== undefined) users.set(slot, row.user);
-    attachments.set(slot, attachment);
+    if (attachment !== undefined) attachments.set(slot, attachment);
     if (row.session !== undefined) sessions.set(slot, row.session);
     if (row.ticksLeft !== undefined) deadlines.adopt(slot, Math.max(1, row.ticksLeft - this.#transitTicks()));
     if (row.rateAheadMs > 0) messageRate?.adopt(slot, row.rateAheadMs);
     this.#parts.partialFrames.adopt(slot, inbound, row.requiredBytes);
-    // Views of the record would keep all of it.
-    const chunks = row.chunks.map(([bytes, frames]) => [Buffer.from(bytes), frames] as const);
+    if (row.chunks.length === 0) return;
+    const chunks = row.chunks.map(([bytes, frames]) => [copyOf(bytes), frames] as const);
     this.#parts.outbound.adopt(slot, chunks);
   }
 
@@ -270,4 +279,9 @@ export class Arrival {
       .filter(({ slot, generation }) => table.isCurrent(slot, generation) && table.isOpen(slot))
       .map(({ slot }) => slot);
   }
+}
+
+/** In memory of its own: a view would keep the whole record. */
+function copyOf(bytes: Uint8Array): Buffer {
+  return bytes.length === 0 ? EMPTY : Buffer.from(bytes);
 }

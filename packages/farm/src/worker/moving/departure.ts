@@ -17,6 +17,7 @@ const TRAVELLING = RowFlag.pinged | RowFlag.gap | RowFlag.proxied | RowFlag.coun
 /** A batch with more bytes than these takes no further row. */
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
 const NO_MEMBERS: readonly (readonly [string, string])[] = [];
+const NO_CHUNKS: readonly (readonly [Uint8Array, number])[] = [];
 
 /** A row of a batch. */
 interface Leaver {
@@ -115,14 +116,18 @@ export class Departure {
   capture(batch: number): Captured {
     const { apps, broadcaster, controlMessages, subscriptions, table } = this.#parts;
     controlMessages.finish();
-    for (const { slot, generation } of this.#leavers) {
-      if (table.isCurrent(slot, generation) && table.isOpen(slot)) apps.handover(slot);
+    if (apps.hasHandoverHook) {
+      for (const { slot, generation } of this.#leavers) {
+        if (table.isCurrent(slot, generation) && table.isOpen(slot)) apps.handover(slot);
+      }
     }
     this.#keepOnly((leaver) => this.#isReady(leaver));
     broadcaster.settleDrops();
-    broadcaster.rows.deliverNow(this.#leavers.map(({ slot }) => slot));
-    // A queue that was full may have cost one its place.
-    this.#keepOnly((leaver) => this.#isReady(leaver));
+    if (broadcaster.rows.isPending) {
+      broadcaster.rows.deliverNow(this.#leavers.map(({ slot }) => slot));
+      // A queue that was full may have cost one its place.
+      this.#keepOnly((leaver) => this.#isReady(leaver));
+    }
     const writer = this.#writer;
     writer.begin();
     this.#keepOnly((leaver) => writer.bytes <= MAX_BATCH_BYTES && this.#write(leaver));
@@ -156,7 +161,10 @@ export class Departure {
     const tails: [number, Tail, unknown][] = [];
     const staying: Leaver[] = [];
     let count = 0;
-    for (const [index, leaver] of this.#leavers.entries()) {
+    let opened = 0;
+    let index = -1;
+    for (const leaver of this.#leavers) {
+      index++;
       const { slot, generation, channels } = leaver;
       if (!table.isCurrent(slot, generation)) continue;
       if (index >= arrived || refused.has(index)) {
@@ -167,12 +175,13 @@ export class Departure {
       if (tail !== undefined && (tail.hasChanged || tail.steps.length > 0)) {
         tails.push([index, tail, tail.hasChanged ? this.#stateOf(slot) : undefined]);
       }
-      if (table.hasFlag(slot, RowFlag.opened)) counters.add('moved_out');
+      if (table.hasFlag(slot, RowFlag.opened)) opened++;
       leaver.hasDeparted = true;
       subscriptions.gone(slot, channels);
       rows.depart(slot);
       count++;
     }
+    counters.add('moved_out', opened);
     this.#back(staying);
     return { count, tails };
   }
@@ -265,8 +274,7 @@ export class Departure {
   #isReady({ slot, generation }: Leaver): boolean {
     const { table, subscriptions } = this.#parts;
     if (!table.isCurrent(slot, generation) || !isMovable(this.#parts, slot)) return false;
-    for (const channel of subscriptions.channelsOf(slot)) if (!this.#channels.has(channel)) return false;
-    return true;
+    return subscriptions.hasOnly(slot, this.#channels);
   }
 
   /** False when the row cannot be written down, and stays. */
@@ -321,8 +329,10 @@ export class Departure {
   }
 
   #chunksOf(slot: number): readonly (readonly [Uint8Array, number])[] {
+    const first = this.#parts.outbound.firstChunkOf(slot);
+    if (first === undefined) return NO_CHUNKS;
     const chunks: [Uint8Array, number][] = [];
-    for (let chunk = this.#parts.outbound.firstChunkOf(slot); chunk !== undefined; chunk = chunk.next) {
+    for (let chunk: typeof first | undefined = first; chunk !== undefined; chunk = chunk.next) {
       chunks.push([chunk.buffer.subarray(chunk.start, chunk.end), chunk.frames]);
     }
     return chunks;

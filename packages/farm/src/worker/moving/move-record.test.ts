@@ -129,6 +129,15 @@ describe('the record of a batch', () => {
     }
   });
 
+  it('is read wherever in memory it begins', () => {
+    const row = { ...BARE, number: 2 ** 40, channels: ['news'], inbound: Buffer.from('in'), user: 'ada' };
+    const record = written(row, BARE);
+    for (let shift = 1; shift < 8; shift++) {
+      const shifted = Buffer.concat([Buffer.alloc(shift), record]).subarray(shift);
+      expect(rowsOf(shifted).map(plain)).toEqual([row, BARE].map(plain));
+    }
+  });
+
   it('is refused when it is cut, changed, or nothing of the kind', () => {
     const record = written(BARE, { ...BARE, channels: ['a', 'b'] });
     expect(readMoveRecord(Buffer.from('nonsense'))).toBe('it is no record of a move');

@@ -1,5 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { ADDRESS_BYTES } from '@roost/poller';
+import { EMPTY } from '../rows/empty.ts';
+import { align, Memory, Names } from './record-parts.ts';
 
 /**
  * What travels beside the sockets of one batch, little endian, parts aligned to 8 bytes:
@@ -71,7 +73,7 @@ const STATES = ['open', 'handshake'] as const;
 export class MoveRecordWriter {
   readonly #channels = new Names(2);
   readonly #apps = new Names(1);
-  #buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  #memory = new Memory(Buffer.allocUnsafeSlow(64 * 1024));
   #used = 0;
   #rows = 0;
 
@@ -88,8 +90,9 @@ export class MoveRecordWriter {
   }
 
   add(row: MoveRow): void {
-    const { chunks, inbound, openMessage, attachment, channels } = row;
-    const chunkBytes = chunks.reduce((sum, [bytes]) => sum + bytes.length, 0);
+    const { chunks, inbound, openMessage, attachment, channels, positions } = row;
+    let chunkBytes = 0;
+    for (const [bytes] of chunks) chunkBytes += bytes.length;
     const options = this.#optionsOf(row);
     const length = align(
       ROW_BYTES +
@@ -102,40 +105,40 @@ export class MoveRecordWriter {
         options.length,
     );
     const at = this.#reserve(length);
-    const buffer = this.#buffer;
-    buffer.fill(0, at, at + ROW_BYTES);
-    buffer.writeUInt32LE(length, at);
-    buffer[at + 6] = STATES.indexOf(row.state);
+    // Several times as fast as the methods of a Buffer, and less for V8 to compile: a move is over after some thousand rows.
+    const { bytes: buffer, words } = this.#memory;
+    const word = at >>> 2;
+    words.fill(0, word, word + ROW_BYTES / 4);
+    words[word] = length;
+    buffer[at + 6] = row.state === 'open' ? 0 : 1;
     buffer[at + 7] = this.#apps.indexOf(row.app);
-    buffer.writeDoubleLE(row.number, at + 8);
+    this.#memory.doubles[(at >>> 3) + 1] = row.number;
     buffer.set(row.address, at + 16);
-    buffer.writeUInt16LE(row.flags, at + 34);
-    const { ticksLeft = NEVER, positions = [NOT_ASKED, NOT_ASKED] } = row;
-    let field = at + 36;
-    for (const value of [
-      row.silentTicks,
-      ticksLeft,
-      row.rateAheadMs,
-      channels.length,
-      chunks.length,
-      chunkBytes,
-      inbound.length,
-      row.requiredBytes,
-      openMessage.length,
-      attachment.length,
-      options.length,
-      ...positions,
-    ]) {
-      field = buffer.writeUInt32LE(value >>> 0, field);
-    }
-    let end = at + ROW_BYTES;
-    for (const channel of channels) end = buffer.writeUInt32LE(this.#channels.indexOf(channel), end);
+    this.#memory.halves[(at >>> 1) + 17] = row.flags;
+    words[word + 9] = row.silentTicks;
+    words[word + 10] = row.ticksLeft ?? NEVER;
+    words[word + 11] = row.rateAheadMs;
+    words[word + 12] = channels.length;
+    words[word + 13] = chunks.length;
+    words[word + 14] = chunkBytes;
+    words[word + 15] = inbound.length;
+    words[word + 16] = row.requiredBytes;
+    words[word + 17] = openMessage.length;
+    words[word + 18] = attachment.length;
+    words[word + 19] = options.length;
+    words[word + 20] = positions === undefined ? NOT_ASKED : positions[0];
+    words[word + 21] = positions === undefined ? NOT_ASKED : positions[1];
+    let next = word + ROW_BYTES / 4;
+    for (const channel of channels) words[next++] = this.#channels.indexOf(channel);
     for (const [bytes, frames] of chunks) {
-      end = buffer.writeUInt32LE(frames, buffer.writeUInt32LE(bytes.length, end));
+      words[next++] = bytes.length;
+      words[next++] = frames;
     }
+    let end = next * 4;
     for (const [bytes] of chunks) end = put(buffer, end, bytes);
-    for (const bytes of [inbound, openMessage, attachment, options]) end = put(buffer, end, bytes);
-    buffer.fill(0, end, at + length);
+    end = put(buffer, put(buffer, end, inbound), openMessage);
+    end = put(buffer, put(buffer, end, attachment), options);
+    while (end < at + length) buffer[end++] = 0;
     this.#rows++;
   }
 
@@ -146,7 +149,11 @@ export class MoveRecordWriter {
     const total = HEADER_BYTES + channels.length + apps.length + this.#used;
     const record = Buffer.allocUnsafeSlow(total);
     record.fill(0, 0, HEADER_BYTES);
-    put(record, put(record, put(record, HEADER_BYTES, channels), apps), this.#buffer.subarray(0, this.#used));
+    put(
+      record,
+      put(record, put(record, HEADER_BYTES, channels), apps),
+      this.#memory.bytes.subarray(0, this.#used),
+    );
     record.writeUInt32LE(MAGIC, 0);
     record.writeUInt16LE(RECORD_FORMATS.written, 4);
     record.writeUInt16LE(RECORD_FORMATS.oldest, 6);
@@ -174,10 +181,11 @@ export class MoveRecordWriter {
   #reserve(bytes: number): number {
     const at = this.#used;
     this.#used += bytes;
-    if (this.#used > this.#buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.#buffer.length, this.#used));
-      this.#buffer.copy(larger, 0, 0, at);
-      this.#buffer = larger;
+    const { bytes: buffer } = this.#memory;
+    if (this.#used > buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(align(Math.max(2 * buffer.length, this.#used)));
+      buffer.copy(larger, 0, 0, at);
+      this.#memory = new Memory(larger);
     }
     return at;
   }
@@ -192,15 +200,22 @@ export function readMoveRecord(record: Buffer): MoveRecord | string {
   }
   if (record.readUInt32LE(24) !== record.length) return 'it is not complete';
   if (record.readUInt32LE(28) !== crc32(record.subarray(HEADER_BYTES))) return 'its checksum is wrong';
+  const isAligned = record.byteOffset % 8 === 0;
+  const memory = new Memory(isAligned ? record : copyOf(record));
   const cursor = { at: HEADER_BYTES };
   try {
     const channels = readNames(record, cursor, record.readUInt32LE(16), 2);
     const apps = readNames(record, cursor, record.readUInt32LE(20), 1);
+    const count = record.readUInt32LE(12);
     const rows: (MoveRow | string)[] = [];
-    for (let index = record.readUInt32LE(12); index > 0; index--) {
-      const length = record.readUInt32LE(cursor.at);
-      if (length < ROW_BYTES) return 'a row is too short';
-      rows.push(readRow(slice(record, cursor, length), channels, apps));
+    let { at } = cursor;
+    for (let index = 0; index < count; index++) {
+      if (at + ROW_BYTES > record.length) throw new RangeError('out of bounds');
+      const length = memory.words[at >>> 2] ?? 0;
+      if (length < ROW_BYTES || length % 8 !== 0) return 'a row is too short, or not aligned';
+      if (at + length > record.length) throw new RangeError('out of bounds');
+      rows.push(readRow(memory, at, at + length, channels, apps));
+      at += length;
     }
     return {
       batch: record.readUInt32LE(8),
@@ -214,50 +229,71 @@ export function readMoveRecord(record: Buffer): MoveRecord | string {
   }
 }
 
-function readRow(row: Buffer, channelNames: readonly string[], apps: readonly string[]): MoveRow | string {
-  const u32 = (at: number): number => row.readUInt32LE(at);
-  const [subscriptions, chunkCount] = [u32(48), u32(52)];
-  const cursor = { at: ROW_BYTES };
+/** The row from `at` to `end`. What most rows do not have costs them no object. */
+function readRow(
+  { bytes, words, halves, doubles }: Memory,
+  at: number,
+  end: number,
+  channelNames: readonly string[],
+  apps: readonly string[],
+): MoveRow | string {
+  const word = at >>> 2;
+  const u32 = (index: number): number => words[word + index] ?? 0;
+  const [subscriptions, chunkCount] = [u32(12), u32(13)];
+  let next = at + ROW_BYTES;
+  const take = (length: number): Buffer => {
+    if (length === 0) return EMPTY;
+    const start = next;
+    next = start + length;
+    if (next > end) throw new RangeError('out of bounds');
+    return bytes.subarray(start, next);
+  };
+  if (next + 4 * subscriptions + 8 * chunkCount > end) throw new RangeError('out of bounds');
   const channels: string[] = [];
   for (let index = 0; index < subscriptions; index++) {
-    channels.push(nameAt(channelNames, slice(row, cursor, 4).readUInt32LE()));
+    channels.push(nameAt(channelNames, words[next >>> 2] ?? 0));
+    next += 4;
   }
-  const lengths: [number, number][] = [];
+  const lengths = next >>> 2;
+  next += 8 * chunkCount;
+  const chunks: [Buffer, number][] = [];
   for (let index = 0; index < chunkCount; index++) {
-    const chunk = slice(row, cursor, 8);
-    lengths.push([chunk.readUInt32LE(0), chunk.readUInt32LE(4)]);
+    chunks.push([take(words[lengths + 2 * index] ?? 0), words[lengths + 2 * index + 1] ?? 0]);
   }
-  const chunks = lengths.map(([bytes, frames]) => [slice(row, cursor, bytes), frames] as const);
-  const inbound = slice(row, cursor, u32(60));
-  const openMessage = slice(row, cursor, u32(68));
-  const attachment = slice(row, cursor, u32(72));
-  const options = readOptions(slice(row, cursor, u32(76)), channelNames);
+  const inbound = take(u32(15));
+  const openMessage = take(u32(17));
+  const attachment = take(u32(18));
+  const options = u32(19) === 0 ? NO_OPTIONS : readOptions(take(u32(19)), channelNames);
   if (typeof options === 'string') return options;
-  const ticksLeft = u32(40);
+  const ticksLeft = u32(10);
+  const [sent, received] = [u32(20), u32(21)];
   return {
-    state: STATES[row[6] ?? 0] ?? 'open',
-    app: nameAt(apps, row[7] ?? 0),
-    number: row.readDoubleLE(8),
-    address: row.subarray(16, 16 + ADDRESS_BYTES),
-    flags: row.readUInt16LE(34),
-    silentTicks: u32(36),
+    state: STATES[bytes[at + 6] ?? 0] ?? 'open',
+    app: nameAt(apps, bytes[at + 7] ?? 0),
+    number: doubles[(at >>> 3) + 1] ?? 0,
+    address: bytes.subarray(at + 16, at + 16 + ADDRESS_BYTES),
+    flags: halves[(at >>> 1) + 17] ?? 0,
+    silentTicks: u32(9),
     ticksLeft: ticksLeft === NEVER ? undefined : ticksLeft,
-    rateAheadMs: u32(44),
+    rateAheadMs: u32(11),
     channels,
     chunks,
     inbound,
-    requiredBytes: u32(64),
+    requiredBytes: u32(16),
     openMessage,
     attachment,
-    ...options,
-    positions: u32(80) === NOT_ASKED && u32(84) === NOT_ASKED ? undefined : [u32(80), u32(84)],
+    user: options.user,
+    session: options.session,
+    members: options.members,
+    positions: sent === NOT_ASKED && received === NOT_ASKED ? undefined : [sent, received],
   };
 }
 
-function readOptions(
-  options: Buffer,
-  channels: readonly string[],
-): Pick<MoveRow, 'user' | 'session' | 'members'> | string {
+type Options = Pick<MoveRow, 'user' | 'session' | 'members'>;
+
+const NO_OPTIONS: Options = { user: undefined, session: undefined, members: [] };
+
+function readOptions(options: Buffer, channels: readonly string[]): Options | string {
   const cursor = { at: 0 };
   let user: string | undefined;
   let session: Uint8Array | undefined;
@@ -275,51 +311,15 @@ function readOptions(
   return { user, session, members };
 }
 
-/** Names of which each is written once. */
-class Names {
-  readonly #lengthBytes: 1 | 2;
-  readonly #indexes = new Map<string, number>();
-
-  constructor(lengthBytes: 1 | 2) {
-    this.#lengthBytes = lengthBytes;
-  }
-
-  get count(): number {
-    return this.#indexes.size;
-  }
-
-  clear(): void {
-    this.#indexes.clear();
-  }
-
-  indexOf(name: string): number {
-    const known = this.#indexes.get(name);
-    if (known !== undefined) return known;
-    const index = this.#indexes.size;
-    this.#indexes.set(name, index);
-    return index;
-  }
-
-  bytes(): Buffer {
-    const parts: Buffer[] = [];
-    let total = 0;
-    for (const name of this.#indexes.keys()) {
-      const part = Buffer.allocUnsafe(this.#lengthBytes + Buffer.byteLength(name));
-      part.writeUIntLE(part.length - this.#lengthBytes, 0, this.#lengthBytes);
-      part.write(name, this.#lengthBytes);
-      parts.push(part);
-      total += part.length;
-    }
-    return Buffer.concat([...parts, Buffer.alloc(align(total) - total)]);
-  }
-}
-
 function readNames(record: Buffer, cursor: Cursor, count: number, lengthBytes: 1 | 2): string[] {
   const start = cursor.at;
   const names: string[] = [];
   for (let index = 0; index < count; index++) {
-    const length = slice(record, cursor, lengthBytes).readUIntLE(0, lengthBytes);
-    names.push(slice(record, cursor, length).toString());
+    let at = cursor.at + lengthBytes;
+    const length = (record[at - lengthBytes] ?? 0) + (lengthBytes === 1 ? 0 : 256 * (record[at - 1] ?? 0));
+    if (at + length > record.length) throw new RangeError('out of bounds');
+    names.push(record.toString('utf8', at, (at += length)));
+    cursor.at = at;
   }
   cursor.at = start + align(cursor.at - start);
   return names;
@@ -354,8 +354,11 @@ function put(target: Buffer, at: number, bytes: Uint8Array): number {
   return at + bytes.length;
 }
 
-function align(bytes: number): number {
-  return (bytes + 7) & ~7;
+/** At a multiple of 8. */
+function copyOf(record: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(record.length);
+  record.copy(copy);
+  return copy;
 }
 
 const NOTHING = new Uint8Array(0);

@@ -325,4 +325,57 @@ describe('a connection that moves', () => {
     await poll(() => texts(client)).toEqual(['kept', 'behind']);
     expect(two.connections[0]?.hasGap).toBe(true);
   });
+
+  it('gets every publication once and in order while it moves to and fro', async () => {
+    const [one, two] = [echo('one'), echo('two')];
+    rig = await MoveRig.start([one.app, two.app]);
+    const clients = await Promise.all(Array.from({ length: 20 }, () => rig.source.open('/?channel=news')));
+    const published: string[] = [];
+    const publishing = { isOver: false };
+    const publish = async (): Promise<void> => {
+      while (!publishing.isOver) {
+        published.push(`${published.length}`);
+        rig.source.exchange.publish('news', Buffer.from(published.at(-1) ?? ''));
+        await ticks(1);
+      }
+    };
+    const end = publish();
+    for (let moves = 0; moves < 12; moves++) {
+      rig.begin('all', 7);
+      expect((await rig.ended())[0]).toMatchObject({ moved: clients.length, left: 0 });
+      rig.turn();
+    }
+    publishing.isOver = true;
+    await end;
+    for (const client of clients) await poll(() => texts(client)).toEqual(published);
+  });
+
+  it('moves with a later batch when it has a new channel since its batch was planned', async () => {
+    const [one, two] = [echo('one'), echo('two')];
+    rig = await MoveRig.start([one.app, two.app]);
+    const clients = [await rig.source.open(), await rig.source.open()];
+    rig.begin();
+    rig.fromTarget.holdAt('held');
+    await rig.heard('target', 'held');
+    expect(await one.connections[0]?.subscribe('late')).toBe(true);
+    rig.fromTarget.go();
+    expect((await rig.ended())[0]).toMatchObject({ moved: 2, left: 0 });
+    expect(rig.fromSource.seen.filter((name) => name === 'batch')).toHaveLength(2);
+    rig.target.publish('late', 'for one');
+    await poll(() => clients.map(texts)).toContainEqual(['for one']);
+  });
+
+  it('goes on where it was when the other worker does not know its application', async () => {
+    const gone = echo('gone', {
+      name: 'gone',
+      upgrade: ({ path }) => (path === '/gone' ? accept() : undefined),
+    });
+    const [one, two] = [echo('one'), echo('two')];
+    rig = await MoveRig.start([[gone.app, one.app], two.app]);
+    const clients = [await rig.source.open('/gone'), await rig.source.open()];
+    rig.begin();
+    expect((await rig.ended())[0]).toMatchObject({ moved: 1, left: 1 });
+    for (const client of clients) client.write(textFrame('a'));
+    await poll(() => clients.map(texts)).toEqual([['gone a'], ['two a']]);
+  });
 });

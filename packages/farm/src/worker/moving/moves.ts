@@ -2,6 +2,7 @@ import { closeDescriptor } from '@roost/poller';
 import type { Publication } from '@roost/broker';
 import type { MasterMessage, MoveSide } from '../../link/messages.ts';
 import type { RowOwner } from '../rows/row-owner.ts';
+import { optimiseAsUsual, optimiseMuchLater } from '../upkeep/compile-thresholds.ts';
 import type { MovingParts } from './moving-parts.ts';
 import { Pair } from './pair.ts';
 import { Source, type MoveOutcome } from './source.ts';
@@ -80,6 +81,7 @@ export class Moves implements RowOwner {
 
   /** The worker ends. */
   abandon(): void {
+    if (this.#source !== undefined || this.#target !== undefined) optimiseAsUsual();
     this.#source?.abandon();
     this.#target?.abandon();
     this.#source = this.#target = undefined;
@@ -95,7 +97,11 @@ export class Moves implements RowOwner {
       return;
     }
     const pair = new Pair(fd, this.#parts.events);
-    const onEnd = (outcome: MoveOutcome): void => this.#ended(message, outcome);
+    const onEnd = (outcome: MoveOutcome): void => {
+      optimiseAsUsual();
+      this.#ended(message, outcome);
+    };
+    optimiseMuchLater();
     if (message.role === 'source') this.#source = new Source(this.#parts, message, pair, onEnd);
     else this.#target = new Target(this.#parts, message, pair, onEnd);
   }

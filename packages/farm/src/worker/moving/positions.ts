@@ -5,5 +5,5 @@ const positions = new Float64Array(2);
 /** How far a stream has come, both ways, modulo 2^32; undefined when the kernel cannot say. */
 export function positionsOf(fd: number): readonly [sent: number, received: number] | undefined {
   if (streamPositions(fd, positions) !== 0) return undefined;
-  return [(positions[0] ?? 0) % 2 ** 32, (positions[1] ?? 0) % 2 ** 32];
+  return [(positions[0] ?? 0) >>> 0, (positions[1] ?? 0) >>> 0];
 }

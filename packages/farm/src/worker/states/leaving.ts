@@ -32,7 +32,8 @@ export interface LeavingParts {
  */
 export class Leaving extends State implements RowOwner {
   readonly #maxBytes: number;
-  readonly #tails = new Map<number, Tail>();
+  /** Undefined: nothing was done with it so far, as with nearly all. */
+  readonly #tails = new Map<number, Tail | undefined>();
 
   constructor({ config, rows }: LeavingParts) {
     super(rows);
@@ -40,7 +41,7 @@ export class Leaving extends State implements RowOwner {
   }
 
   begin(slot: number): void {
-    this.#tails.set(slot, { steps: [], bytes: 0, hasChanged: false, isClosed: false });
+    this.#tails.set(slot, undefined);
   }
 
   has(slot: number): boolean {
@@ -54,7 +55,7 @@ export class Leaving extends State implements RowOwner {
 
   /** False when it was dropped. */
   send(slot: number, opcode: Opcode, data: string | Uint8Array): boolean {
-    const tail = this.#tails.get(slot);
+    const tail = this.#tailOf(slot);
     if (tail === undefined || tail.isClosed) return false;
     const payloadBytes = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
     const bytes = frameHeaderBytes(payloadBytes) + payloadBytes;
@@ -65,7 +66,7 @@ export class Leaving extends State implements RowOwner {
   }
 
   close(slot: number, code: number, reason: string, isOwn: boolean): boolean {
-    const tail = this.#tails.get(slot);
+    const tail = this.#tailOf(slot);
     if (tail === undefined || tail.isClosed) return false;
     tail.isClosed = true;
     tail.steps.push({ do: 'close', code, reason, isOwn });
@@ -73,7 +74,7 @@ export class Leaving extends State implements RowOwner {
   }
 
   terminate(slot: number): void {
-    const tail = this.#tails.get(slot);
+    const tail = this.#tailOf(slot);
     if (tail === undefined) return;
     tail.isClosed = true;
     tail.steps.push({ do: 'terminate' });
@@ -81,11 +82,11 @@ export class Leaving extends State implements RowOwner {
 
   /** Its attachment, session, user or deadline was set. */
   changed(slot: number): void {
-    const tail = this.#tails.get(slot);
+    const tail = this.#tailOf(slot);
     if (tail !== undefined) tail.hasChanged = true;
   }
 
-  /** What is to be done now that it is known where the connection is. */
+  /** What is to be done now that it is known where the connection is; undefined for nothing. */
   take(slot: number): Tail | undefined {
     const tail = this.#tails.get(slot);
     this.#tails.delete(slot);
@@ -110,5 +111,14 @@ export class Leaving extends State implements RowOwner {
 
   release(slot: number): void {
     this.#tails.delete(slot);
+  }
+
+  /** Undefined when the connection is not on its way. */
+  #tailOf(slot: number): Tail | undefined {
+    const known = this.#tails.get(slot);
+    if (known !== undefined || !this.#tails.has(slot)) return known;
+    const tail = { steps: [], bytes: 0, hasChanged: false, isClosed: false };
+    this.#tails.set(slot, tail);
+    return tail;
   }
 }

@@ -6,8 +6,8 @@ import { memoryLinkPair } from '../../link/memory-link.ts';
 import type { MasterMessage, WorkerMessage } from '../../link/messages.ts';
 import type { FarmConfig } from '../../options/options.ts';
 import { assemble } from '../assemble.ts';
+import { optimiseLater, optimiseSooner } from '../upkeep/compile-thresholds.ts';
 import { releaseParts } from '../upkeep/release.ts';
-import { optimiseLater, optimiseSooner } from './thresholds.ts';
 import { WarmUpClients } from './warm-up-clients.ts';
 
 /**
