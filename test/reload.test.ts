@@ -124,6 +124,39 @@ describe('a reload under way', () => {
     );
   });
 
+  it('whose old worker is killed comes to its end, and says how many connections died with it', async () => {
+    const { socket, farm } = await commandable(['--workers', '1', '--probation-ms', '600000']);
+    const clients = await connectMany(farm, '/echo', 40);
+    const [old] = await lives(socket);
+    const reload = command(socket, RELOAD);
+    await eventually(async () =>
+      (await lives(socket)).some(({ role, connections }) => role === 'other' && connections === 16),
+    );
+    process.kill(old?.pid ?? -1, 'SIGKILL');
+    expect(await reload).toMatchObject({
+      lost: { moved: 16, closed: 0, lost: 24 },
+      reason: 'Worker 0 died meanwhile, and 24 connections with it.',
+    });
+    await eventually(() => clients.filter(({ isClosed }) => isClosed).length === 24);
+    for (const client of clients) if (!client.isClosed) await expectEcho(client, 'still here');
+  });
+
+  it('counts what died with a worker once, whenever in a move it is killed', async () => {
+    const { socket, farm } = await commandable(['--workers', '1', '--move-batch-rows', '8']);
+    const clients = await connectMany(farm, '/echo', 120);
+    const [old] = await lives(socket);
+    let isKilled = false;
+    const answer = await command(socket, RELOAD, ({ moved }) => {
+      if (moved === 0 || isKilled) return;
+      isKilled = true;
+      process.kill(old?.pid ?? -1, 'SIGKILL');
+    });
+    await eventually(() => {
+      const closed = clients.filter(({ isClosed }) => isClosed).length;
+      expect(closed).toBe(answer.lost?.lost ?? answer.done?.lost);
+    });
+  });
+
   it('whose old worker stands still for a while goes on with it, and nobody misses anything', async () => {
     const { socket, farm, publish } = await commandable(['--workers', '1']);
     const traffic = await Traffic.start(farm, { publish });

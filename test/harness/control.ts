@@ -10,6 +10,7 @@ export interface Report {
   readonly moved: number;
   readonly left: number;
   readonly closed: number;
+  readonly lost: number;
   readonly worker: number;
 }
 
@@ -17,6 +18,7 @@ export interface Report {
 export interface Answer {
   readonly done?: Report;
   readonly stopped?: Report;
+  readonly lost?: Report;
   readonly reason?: string;
   readonly refused?: string;
   readonly status?: { readonly lives: readonly LifeLine[] };

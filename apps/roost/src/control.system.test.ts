@@ -183,6 +183,23 @@ describe('roost reload', () => {
     }
   });
 
+  it('ends with 70 and one sentence when connections died with the old worker', async () => {
+    const path = app(versioned(1));
+    const farm = await start(['--control-socket', socket, '--workers', '1', '--probation-ms', '60000', path]);
+    await Promise.all(Array.from({ length: 40 }, () => connect(farm, '/app')));
+    const [old] = farm.workers;
+    const reload = command('reload');
+    await eventually(async () => (await command('status')).stdout.includes('other, ready, pid'));
+    await eventually(async () => (await command('status')).stdout.includes('16 moved'));
+    process.kill(old?.pid ?? -1, 'SIGKILL');
+    const { exitCode, stderr } = await reload;
+    expect(exitCode).toBe(70);
+    expect(stderr).toMatch(
+      /^All workers are new, but not without a loss: Worker 0 died meanwhile, and 24 connections with it\. \(16 connections moved, 0 closed, 24 lost, .*\)\n$/,
+    );
+    expect((await command('status')).stdout).toContain('24 lost');
+  });
+
   it('is refused while another is under way, with 69', async () => {
     await start(['--control-socket', socket, '--probation-ms', '60000']);
     const first = command('reload');

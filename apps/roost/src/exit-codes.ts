@@ -14,7 +14,8 @@ export const EXIT_CODES = {
   },
   failed: {
     code: 70,
-    meaning: 'The application could not be loaded, or the farm could not recover from a failure.',
+    meaning:
+      'The application could not be loaded, or the farm could not recover from a failure. Or a reload, or another change of a running farm, is done, but connections died with a worker meanwhile.',
   },
   unsupported: {
     code: 71,

@@ -93,10 +93,14 @@ function ended(answer: ControlAnswer, { isJson, print, printError }: ControlClie
     return EXIT_CODES.portInUse.code;
   }
   if ('stopped' in answer) {
-    printError(`${outcomeInWords(answer.stopped, answer.reason)}\n`);
+    printError(`${outcomeInWords({ stoppedBy: answer.reason, report: answer.stopped })}\n`);
     return EXIT_CODES.incomplete.code;
   }
-  if (!isJson && 'done' in answer) print(`${outcomeInWords(answer.done)}\n`);
+  if ('lost' in answer) {
+    printError(`${outcomeInWords({ lostBy: answer.reason, report: answer.lost })}\n`);
+    return EXIT_CODES.failed.code;
+  }
+  if (!isJson && 'done' in answer) print(`${outcomeInWords({ report: answer.done })}\n`);
   if (!isJson && 'status' in answer) print(statusInWords(answer.status));
   return EXIT_CODES.stopped.code;
 }

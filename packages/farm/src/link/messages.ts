@@ -104,8 +104,14 @@ export type WorkerMessage =
    * Cumulative, so that none is counted twice.
    */
   | { readonly type: 'released'; readonly total: number; readonly limited: number }
-  /** Rows that have left this worker for another since its start. They are not among those released. */
-  | { readonly type: 'moved'; readonly move: number; readonly direction: 'out'; readonly total: number }
+  /** A batch of `rows` has left this worker for another, of `total` since its start. They are not among those released. */
+  | {
+      readonly type: 'moved';
+      readonly move: number;
+      readonly direction: 'out';
+      readonly rows: number;
+      readonly total: number;
+    }
   /**
    * A batch of `rows` has come, of `total` since the start of this worker, and is served; each was served by nobody for up to
    * `pauseMs`. `payload`: the addresses of those that count against a limit, as address-records.ts has them (`peerEnded` for
@@ -147,7 +153,9 @@ export type WorkerMessage =
   | { readonly type: 'owner'; readonly owner: string }
   /** It wants a lease of its CPU, to broadcast to large channels, and returns one that it has; or it needs none any more. */
   | { readonly type: 'lease'; readonly isWanted: boolean }
-  | { readonly type: 'drained'; readonly closed: number };
+  | { readonly type: 'drained'; readonly closed: number }
+  /** It retires, and has closed so many connections, which could not move. */
+  | { readonly type: 'retired'; readonly closed: number };
 
 /** The master's answer to a worker's query. */
 export type QueryAnswer =

@@ -298,8 +298,9 @@ export class Worker implements LinkHandlers<MasterMessage> {
   async #retire({ drainMs, retireMs }: Extract<MasterMessage, { type: 'retire' }>): Promise<void> {
     if (this.#parts.draining.isDraining) return;
     this.#parts.draining.isDraining = true;
-    await retireConnections(this.#parts, drainMs, retireMs);
+    const closed = await retireConnections(this.#parts, drainMs, retireMs);
     this.#report();
+    this.#link.sendUrgent({ type: 'retired', closed });
     this.#isStopping = true;
     await this.#release();
     this.#link.close();

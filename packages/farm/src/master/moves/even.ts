@@ -36,7 +36,7 @@ export async function evenOut(parts: ChangeParts, tally: ChangeTally): Promise<s
       reason: 'rebalance',
       onMoved: tally.moved,
     });
-    tally.closed += result.closed;
+    tally.ended(result);
     vain = result.moved === 0 ? vain + 1 : 0;
     if (vain > 0) await parts.pause();
   }

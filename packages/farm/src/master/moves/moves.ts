@@ -33,12 +33,17 @@ export interface MoveWish {
   readonly onMoved?: (rows: number, pauseMs: number) => void;
 }
 
-/** How a move has ended. `reason`: that of the side that lives; `left`: what is still at the source. */
+/**
+ * How a move has ended. `reason`: that of the side that lives; `left`: what is still at the source. `unsaid`: rows that have come
+ * to the target by its word, and whose going the source has not lived to say; below 0, rows that had gone, and whose coming the
+ * target has not lived to say.
+ */
 export interface MoveResult {
   readonly reason: MoveEndReason;
   readonly moved: number;
   readonly left: number;
   readonly closed: number;
+  readonly unsaid: number;
 }
 
 export interface MoveHooks {
@@ -58,6 +63,8 @@ interface Move {
   moved: number;
   left: number | undefined;
   closed: number;
+  /** By the word of the source, as `moved` is by that of the target. */
+  gone: number;
 }
 
 /** It travels as a u32. */
@@ -95,11 +102,11 @@ export class Moves {
   begin(wish: MoveWish): Promise<MoveResult> {
     const { source, target, rows, reason } = wish;
     if (!source.hasProcess || !target.hasProcess) {
-      return Promise.resolve({ reason: 'dead', moved: 0, left: source.connections, closed: 0 });
+      return Promise.resolve({ reason: 'dead', moved: 0, left: source.connections, closed: 0, unsaid: 0 });
     }
     const pair = this.#pair();
     if (pair === undefined) {
-      return Promise.resolve({ reason: 'full', moved: 0, left: source.connections, closed: 0 });
+      return Promise.resolve({ reason: 'full', moved: 0, left: source.connections, closed: 0, unsaid: 0 });
     }
     const [sources, targets] = pair;
     this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1;
@@ -116,6 +123,7 @@ export class Moves {
         moved: 0,
         left: undefined,
         closed: 0,
+        gone: 0,
       });
       this.#counters.add('moves');
       target.givePair(id, targets);
@@ -139,7 +147,9 @@ export class Moves {
   workerSaid(life: MovingLife, message: MoveMessage): void {
     const move = this.#moves.get(message.move);
     if (message.type === 'moved') {
-      if (message.direction === 'in' && move !== undefined) this.#movedIn(move, message);
+      if (move === undefined) return;
+      if (message.direction === 'in') this.#movedIn(move, message);
+      else move.gone += message.rows;
       return;
     }
     if (move === undefined) return;
@@ -215,6 +225,7 @@ export class Moves {
       },
       'move done',
     );
-    move.settle({ reason, moved: move.moved, left, closed: move.closed });
+    const unsaid = isDead ? move.moved - move.gone : 0;
+    move.settle({ reason, moved: move.moved, left, closed: move.closed, unsaid });
   }
 }

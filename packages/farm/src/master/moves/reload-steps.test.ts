@@ -17,7 +17,7 @@ const OLD_DIED: ReloadEvent = { type: 'oldDied' };
 const OVER: ReloadEvent = { type: 'probationOver' };
 
 function moved(reason: MoveResult['reason'], left = 0): ReloadEvent {
-  return { type: 'moveEnded', result: { reason, moved: 1, left, closed: 0 } };
+  return { type: 'moveEnded', result: { reason, moved: 1, left, closed: 0, unsaid: 0 } };
 }
 
 const UP_TO_PROVING = [SERVING];
@@ -87,7 +87,7 @@ describe('the reload of a place', () => {
   it('moves once more what could not move at first, as long as something does', () => {
     const stragglers = [...UP_TO_MOVING, moved('done', 3)];
     expect(actionsOf(stragglers)).toEqual([{ type: 'move', rows: 'all' }]);
-    const none: ReloadEvent = { type: 'moveEnded', result: { reason: 'done', moved: 0, left: 3, closed: 0 } };
+    const none: ReloadEvent = { type: 'moveEnded', result: { reason: 'done', moved: 0, left: 3, closed: 0, unsaid: 0 } };
     expect(actionsOf([...stragglers, none])).toEqual([{ type: 'retire' }]);
   });
 

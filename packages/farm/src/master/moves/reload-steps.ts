@@ -65,7 +65,7 @@ export const RELOAD_OF_CANARY: ReloadStep = {
  * Until the probation is over a new life gets no socket from the listener, and 16 connections of the old one at most: that is
  * what one costs that dies in its first second. Whatever stops it, the old life keeps, or gets again, what it can serve; and
  * nothing is moved back: what has moved is served by the new life, if that lives. The death of the old life ends its own
- * connections only: the new one takes its place.
+ * connections only, which the tally of the change counts: the new one takes its place.
  */
 export function nextReloadStep(state: ReloadState, event: ReloadEvent): ReloadStep {
   if (state.step === 'done' || state.step === 'stopped') return { state, actions: [] };

@@ -112,7 +112,7 @@ export async function moveAway(
       reason: 'rebalance',
       onMoved: tally.moved,
     });
-    tally.closed += result.closed;
+    tally.ended(result);
     // All that can move has moved.
     if (rows === 'all' && (result.reason === 'done' || result.reason === 'empty')) return undefined;
     vain = result.moved === 0 ? vain + 1 : 0;

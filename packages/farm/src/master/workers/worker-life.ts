@@ -327,6 +327,7 @@ export class WorkerLife implements WorkerLoad {
       case 'query':
       case 'broker':
       case 'owner':
+      case 'retired':
         this.#hooks.workerSaid(this, message);
         return;
       default:
@@ -378,9 +379,10 @@ export class WorkerLife implements WorkerLoad {
     this.#lag.end();
     this.#asks.end();
     const facts = { worker: this.index, pid: child.pid, code, signal };
+    const lost = this.#isStopping && code === 0 ? 0 : had;
     if (this.#isStopping) this.#parts.log.info(facts, 'worker stopped');
     else this.#parts.log.error({ ...facts, connections: had, placedAgain: returned.length }, 'worker died');
-    this.#parts.guard.run('the end of a worker', () => this.#hooks.workerEnded(this));
+    this.#parts.guard.run('the end of a worker', () => this.#hooks.workerEnded(this, lost));
     if (returned.length > 0) this.#hooks.workerReturned(this, returned);
   }
 

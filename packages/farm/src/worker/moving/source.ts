@@ -359,6 +359,7 @@ export class Source implements PairHandlers {
       type: 'moved',
       move: this.#options.move,
       direction: 'out',
+      rows: count,
       total: this.#parts.totals.departed(count),
     });
   }
