@@ -183,6 +183,22 @@ describe('roost reload', () => {
     }
   });
 
+  it('stops at an attachment that cannot be serialised: 75 and why, and its client stays', async () => {
+    const source = versioned(1)
+      .replace("{ kind: 'accept' }", "{ kind: 'accept', attachment: { path: request.url } }")
+      .replace('message:', "handover: ({ attachment }) => { attachment.reply = () => 'late'; }, message:");
+    const farm = await commandable(['--workers', '1', app(source)]);
+    const client = await connect(farm, '/app');
+    const { exitCode, stderr } = await command('reload');
+    expect(exitCode).toBe(75);
+    expect(stderr).toContain('because attachments cannot be serialised');
+    expect(stderr).toContain('; 1 are still with the old worker.');
+    const { reason } = await farm.log(({ msg }) => String(msg).startsWith('connection cannot move'));
+    expect(reason).toContain("() => 'late' could not be cloned");
+    client.send('which?');
+    expect(await textOf(client)).toBe('version 1');
+  });
+
   it('ends with 70 and one sentence when connections died with the old worker', async () => {
     const path = app(versioned(1));
     const farm = await start(['--control-socket', socket, '--workers', '1', '--probation-ms', '60000', path]);

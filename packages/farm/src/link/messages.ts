@@ -16,9 +16,21 @@ export type MoveReason = 'reload' | 'rebalance';
 /**
  * Why a move has ended: `done` (all that was to move has moved), `empty` (there was nothing to move), `stopped` (it was told
  * to). The others: the target's `broker` is away, it is `full`, the two have different `server`s of the broker; the other side did
- * not answer in time (`timeout`) or is `dead`.
+ * not answer in time (`timeout`) or is `dead`; what is left has an `attachment` that cannot be written down or read, or an `app`
+ * that the target has not, or changed its channels whenever it was to go (`busy`).
  */
-export type MoveEndReason = 'done' | 'empty' | 'stopped' | 'broker' | 'full' | 'server' | 'timeout' | 'dead';
+export type MoveEndReason =
+  | 'done'
+  | 'empty'
+  | 'stopped'
+  | 'broker'
+  | 'full'
+  | 'server'
+  | 'timeout'
+  | 'dead'
+  | 'attachment'
+  | 'app'
+  | 'busy';
 
 /** An app of a worker. */
 export interface AppFacts {

@@ -131,6 +131,10 @@ describe('a move', () => {
     one.ended('source', { reason: 'stopped' });
     one.ended('target');
     expect((await one.result).reason).toBe('stopped');
+    const refused = rig();
+    refused.ended('target', { reason: 'attachment' });
+    refused.ended('source', { reason: 'full' });
+    expect((await refused.result).reason).toBe('attachment');
     expect(one.counters.get('moves_stopped')).toBe(1);
   });
 

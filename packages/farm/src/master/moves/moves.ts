@@ -1,5 +1,5 @@
 import { descriptorPair } from '@roost/poller';
-import type { MoveEndReason, MoveReason, WorkerMessage } from '../../link/messages.ts';
+import type { MoveEndReason, MoveReason, MoveSide, WorkerMessage } from '../../link/messages.ts';
 import type { Counters } from '../../api/counters.ts';
 import type { Log } from '../../api/log.ts';
 import type { FarmConfig } from '../../options/options.ts';
@@ -59,7 +59,7 @@ interface Move {
   readonly settle: (result: MoveResult) => void;
   readonly startedAt: number;
   state: MoveState;
-  reason: MoveEndReason | undefined;
+  readonly reasons: Record<MoveSide, MoveEndReason>;
   moved: number;
   left: number | undefined;
   closed: number;
@@ -119,7 +119,7 @@ export class Moves {
         settle,
         startedAt,
         state: MOVE_BEGINNING,
-        reason: undefined,
+        reasons: { source: 'done', target: 'done' },
         moved: 0,
         left: undefined,
         closed: 0,
@@ -160,8 +160,7 @@ export class Moves {
     const { role, reason, left, closed } = message;
     move.closed += closed;
     if (role === 'source') move.left = left;
-    // What went wrong at one side says more than that the other was done.
-    if (move.reason === undefined || move.reason === 'done' || role === 'source') move.reason = reason;
+    move.reasons[role] = reason;
     if (life.id === move.wish[role].id) this.#step(move, { type: 'ended', side: role });
   }
 
@@ -211,7 +210,7 @@ export class Moves {
     this.#condemned.remove(move.id);
     const { source, target } = move.wish;
     const isDead = move.state.source === 'dead' || move.state.target === 'dead';
-    const reason = isDead ? 'dead' : (move.reason ?? 'done');
+    const reason = isDead ? 'dead' : reasonOf(move.reasons);
     const left = move.state.source === 'dead' ? 0 : (move.left ?? source.connections);
     if (reason !== 'done' && reason !== 'empty') this.#counters.add('moves_stopped');
     this.#log.info(
@@ -228,4 +227,10 @@ export class Moves {
     const unsaid = isDead ? move.moved - move.gone : 0;
     move.settle({ reason, moved: move.moved, left, closed: move.closed, unsaid });
   }
+}
+
+/** What went wrong at one side says more than that the other was done; and why the target refused rows, more than that it did. */
+function reasonOf({ source, target }: Move['reasons']): MoveEndReason {
+  if (target === 'done' || target === 'empty') return source;
+  return source === 'done' || source === 'full' ? target : source;
 }

@@ -87,7 +87,10 @@ describe('the reload of a place', () => {
   it('moves once more what could not move at first, as long as something does', () => {
     const stragglers = [...UP_TO_MOVING, moved('done', 3)];
     expect(actionsOf(stragglers)).toEqual([{ type: 'move', rows: 'all' }]);
-    const none: ReloadEvent = { type: 'moveEnded', result: { reason: 'done', moved: 0, left: 3, closed: 0, unsaid: 0 } };
+    const none: ReloadEvent = {
+      type: 'moveEnded',
+      result: { reason: 'done', moved: 0, left: 3, closed: 0, unsaid: 0 },
+    };
     expect(actionsOf([...stragglers, none])).toEqual([{ type: 'retire' }]);
   });
 

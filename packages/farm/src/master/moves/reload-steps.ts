@@ -154,7 +154,7 @@ function moveEnded(state: ReloadState, { reason, moved, left }: MoveResult): Rel
     return { state: { ...state, step: 'retiring' }, actions: [{ type: 'retire' }] };
   }
   const rows = state.step === 'proving' ? PROBATION_ROWS : 'all';
-  if (isDone || (state.moves < MAX_MOVES && reason !== 'stopped')) {
+  if (isDone || (state.moves < MAX_MOVES && !FINAL.has(reason))) {
     return { state: { ...state, moves: state.moves + 1 }, actions: [{ type: 'move', rows }] };
   }
   const why = WHY[reason];
@@ -164,12 +164,19 @@ function moveEnded(state: ReloadState, { reason, moved, left }: MoveResult): Rel
   };
 }
 
+/** Another move would come to the same. */
+const FINAL: ReadonlySet<MoveResult['reason']> = new Set(['stopped', 'attachment', 'app']);
+
 const WHY: Readonly<Record<Exclude<MoveResult['reason'], 'done' | 'empty' | 'dead'>, string>> = {
   stopped: 'because it was stopped',
   broker: 'because the broker was away',
   full: 'because the new worker had no room or no descriptors left',
   server: 'because the two workers are connected to different Redis servers',
   timeout: 'because it did not answer in time (moveTimeoutMs)',
+  attachment:
+    'because attachments cannot be serialised, or not be read by the new worker (see the log, and the hook handover)',
+  app: 'because the new worker has not their app',
+  busy: 'because they changed their channels whenever they were to go (hook handover)',
 };
 
 function stopped(state: ReloadState, reason: string): ReloadState {

@@ -45,6 +45,8 @@ export class Arrival {
   #arrivers: Arriver[] = [];
   #sockets: Int32Array = new Int32Array(0);
   #frozenAtNs = 0n;
+  /** Why rows cannot be taken, other than for want of room. */
+  problem: 'attachment' | 'app' | undefined;
 
   constructor(parts: MovingParts, plan: Plan) {
     this.#parts = parts;
@@ -171,9 +173,12 @@ export class Arrival {
 
   /** Undefined when the row must stay where it is. */
   #look(index: number, fd: number, row: MoveRow): Arriver | undefined {
-    const { apps, awake, outbound, inboundBuffer } = this.#parts;
+    const { apps, awake, outbound, inboundBuffer, counters } = this.#parts;
     const app = row.state === 'open' ? apps.indexOfKey(row.app) : 0;
-    if (app === -1) return undefined;
+    if (app === -1) {
+      this.problem = 'app';
+      return undefined;
+    }
     const waiting = row.inbound.length + row.openMessage.length;
     const queued = row.chunks.reduce((sum, [bytes]) => sum + bytes.length, 0);
     if (waiting > 0 && waiting > inboundBuffer.maxBytes - inboundBuffer.usedBytes) return undefined;
@@ -184,6 +189,8 @@ export class Arrival {
       return { index, fd, row, app, attachment, slot: -1, generation: 0 };
     } catch {
       // Written by a newer V8.
+      counters.add('moves_left_attachment');
+      this.problem = 'attachment';
       return undefined;
     }
   }

@@ -32,6 +32,8 @@ interface Leaver {
 export interface Captured {
   readonly record: Buffer;
   readonly sockets: Int32Array;
+  /** Slots of rows that stay because their attachments cannot be serialised. */
+  readonly unwritable: readonly number[];
 }
 
 /** What came of a batch. */
@@ -49,6 +51,7 @@ export class Departure {
   #leavers: Leaver[];
   #kept: Kept | undefined;
   #frozenAtNs = 0n;
+  readonly #unwritable: number[] = [];
 
   constructor(parts: MovingParts, writer: MoveRecordWriter, slots: readonly number[]) {
     this.#parts = parts;
@@ -134,7 +137,8 @@ export class Departure {
       this.#parts.rows.enter(slot, RowState.leaving);
     }
     const record = writer.finish(batch, this.#frozenAtNs, process.hrtime.bigint());
-    return { record, sockets: Int32Array.from(this.#leavers, ({ slot }) => table.fds[slot] ?? -1) };
+    const sockets = Int32Array.from(this.#leavers, ({ slot }) => table.fds[slot] ?? -1);
+    return { record, sockets, unwritable: this.#unwritable };
   }
 
   publication(publication: Publication): void {
@@ -271,14 +275,23 @@ export class Departure {
 
   /** False when the row cannot be written down, and stays. */
   #write(leaver: Leaver): boolean {
-    const { table, awake, counters } = this.#parts;
+    const { table, apps, awake, counters, log } = this.#parts;
     const { slot } = leaver;
     let attachment: Buffer;
     try {
       const value = this.#parts.attachments.get(slot);
       attachment = value === undefined ? EMPTY : serialize(value);
-    } catch {
+    } catch (error) {
       counters.add('moves_left_attachment');
+      // One says what is wrong with all of them.
+      if (this.#unwritable.length === 0) {
+        const reason = error instanceof Error ? error.message : String(error);
+        log.warn(
+          { app: apps.keyOf(table.apps[slot] ?? 0), reason },
+          'connection cannot move: its attachment cannot be serialised',
+        );
+      }
+      this.#unwritable.push(slot);
       return false;
     }
     if (table.state(slot) === RowState.awake) {

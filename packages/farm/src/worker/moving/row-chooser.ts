@@ -21,12 +21,25 @@ export class RowChooser {
   readonly #parts: RowChooserParts;
   readonly #isForAll: boolean;
   readonly #startedAt = performance.now();
+  /** Rows that cannot be written down, and their generations. */
+  readonly #unwritable = new Map<number, number>();
   #cursor = 0;
 
   /** `isForAll`: also sockets that are no connections (yet). */
   constructor(parts: RowChooserParts, isForAll: boolean) {
     this.#parts = parts;
     this.#isForAll = isForAll;
+  }
+
+  /** These cannot be written down: they are chosen no more. */
+  leave(slots: readonly number[]): void {
+    for (const slot of slots) this.#unwritable.set(slot, this.#parts.table.generation(slot));
+  }
+
+  /** Whether one is left that cannot be written down. */
+  get hasLeft(): boolean {
+    for (const slot of this.#unwritable.keys()) if (this.#isLeft(slot)) return true;
+    return false;
   }
 
   choose(count: number): Chosen {
@@ -41,6 +54,7 @@ export class RowChooser {
       const state = table.state(slot);
       const isOpen = state === RowState.open || state === RowState.awake;
       if (!isOpen && !this.#isForAll) continue;
+      if (this.#isLeft(slot)) continue;
       if (!isMovable(this.#parts, slot)) {
         if (isPatient && WILL_BE_MOVABLE.has(state)) postponed++;
       } else if (!pendingWork.has(slot)) {
@@ -53,5 +67,10 @@ export class RowChooser {
       }
     }
     return { slots, postponed };
+  }
+
+  #isLeft(slot: number): boolean {
+    const generation = this.#unwritable.get(slot);
+    return generation !== undefined && this.#parts.table.isCurrent(slot, generation);
   }
 }

@@ -6,6 +6,7 @@ import { MoveRecordWriter, RECORD_FORMATS } from './move-record.ts';
 import type { MovingParts } from './moving-parts.ts';
 import { PairMessage, type Pair, type PairHandlers, type ReceivedMessage } from './pair.ts';
 import { pack, unpack, type Held, type Hello } from './plan.ts';
+import { patienceOf } from './patience.ts';
 import { RowChooser } from './row-chooser.ts';
 import {
   SOURCE_START,
@@ -20,12 +21,10 @@ const FIRST_PAUSE_MS = 50;
 const LAST_PAUSE_MS = 5000;
 /** So many batches in a row that did not move, with a broker that is there, end the move. */
 const MAX_FAILURES = 5;
+/** So many batches in a row of which no row could be written down end the move. */
+const MAX_VAIN = 20;
 /** Marks of different moves differ. */
 const MARKS_PER_MOVE = 2 ** 21;
-/** How many times as long as the watchdog a source waits for an answer. */
-const WATCHDOGS = 3;
-/** As long as the watchdog, where that is off. */
-const NO_WATCHDOG_MS = 10_000;
 const NOBODY: ReadonlySet<number> = new Set();
 
 export interface SourceOptions {
@@ -204,17 +203,8 @@ export class Source implements PairHandlers {
     if (at !== 'idle' && at !== 'ended' && at !== 'condemned') this.#wait(at);
   }
 
-  #patienceOf(stage: SourceStage): number {
-    const { moveTimeoutMs, subscribeTimeoutMs, workerTimeoutMs } = this.#parts.config;
-    if (stage === 'frozen') return moveTimeoutMs;
-    if (stage !== 'captured') return Math.max(moveTimeoutMs, subscribeTimeoutMs);
-    // A target that lives answers, as soon as it has a CPU, and one that is stuck the master's watchdog ends, which can tell the
-    // two apart. To have one killed costs all that has moved to it.
-    return Math.max(moveTimeoutMs, WATCHDOGS * (workerTimeoutMs === 0 ? NO_WATCHDOG_MS : workerTimeoutMs));
-  }
-
   #wait(stage: SourceStage): void {
-    const ms = this.#patienceOf(stage);
+    const ms = patienceOf(stage, this.#parts.config);
     this.#timer = setTimeout(() => {
       this.#parts.counters.add('move_refused_timeout');
       this.#reason = 'timeout';
@@ -283,7 +273,8 @@ export class Source implements PairHandlers {
       this.#parts.counters.add('move_rows_postponed', postponed);
       this.#chooseIn(FIRST_PAUSE_MS);
     } else {
-      if (this.#moved === 0) this.#reason = 'empty';
+      if (wanted > 0 && this.#chooser.hasLeft) this.#reason = 'attachment';
+      else if (this.#moved === 0) this.#reason = 'empty';
       this.#tell({ type: 'nothing' });
     }
   }
@@ -324,6 +315,7 @@ export class Source implements PairHandlers {
     const { batch } = this.#state;
     const captured = this.#departure?.capture(batch);
     if (captured === undefined) return;
+    this.#chooser.leave(captured.unwritable);
     this.#parts.counters.add('move_batches');
     this.#pair.send(PairMessage.batch, batch, 0, captured.record, captured.sockets);
   }
@@ -331,7 +323,8 @@ export class Source implements PairHandlers {
   #depart(): void {
     const departure = this.#departure;
     if (departure === undefined) return;
-    const wasTruncated = this.#arrived < departure.count;
+    const offered = departure.count;
+    const wasTruncated = this.#arrived < offered;
     const { count, tails } = departure.depart(this.#arrived, this.#refused);
     this.#departure = undefined;
     this.#moved += count;
@@ -346,12 +339,21 @@ export class Source implements PairHandlers {
       );
     }
     this.#reportTotal(count);
+    if (count > 0) this.#vain = 0;
     // Nothing more of it would find room, or be understood, there.
-    if (wasTruncated || count === 0) {
+    if (wasTruncated || (count === 0 && offered > 0)) {
       this.#parts.counters.add('move_refused_full');
-      this.#reason = 'full';
-      setImmediate(() => this.#tell({ type: 'stop' }));
+      this.#stopFor('full');
+    } else if (offered === 0 && ++this.#vain === MAX_VAIN) {
+      this.#stopFor('busy');
     }
+  }
+
+  #vain = 0;
+
+  #stopFor(reason: MoveEndReason): void {
+    this.#reason = reason;
+    setImmediate(() => this.#tell({ type: 'stop' }));
   }
 
   #reportTotal(count: number): void {

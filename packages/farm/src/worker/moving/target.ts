@@ -232,6 +232,7 @@ export class Target implements PairHandlers {
     if (arrival === undefined) return;
     this.#arrival = undefined;
     this.#adopted = { batch, arrival };
+    if (this.#reason === 'done') this.#reason = arrival.problem ?? 'done';
     const { rows, pauseMs, addresses } = arrival.adopt((app) => this.#fromOf(app));
     this.#moved += rows;
     link.sendUrgent({
