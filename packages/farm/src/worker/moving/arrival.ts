@@ -11,7 +11,7 @@ import { ChannelHold } from './channel-hold.ts';
 import { Kept } from './kept.ts';
 import { readMoveRecord, type MoveRow } from './move-record.ts';
 import type { MovingParts } from './moving-parts.ts';
-import type { Plan } from './plan.ts';
+import type { Plan, Taken } from './plan.ts';
 import { positionsOf } from './positions.ts';
 
 const NS_PER_MS = 1e6;
@@ -34,6 +34,8 @@ export interface Arrived {
   readonly pauseMs: number;
   /** Addresses that count: see the message `moved`. */
   readonly addresses: Buffer;
+  /** What was taken over of the counts of the source, once it is. */
+  readonly taken: Promise<Taken>;
 }
 
 /** The rows of one batch, as they come: their channels held, then looked at, and then adopted. When is `target.ts`'s. */
@@ -118,10 +120,12 @@ export class Arrival {
     this.#verify();
     const addresses = new AddressRecords(NOTE_BYTES);
     for (const channel of this.#plan.channels) broadcaster.rows.seal(channel);
+    this.#hold.beginCounts();
     for (const arriver of this.#arrivers) {
       this.#place(arriver);
       countedRows.adopt(arriver.slot, addresses);
     }
+    const taken = this.#hold.takeCounts();
     for (const item of this.#kept?.items ?? []) {
       const slots = this.#open();
       if ('control' in item) controlMessages.applyTo(item.control, slots);
@@ -140,7 +144,7 @@ export class Arrival {
       if (row.state !== 'open' || !table.isCurrent(slot, generation)) continue;
       apps.moved(slot, fromOf(app));
     }
-    return { rows: this.#arrivers.length, pauseMs, addresses: Buffer.from(addresses.bytes) };
+    return { rows: this.#arrivers.length, pauseMs, addresses: Buffer.from(addresses.bytes), taken };
   }
 
   /** Nothing comes of it; the sockets, if they are here, are the source's. */

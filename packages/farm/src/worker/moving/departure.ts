@@ -51,6 +51,7 @@ export class Departure {
   #leavers: Leaver[];
   #kept: Kept | undefined;
   #frozenAtNs = 0n;
+  #counted: string[] = [];
   readonly #unwritable: number[] = [];
 
   constructor(parts: MovingParts, writer: MoveRecordWriter, slots: readonly number[]) {
@@ -69,8 +70,8 @@ export class Departure {
     return this.#leavers.length;
   }
 
-  /** What the target must be ready for. */
-  plan(): Plan {
+  /** What the target must be ready for. From here on nothing is told of counts; resolves when nothing of that is on its way any more. */
+  async plan(): Promise<Plan> {
     const { subscriptions, memberships, occupancy, users, apps, table, broker } = this.#parts;
     const counted = new Map<string, boolean>();
     const members: [string, string, string][] = [];
@@ -86,7 +87,21 @@ export class Departure {
       const user = users.userOf(slot);
       if (user !== undefined) counted.set(hiddenChannel(user), false);
     }
-    return { rows: this.count, channels: [...this.#channels], counted: [...counted], members };
+    this.#counted = [...counted.keys()];
+    await broker.store.holdCounts(this.#counted);
+    // Known, now that what was told first has been told.
+    const { owner } = broker.store;
+    return { rows: this.count, channels: [...this.#channels], counted: [...counted], owner, members };
+  }
+
+  /** Channels, and users as channels, whose counts are held: who takes them must release them. */
+  takeCounted(): readonly string[] {
+    return this.#counted.splice(0);
+  }
+
+  /** It has come to nothing: what is counted here stays. */
+  forget(): void {
+    this.#parts.broker.store.releaseCounts(this.takeCounted());
   }
 
   /** The first so many stay in the batch. */
@@ -109,6 +124,7 @@ export class Departure {
 
   unfreeze(): void {
     for (const leaver of this.#leavers) this.#thaw(leaver);
+    this.forget();
   }
 
   /**
@@ -185,6 +201,7 @@ export class Departure {
   resume(): void {
     this.#parts.counters.add('move_batches_resumed');
     this.#back(this.#leavers.filter(({ slot, generation }) => this.#parts.table.isCurrent(slot, generation)));
+    this.forget();
   }
 
   /** A row ends while it leaves: what it kept in its channels ends with it. */

@@ -1,6 +1,9 @@
 import type { FarmConfig } from '../../options/options.ts';
 import type { SourceStage } from './source-protocol.ts';
 
+/** Between two tries, in ms: at first, and at most. */
+export const FIRST_PAUSE_MS = 50;
+export const LAST_PAUSE_MS = 5000;
 /** How many times as long as the watchdog a source waits for an answer. */
 const WATCHDOGS = 3;
 /** As long as the watchdog, where that is off. */

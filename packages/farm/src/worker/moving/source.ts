@@ -2,11 +2,12 @@ import { closeDescriptors } from '@roost/poller';
 import type { Publication } from '@roost/broker';
 import type { MoveEndReason } from '../../link/messages.ts';
 import { Departure } from './departure.ts';
+import { GivenCounts } from './given-counts.ts';
 import { MoveRecordWriter, RECORD_FORMATS } from './move-record.ts';
 import type { MovingParts } from './moving-parts.ts';
 import { PairMessage, type Pair, type PairHandlers, type ReceivedMessage } from './pair.ts';
 import { pack, unpack, type Held, type Hello } from './plan.ts';
-import { patienceOf } from './patience.ts';
+import { FIRST_PAUSE_MS, LAST_PAUSE_MS, patienceOf } from './patience.ts';
 import { RowChooser } from './row-chooser.ts';
 import {
   SOURCE_START,
@@ -16,9 +17,6 @@ import {
   type SourceStage,
 } from './source-protocol.ts';
 
-/** Between two tries, in ms: at first, and at most. */
-const FIRST_PAUSE_MS = 50;
-const LAST_PAUSE_MS = 5000;
 /** So many batches in a row that did not move, with a broker that is there, end the move. */
 const MAX_FAILURES = 5;
 /** So many batches in a row of which no row could be written down end the move. */
@@ -47,6 +45,7 @@ export class Source implements PairHandlers {
   readonly #onEnd: (outcome: MoveOutcome) => void;
   readonly #writer = new MoveRecordWriter();
   readonly #chooser: RowChooser;
+  readonly #counts: GivenCounts;
   #state = SOURCE_START;
   #departure: Departure | undefined;
   #hello: Hello | undefined;
@@ -64,6 +63,7 @@ export class Source implements PairHandlers {
     this.#pair = pair;
     this.#onEnd = onEnd;
     this.#chooser = new RowChooser(parts, options.rows === 'all');
+    this.#counts = new GivenCounts(parts.broker.store);
     this.#wait('greeting');
     pair.connect(this);
   }
@@ -132,6 +132,9 @@ export class Source implements PairHandlers {
         return;
       case PairMessage.taken:
         this.#taken(batch, value, new Set<number>(unpack(payload)));
+        return;
+      case PairMessage.counted:
+        this.#counts.taken(batch, unpack(payload));
         return;
       case PairMessage.left:
         this.#tell({ type: 'left' });
@@ -223,13 +226,13 @@ export class Source implements PairHandlers {
         this.#chooseLater();
         return;
       case 'plan':
-        if (this.#departure !== undefined)
-          this.#pair.send(PairMessage.plan, batch, 0, pack(this.#departure.plan()));
+        void this.#plan(batch);
         return;
       case 'drop':
         this.#pair.send(PairMessage.drop, batch);
         return;
       case 'forget':
+        this.#departure?.forget();
         this.#departure = undefined;
         return;
       case 'freeze':
@@ -258,6 +261,13 @@ export class Source implements PairHandlers {
       case 'end':
         this.#end();
     }
+  }
+
+  async #plan(batch: number): Promise<void> {
+    const departure = this.#departure;
+    if (departure === undefined) return;
+    const plan = await departure.plan();
+    if (this.#departure === departure) this.#pair.send(PairMessage.plan, batch, 0, pack(plan));
   }
 
   #choose(): void {
@@ -326,6 +336,7 @@ export class Source implements PairHandlers {
     const offered = departure.count;
     const wasTruncated = this.#arrived < offered;
     const { count, tails } = departure.depart(this.#arrived, this.#refused);
+    this.#counts.given(this.#state.batch, departure.takeCounted());
     this.#departure = undefined;
     this.#moved += count;
     this.#pauseMs = FIRST_PAUSE_MS;
@@ -378,6 +389,7 @@ export class Source implements PairHandlers {
   #end(): void {
     clearTimeout(this.#timer);
     this.#unwatchMarks?.();
+    this.#counts.end();
     this.#pair.close();
     this.#onEnd({ reason: this.#reason, moved: this.#moved, closed: 0 });
   }
