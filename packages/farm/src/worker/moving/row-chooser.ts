@@ -5,7 +5,7 @@ import type { MovingParts } from './moving-parts.ts';
 /** What a row becomes from these can move. */
 const WILL_BE_MOVABLE: ReadonlySet<number> = new Set([RowState.upgrading, RowState.preface, RowState.http]);
 
-export type RowChooserParts = Pick<MovingParts, 'table' | 'pendingWork' | 'counters' | 'config'>;
+export type RowChooserParts = Pick<MovingParts, 'table' | 'pendingWork' | 'counters' | 'config' | 'http'>;
 
 export interface Chosen {
   readonly slots: readonly number[];
@@ -43,7 +43,7 @@ export class RowChooser {
   }
 
   choose(count: number): Chosen {
-    const { table, pendingWork, counters, config } = this.#parts;
+    const { table, pendingWork, counters, config, http } = this.#parts;
     const isPatient = performance.now() - this.#startedAt < config.handoverGraceMs;
     const slots: number[] = [];
     let postponed = 0;
@@ -56,7 +56,7 @@ export class RowChooser {
       if (!isOpen && !this.#isForAll) continue;
       if (this.#isLeft(slot)) continue;
       if (!isMovable(this.#parts, slot)) {
-        if (isPatient && WILL_BE_MOVABLE.has(state)) postponed++;
+        if (isPatient && http.canLift && WILL_BE_MOVABLE.has(state)) postponed++;
       } else if (!pendingWork.has(slot)) {
         slots.push(slot);
       } else if (isPatient) {
