@@ -24,7 +24,7 @@ function costInWords({ closed, lost }: ChangeReport): string {
 /** How it ended. */
 export function outcomeInWords({ report, stoppedBy, lostBy }: OutcomeInFact): string {
   const { moved, seconds, pauseP99Ms, pauseMaxMs } = report;
-  const figures = `${moved} connections moved, ${costInWords(report)}, in ${seconds} s; pause p99 ${pauseP99Ms} ms, at most ${pauseMaxMs} ms`;
+  const figures = `${moved === 1 ? '1 connection' : `${moved} connections`} moved, ${costInWords(report)}, in ${seconds} s; pause p99 ${pauseP99Ms} ms, at most ${pauseMaxMs} ms`;
   if (stoppedBy !== undefined) return `Stopped: ${stoppedBy} (${figures}.)`;
   const done = DONE[report.kind];
   return lostBy === undefined

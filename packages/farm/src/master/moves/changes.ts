@@ -137,7 +137,9 @@ export class Changes implements FarmChanges {
     log.info({ change: kind }, 'change began');
     try {
       await rebalancer.pause();
-      const reason = await change(tally);
+      const ownReason = await change(tally);
+      // Workers that drain look like those that have been replaced, or that have died.
+      const reason = this.#parts.isRunning() ? ownReason : 'The farm is stopping.';
       const { report } = tally;
       const lostBy = reason === undefined ? tally.loss : undefined;
       this.#last = { stoppedBy: reason, lostBy, report };

@@ -159,7 +159,10 @@ function moveEnded(state: ReloadState, { reason, moved, left }: MoveResult): Rel
   }
   const why = WHY[reason];
   return {
-    state: stopped(state, `The move of connections ended, ${why}; ${left} are still with the old worker.`),
+    state: stopped(
+      state,
+      `The move of connections ended, ${why}; ${left === 1 ? 'one is' : `${left} are`} still with the old worker.`,
+    ),
     actions: state.step === 'proving' ? [{ type: 'dismiss' }] : [],
   };
 }
