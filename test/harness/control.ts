@@ -30,6 +30,7 @@ export interface LifeLine {
   readonly state: string;
   readonly role: string;
   readonly connections: number;
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 /** A path for a control socket of the running test. */

@@ -53,6 +53,8 @@ export type MasterMessage =
       readonly sharesCpu: boolean;
       readonly ids: ConnectionIdSecret;
     }
+  /** From now on other workers have the same CPU, or none has. */
+  | { readonly type: 'shares'; readonly sharesCpu: boolean }
   /** It may broadcast to large channels now. */
   | { readonly type: 'lease' }
   /** New connections are served with these. */

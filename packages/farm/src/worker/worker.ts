@@ -145,6 +145,9 @@ export class Worker implements LinkHandlers<MasterMessage> {
       case 'lease':
         this.#parts.lease.granted();
         return;
+      case 'shares':
+        this.#parts.lease.share(message.sharesCpu ? this.#parts.config.broadcastTurnMs : 0);
+        return;
       case 'answer':
         this.#queries.answered(message.id, message.answer);
         return;
