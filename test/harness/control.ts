@@ -12,6 +12,7 @@ export interface Report {
   readonly closed: number;
   readonly lost: number;
   readonly worker: number;
+  readonly seconds: number;
 }
 
 /** The last answer of a farm to a command, as the control socket has it. */

@@ -15,7 +15,7 @@ export type MoveReason = 'reload' | 'rebalance';
 
 /**
  * Why a move has ended: `done` (all that was to move has moved), `empty` (there was nothing to move), `stopped` (it was told
- * to). The others: the target's `broker` is away, it is `full`, the two have different `server`s of the broker; the other side did
+ * to). The others: the target's `broker` is away, or is there and takes no `marks`, it is `full`, the two have different `server`s of the broker; the other side did
  * not answer in time (`timeout`) or is `dead`; what is left has an `attachment` that cannot be written down or read, or an `app`
  * that the target has not, or changed its channels whenever it was to go (`busy`).
  */
@@ -24,6 +24,7 @@ export type MoveEndReason =
   | 'empty'
   | 'stopped'
   | 'broker'
+  | 'marks'
   | 'full'
   | 'server'
   | 'timeout'

@@ -18,6 +18,7 @@ class SeenLife implements MovingLife {
   readonly pid = 1;
   hasProcess = true;
   connections = 100;
+  report: MovingLife['report'];
   readonly told: MasterMessage[] = [];
   readonly ends: number[] = [];
   readonly kills: string[] = [];
@@ -136,6 +137,20 @@ describe('a move', () => {
     refused.ended('source', { reason: 'full' });
     expect((await refused.result).reason).toBe('attachment');
     expect(one.counters.get('moves_stopped')).toBe(1);
+  });
+
+  it('knows a broker that is away from one that is there and takes no marks', async () => {
+    const away = rig();
+    away.source.report = { broker: { state: 'ready' } };
+    away.target.report = { broker: { state: 'connecting' } };
+    away.ended('source', { reason: 'broker' });
+    away.ended('target');
+    expect((await away.result).reason).toBe('broker');
+    const there = rig();
+    there.source.report = there.target.report = { broker: { state: 'ready' } };
+    there.ended('source', { reason: 'broker' });
+    there.ended('target');
+    expect((await there.result).reason).toBe('marks');
   });
 
   it('tells the side that lives when the other has died, and ends with it', async () => {

@@ -19,7 +19,9 @@ import {
 export type MovingLife = Pick<
   WorkerLife,
   'apps' | 'connections' | 'givePair' | 'hasProcess' | 'id' | 'index' | 'kill' | 'pid' | 'send'
->;
+> & {
+  readonly report: { readonly broker: { readonly state: string } } | undefined;
+};
 
 /** What a worker says of a move. */
 export type MoveMessage = Extract<WorkerMessage, { type: 'moved' | 'moveNeedsDeath' | 'moveEnded' }>;
@@ -210,7 +212,7 @@ export class Moves {
     this.#condemned.remove(move.id);
     const { source, target } = move.wish;
     const isDead = move.state.source === 'dead' || move.state.target === 'dead';
-    const reason = isDead ? 'dead' : reasonOf(move.reasons);
+    const reason = isDead ? 'dead' : reasonOf(move);
     const left = move.state.source === 'dead' ? 0 : (move.left ?? source.connections);
     if (reason !== 'done' && reason !== 'empty') this.#counters.add('moves_stopped');
     this.#log.info(
@@ -230,7 +232,9 @@ export class Moves {
 }
 
 /** What went wrong at one side says more than that the other was done; and why the target refused rows, more than that it did. */
-function reasonOf({ source, target }: Move['reasons']): MoveEndReason {
+function reasonOf({ reasons: { source, target }, wish }: Move): MoveEndReason {
+  const isReady = [wish.source, wish.target].every(({ report }) => report?.broker.state === 'ready');
+  if (source === 'broker' && isReady) return 'marks';
   if (target === 'done' || target === 'empty') return source;
   return source === 'done' || source === 'full' ? target : source;
 }

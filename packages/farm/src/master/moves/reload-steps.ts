@@ -154,6 +154,10 @@ function moveEnded(state: ReloadState, { reason, moved, left }: MoveResult): Rel
     return { state: { ...state, step: 'retiring' }, actions: [{ type: 'retire' }] };
   }
   const rows = state.step === 'proving' ? PROBATION_ROWS : 'all';
+  // While the broker is away nobody can say where to cut. It is waited for, and no try is used up.
+  if (reason === 'broker') {
+    return { state: { ...state, moves: Math.max(2, state.moves) }, actions: [{ type: 'move', rows }] };
+  }
   if (isDone || (state.moves < MAX_MOVES && !FINAL.has(reason))) {
     return { state: { ...state, moves: state.moves + 1 }, actions: [{ type: 'move', rows }] };
   }
@@ -170,9 +174,9 @@ function moveEnded(state: ReloadState, { reason, moved, left }: MoveResult): Rel
 /** Another move would come to the same. */
 const FINAL: ReadonlySet<MoveResult['reason']> = new Set(['stopped', 'attachment', 'app']);
 
-const WHY: Readonly<Record<Exclude<MoveResult['reason'], 'done' | 'empty' | 'dead'>, string>> = {
+const WHY: Readonly<Record<Exclude<MoveResult['reason'], 'done' | 'empty' | 'dead' | 'broker'>, string>> = {
   stopped: 'because it was stopped',
-  broker: 'because the broker was away',
+  marks: 'because the broker takes no marks, or does not say who it is ("roost doctor" says what is missing)',
   full: 'because the new worker had no room or no descriptors left',
   server: 'because the two workers are connected to different Redis servers',
   timeout: 'because it did not answer in time (moveTimeoutMs)',
