@@ -1,7 +1,9 @@
+import { allowedCpus } from '@roost/farm/checks';
 import { eventually } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { command, controlSocket, lives } from './harness/control.ts';
-import { call, counter, startFarm } from './harness/system.ts';
+import { cpusOf } from './harness/processes.ts';
+import { call, connectMany, counter, info, startFarm } from './harness/system.ts';
 import { Traffic } from './harness/traffic.ts';
 
 async function busyFarm(args: readonly string[] = []) {
@@ -39,6 +41,48 @@ describe('another number of workers', () => {
       await traffic.goesOn();
     }
     await expectUnnoticed(busy);
+  });
+});
+
+describe('workers that are added', () => {
+  const PUBLICATIONS = ['1', '2', '3'];
+
+  it('have the CPUs in turn, as from the start, and those that go give theirs back', async () => {
+    const socket = controlSocket();
+    const farm = await startFarm(['--control-socket', socket]);
+    const cpus = allowedCpus();
+    for (const workers of [5, 2, 3, 1, 4]) {
+      expect(await command(socket, { command: 'workers', workers })).toMatchObject({ done: { closed: 0 } });
+      const expected = Array.from({ length: workers }, (_, index) => cpus[index % cpus.length]);
+      const now = (await info(farm)).workers;
+      expect(now.map(({ cpu }) => cpu)).toEqual(expected);
+      expect(now.map(({ pid }) => cpusOf(pid))).toEqual(now.map(({ cpu }) => String(cpu)));
+      expect(await lives(socket)).toHaveLength(workers);
+    }
+  });
+
+  it('share their CPU with those that were there, who take turns from then on, until they have gone', async () => {
+    const socket = controlSocket();
+    const farm = await startFarm(['--control-socket', socket, '--workers', '1'], { onOneCpu: true });
+    // A channel is large with a thousand on one worker.
+    const clients = await connectMany(farm, '/news?channel=all', 2200);
+    const turnsOfFirst = async (): Promise<number> => {
+      for (const data of PUBLICATIONS) await call(farm, 'publish', { channel: 'all', data });
+      for (const client of clients) {
+        for (const text of PUBLICATIONS) expect((await client.nextMessage()).text).toBe(text);
+      }
+      return (await lives(socket))[0]?.counters['broadcast_turns'] ?? Number.NaN;
+    };
+    expect(await turnsOfFirst()).toBe(0);
+    expect(await command(socket, { command: 'workers', workers: 2 })).toMatchObject({ done: { closed: 0 } });
+    // What is shown is what the worker has reported last.
+    await turnsOfFirst();
+    await eventually(async () => expect(await turnsOfFirst()).toBeGreaterThan(0));
+    expect(await command(socket, { command: 'workers', workers: 1 })).toMatchObject({ done: { closed: 0 } });
+    await turnsOfFirst();
+    const before = await counter(farm, 'broadcast_turns');
+    await turnsOfFirst();
+    expect(await counter(farm, 'broadcast_turns')).toBe(before);
   });
 });
 

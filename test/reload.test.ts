@@ -10,6 +10,7 @@ import {
   counter,
   endAfterTest,
   expectEcho,
+  info,
   startFarm,
   SWITCHING,
   upgradeRequest,
@@ -122,6 +123,73 @@ describe('a reload under way', () => {
         ['current', 72],
       ]),
     );
+  });
+
+  it('whose old worker is killed comes to its end, and says how many connections died with it', async () => {
+    const { socket, farm } = await commandable(['--workers', '1', '--probation-ms', '600000']);
+    const clients = await connectMany(farm, '/echo', 40);
+    const [old] = await lives(socket);
+    const reload = command(socket, RELOAD);
+    await eventually(async () =>
+      (await lives(socket)).some(({ role, connections }) => role === 'other' && connections === 16),
+    );
+    process.kill(old?.pid ?? -1, 'SIGKILL');
+    expect(await reload).toMatchObject({
+      lost: { moved: 16, closed: 0, lost: 24 },
+      reason: 'Worker 0 died meanwhile, and 24 connections with it.',
+    });
+    await eventually(() => clients.filter(({ isClosed }) => isClosed).length === 24);
+    for (const client of clients) if (!client.isClosed) await expectEcho(client, 'still here');
+  });
+
+  it('counts what died with a worker once, whenever in a move it is killed', async () => {
+    const { socket, farm } = await commandable(['--workers', '1', '--move-batch-rows', '8']);
+    const clients = await connectMany(farm, '/echo', 120);
+    const [old] = await lives(socket);
+    let isKilled = false;
+    const answer = await command(socket, RELOAD, ({ moved }) => {
+      if (moved === 0 || isKilled) return;
+      isKilled = true;
+      process.kill(old?.pid ?? -1, 'SIGKILL');
+    });
+    await eventually(() => {
+      const closed = clients.filter(({ isClosed }) => isClosed).length;
+      expect(closed).toBe(answer.lost?.lost ?? answer.done?.lost);
+    });
+  });
+
+  it('waits while Redis is away, however long, and goes on when it is back', async () => {
+    const redis = await startRedis();
+    endAfterTest(() => redis.stop());
+    const { socket, farm } = await commandable([
+      '--redis-url',
+      redis.url,
+      '--workers',
+      '1',
+      '--probation-ms',
+      '1000',
+    ]);
+    const clients = await connectMany(farm, '/news?channel=news', 40);
+    let isDown: Promise<void> | undefined;
+    let seconds = 0;
+    let moved = 0;
+    const reload = command(socket, RELOAD, (report) => {
+      ({ seconds, moved } = report);
+      if (moved === 16) isDown ??= redis.kill();
+    });
+    let hasEnded = false;
+    void reload.then(() => (hasEnded = true));
+    // Longer than any try of a move, and than all tries that it has.
+    await eventually(() => hasEnded || seconds > 12, { deadlineMs: 30_000, what: 'Redis is away for long' });
+    expect([hasEnded, moved]).toEqual([false, 16]);
+    expect((await info(farm)).broker.state).not.toBe('ready');
+    await isDown;
+    await redis.restart();
+    expect(await reload).toMatchObject({ done: { moved: 40, closed: 0, lost: 0 } });
+    await eventually(async () => expect((await info(farm)).broker.state).toBe('ready'));
+    const publisher = await PlainRedisClient.connect(redis.port);
+    await publisher.publish('roost:channel:news', 'back');
+    for (const client of clients) expect((await client.nextMessage()).text).toBe('back');
   });
 
   it('whose old worker stands still for a while goes on with it, and nobody misses anything', async () => {

@@ -10,13 +10,16 @@ export interface Report {
   readonly moved: number;
   readonly left: number;
   readonly closed: number;
+  readonly lost: number;
   readonly worker: number;
+  readonly seconds: number;
 }
 
 /** The last answer of a farm to a command, as the control socket has it. */
 export interface Answer {
   readonly done?: Report;
   readonly stopped?: Report;
+  readonly lost?: Report;
   readonly reason?: string;
   readonly refused?: string;
   readonly status?: { readonly lives: readonly LifeLine[] };
@@ -28,6 +31,7 @@ export interface LifeLine {
   readonly state: string;
   readonly role: string;
   readonly connections: number;
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 /** A path for a control socket of the running test. */

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -104,6 +105,12 @@ describe('a command for a farm', () => {
     );
   });
 
+  it('that does not run is told to programs as JSON, too', async () => {
+    const { stdout, stderr } = await command('reload', '--json');
+    const answer: unknown = JSON.parse(stdout);
+    expect(answer).toEqual({ refused: stderr.trimEnd(), code: 'CONTROL_ERR_NO_FARM' });
+  });
+
   it('whose port the kernel has chosen needs the name of its socket: 78', async () => {
     expect((await run(['status', '--port', '0'])).exitCode).toBe(78);
   });
@@ -113,9 +120,10 @@ describe('a command for a farm', () => {
       client.once('data', () => client.end(`${JSON.stringify({ progress: {} })}\n`));
     });
     await new Promise<void>((resolve) => server.listen(socket, resolve));
-    const { exitCode, stderr } = await command('reload', '--json');
+    const { exitCode, stdout, stderr } = await command('reload', '--json');
     server.close();
     expect([exitCode, stderr]).toEqual([69, 'The farm has ended.\n']);
+    expect(stdout).toBe('{"progress":{}}\n{"refused":"The farm has ended.","code":"FARM_ERR_STOPPED"}\n');
   });
 
   it('status lists its workers, for people and for programs', async () => {
@@ -183,6 +191,39 @@ describe('roost reload', () => {
     }
   });
 
+  it('stops at an attachment that cannot be serialised: 75 and why, and its client stays', async () => {
+    const source = versioned(1)
+      .replace("{ kind: 'accept' }", "{ kind: 'accept', attachment: { path: request.url } }")
+      .replace('message:', "handover: ({ attachment }) => { attachment.reply = () => 'late'; }, message:");
+    const farm = await commandable(['--workers', '1', app(source)]);
+    const client = await connect(farm, '/app');
+    const { exitCode, stderr } = await command('reload');
+    expect(exitCode).toBe(75);
+    expect(stderr).toContain('because attachments cannot be serialised');
+    expect(stderr).toContain('; one is still with the old worker.');
+    const { reason } = await farm.log(({ msg }) => String(msg).startsWith('connection cannot move'));
+    expect(reason).toContain("() => 'late' could not be cloned");
+    client.send('which?');
+    expect(await textOf(client)).toBe('version 1');
+  });
+
+  it('ends with 70 and one sentence when connections died with the old worker', async () => {
+    const path = app(versioned(1));
+    const farm = await start(['--control-socket', socket, '--workers', '1', '--probation-ms', '60000', path]);
+    await Promise.all(Array.from({ length: 40 }, () => connect(farm, '/app')));
+    const [old] = farm.workers;
+    const reload = command('reload');
+    await eventually(async () => (await command('status')).stdout.includes('other, ready, pid'));
+    await eventually(async () => (await command('status')).stdout.includes('16 moved'));
+    process.kill(old?.pid ?? -1, 'SIGKILL');
+    const { exitCode, stderr } = await reload;
+    expect(exitCode).toBe(70);
+    expect(stderr).toMatch(
+      /^All workers are new, but not without a loss: Worker 0 died meanwhile, and 24 connections with it\. \(16 connections moved, 0 closed, 24 lost, .*\)\n$/,
+    );
+    expect((await command('status')).stdout).toContain('24 lost');
+  });
+
   it('is refused while another is under way, with 69', async () => {
     await start(['--control-socket', socket, '--probation-ms', '60000']);
     const first = command('reload');
@@ -192,6 +233,33 @@ describe('roost reload', () => {
     expect(second.exitCode).toBe(69);
     expect(second.stderr).toMatch(/^A change of this farm is under way \(reload, worker 1 of 2\)\./);
     void first;
+  });
+
+  it('is ended by the end of its farm, whose log says that it has stopped', async () => {
+    const farm = await start(['--control-socket', socket, '--probation-ms', '60000']);
+    const reload = command('reload');
+    await eventually(async () => (await command('status')).stdout.includes('reload: worker 1 of 2'));
+    farm.signal('SIGTERM');
+    const { exitCode, stderr } = await reload;
+    // Whichever ends first, the change or the socket.
+    expect(`${exitCode} ${stderr}`).toMatch(
+      /^(?:69 The farm has ended\.|75 Stopped: The farm is stopping\. .*)\n$/,
+    );
+    await farm.exited;
+    const { reason } = await farm.log(({ msg }) => msg === 'change stopped');
+    expect(reason).toBe('The farm is stopping.');
+  });
+
+  it('goes on when its command is interrupted, which says so, with 130', async () => {
+    const farm = await start(['--control-socket', socket, '--probation-ms', '2000']);
+    let child: ChildProcess | undefined;
+    const reload = run(['reload', '--control-socket', socket], {}, (started) => (child = started));
+    await eventually(async () => (await command('status')).stdout.includes('reload: worker 1 of 2'));
+    child?.kill('SIGINT');
+    const { exitCode, stderr } = await reload;
+    expect(exitCode).toBe(130);
+    expect(stderr).toBe('The farm goes on with it: "roost status" shows how far it is.\n');
+    await farm.log(({ msg, change }) => msg === 'change done' && change === 'reload');
   });
 
   it('goes on when its command is ended', async () => {

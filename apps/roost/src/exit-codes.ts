@@ -10,11 +10,12 @@ export const EXIT_CODES = {
   portInUse: {
     code: 69,
     meaning:
-      'The port, or the control socket, is in use by another process. Or a command found no farm, or one that is being changed already.',
+      'The port, or the control socket, is in use by another process. Or a command found no farm, or one that is being changed already, or the farm ended meanwhile.',
   },
   failed: {
     code: 70,
-    meaning: 'The application could not be loaded, or the farm could not recover from a failure.',
+    meaning:
+      'The application could not be loaded, or the farm could not recover from a failure. Or a reload, or another change of a running farm, is done, but connections died with a worker meanwhile.',
   },
   unsupported: {
     code: 71,
@@ -35,7 +36,11 @@ export const EXIT_CODES = {
       'A reload, or another change of a running farm, stopped before its end; what had moved by then stays where it is.',
   },
   misconfigured: { code: 78, meaning: 'A flag, a variable or the configuration file is wrong.' },
-  forced: { code: 130, meaning: 'A second signal ended the farm before it had drained.' },
+  forced: {
+    code: 130,
+    meaning:
+      'A second signal ended the farm before it had drained. Or a command was ended by SIGINT: a change of the farm that it has begun goes on.',
+  },
 } as const;
 
 export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES]['code'];

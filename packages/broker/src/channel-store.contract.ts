@@ -414,6 +414,99 @@ export function describeChannelStoreContract(contract: ChannelStoreContract): vo
       expect(one.envelopes('news').every(({ version }) => version === 0)).toBe(true);
     });
 
+    it('may change their worker, and no sum changes, and nobody is told', async () => {
+      const [one, other] = await startTwo({
+        recorded: ['channel_occupied', 'channel_vacated', 'subscription_count'],
+      });
+      const events = consume();
+      await other.subscribe('room');
+      one.store.setSubscribers('room', 5, { tellsCount: true });
+      await eventually(() => expect(other.changes('room')).toEqual(['=5']));
+      for (const { store } of [one, other]) await store.holdCounts(['room']);
+      other.store.setSubscribers('room', 3, { tellsCount: true });
+      one.store.setSubscribers('room', 2, { tellsCount: true });
+      const from = one.store.owner ?? '';
+      expect(await other.store.takeCount('room', from, 3, { tellsCount: true })).toBe(3);
+      expect(await one.store.counts(['room'])).toMatchObject([{ subscribers: 5 }]);
+      one.store.gaveCount('room', 3);
+      for (const { store } of [one, other]) store.releaseCounts(['room']);
+      // The others, too: then the first has none.
+      for (const { store } of [one, other]) await store.holdCounts(['room']);
+      other.store.setSubscribers('room', 5, { tellsCount: true });
+      one.store.setSubscribers('room', 0, { tellsCount: true });
+      expect(await other.store.takeCount('room', from, 2, { tellsCount: true })).toBe(2);
+      one.store.gaveCount('room', 2);
+      for (const { store } of [one, other]) store.releaseCounts(['room']);
+      expect(await one.store.counts(['room'])).toMatchObject([{ subscribers: 5 }]);
+      // What the first had is gone: its end changes nothing, and theirs everything.
+      await kill(one);
+      await other.broker.store.addEvent({ type: 'channel_occupied', channel: 'behind' });
+      expect(await other.store.counts(['room'])).toMatchObject([{ subscribers: 5 }]);
+      other.store.setSubscribers('room', 0, { tellsCount: true });
+      await eventually(() => expect(other.changes('room')).toEqual(['=5', '=0']));
+      const seen = (await take(events, 5)).map(({ type, count = '' }) => `${type} ${count}`.trim());
+      expect(seen).toEqual([
+        'channel_occupied',
+        'subscription_count 5',
+        'channel_occupied',
+        'channel_vacated',
+        'subscription_count 0',
+      ]);
+    });
+
+    it('change their worker as far as they have been told of; the new one tells of the others', async () => {
+      const [one, other] = await startTwo();
+      one.store.setSubscribers('room', 1, { tellsCount: false });
+      await eventually(async () =>
+        expect(await one.store.counts(['room'])).toMatchObject([{ subscribers: 1 }]),
+      );
+      // Not told yet, since it was only just told.
+      one.store.setSubscribers('room', 4, { tellsCount: false });
+      for (const { store } of [one, other]) await store.holdCounts(['room']);
+      other.store.setSubscribers('room', 4, { tellsCount: false });
+      one.store.setSubscribers('room', 0, { tellsCount: false });
+      const taken = await other.store.takeCount('room', one.store.owner ?? '', 4, { tellsCount: false });
+      expect(taken).toBe(1);
+      one.store.gaveCount('room', taken);
+      for (const { store } of [one, other]) store.releaseCounts(['room']);
+      await eventually(async () =>
+        expect(await one.store.counts(['room'])).toMatchObject([{ subscribers: 4 }]),
+      );
+    });
+
+    it('of whom it is not known whether they have changed their worker are told again', async () => {
+      const [one, other] = await startTwo();
+      one.store.setSubscribers('room', 2, { tellsCount: false });
+      await eventually(async () =>
+        expect(await one.store.counts(['room'])).toMatchObject([{ subscribers: 2 }]),
+      );
+      await one.store.holdCounts(['room']);
+      await other.store.holdCounts(['room']);
+      other.store.setSubscribers('room', 2, { tellsCount: false });
+      await other.store.takeCount('room', one.store.owner ?? '', 2, { tellsCount: false });
+      // The first has taken them back, and heard nothing.
+      one.store.gaveCount('room', undefined);
+      one.store.releaseCounts(['room']);
+      await kill(other);
+      await eventually(async () =>
+        expect(await one.store.counts(['room'])).toMatchObject([{ subscribers: 2 }]),
+      );
+    });
+
+    it('are told when the last hold ends, and only then', async () => {
+      const [one, other] = await startTwo();
+      await one.store.holdCounts(['room', 'free']);
+      await one.store.holdCounts(['room']);
+      one.store.setSubscribers('room', 1, { tellsCount: false });
+      one.store.releaseCounts(['room', 'free']);
+      one.store.setSubscribers('free', 1, { tellsCount: false });
+      await eventually(async () => expect(await other.store.occupiedChannels('', 10)).toEqual(['free']));
+      one.store.releaseCounts(['room']);
+      await eventually(async () =>
+        expect(ordered(await other.store.occupiedChannels('', 10))).toEqual(['free', 'room']),
+      );
+    });
+
     it('make a channel occupied, from the first to the last', async () => {
       const [one, other] = await startTwo();
       for (const name of ['b', 'a/2', 'a/1', 'a', 'ä', 'a/\u{1F413}', 'a/\uE000']) {

@@ -185,6 +185,34 @@ export interface ChannelStore {
   /** What was last given to {@link setSubscribers}; 0 before. Synchronous, O(1). */
   subscribers(channel: string): number;
 
+  /** By which name {@link takeCount} of another worker knows what this one has told. Undefined while it can have told nothing. */
+  readonly owner: string | undefined;
+
+  /**
+   * Connections are about to come from another worker, or to go there. Until {@link releaseCounts} nothing is told of the
+   * subscribers of these channels; what changes is told then. Holds add up. Resolves when nothing is on its way any more.
+   */
+  holdCounts(channels: readonly string[]): Promise<void>;
+
+  /** Ends a hold. */
+  releaseCounts(channels: readonly string[]): void;
+
+  /**
+   * So many of the connections that `from` has told of are subscribed here now, in one step that changes no sum: nothing is
+   * published and nothing recorded. Answers how many they are, as `from` may not have told of all of them yet: they are told by
+   * this worker then, as what is not known to have been taken is. The channel must be held, here and there, before the connections
+   * are subscribed here until the answer is known to {@link gaveCount} there.
+   */
+  takeCount(
+    channel: string,
+    from: string,
+    count: number,
+    options: { readonly tellsCount: boolean },
+  ): Promise<number>;
+
+  /** Another worker has taken so many over; undefined when that is not known, so that this one tells again what it has. */
+  gaveCount(channel: string, count: number | undefined): void;
+
   /** In the order of the channels. */
   counts(channels: readonly string[]): Promise<readonly ChannelCounts[]>;
 

@@ -19,15 +19,16 @@ export function changesView(): View {
 }
 
 function rowOf(change: ShownChange): HTMLElement {
-  const { kind, state, stoppedBy, worker, of, moved, left, closed, rate, seconds } = change;
+  const { kind, state, stoppedBy, lostBy, worker, of, moved, left, closed, lost, rate, seconds } = change;
+  const problem = stoppedBy ?? lostBy;
   const row = made('tr');
   row.append(
     made('td', kind),
-    made('td', stoppedBy === null ? state : `stopped: ${stoppedBy}`, stoppedBy === null ? 'good' : 'bad'),
+    made('td', problem === null ? state : `${state}: ${problem}`, problem === null ? 'good' : 'bad'),
     made('td', `${worker} of ${of}`),
     made('td', count(moved)),
     made('td', count(left)),
-    made('td', count(closed), closed > 0 ? 'bad' : ''),
+    made('td', count(closed + lost), closed + lost > 0 ? 'bad' : ''),
     made('td', count(rate)),
     made('td', `${duration(change.pauseP99Ms / 1000)}, ${duration(change.pauseMaxMs / 1000)} at most`),
     made('td', duration(seconds)),

@@ -7,6 +7,8 @@ import { outcomeInWords, progressInWords, statusInWords } from './words.ts';
 
 /** Progress is printed for people once in this time. */
 const PRINT_MS = 1000;
+/** Ctrl-C: the command ends, and what it has begun goes on. */
+const INTERRUPTED = Symbol('interrupted');
 const MAX_ANSWER_CHARACTERS = 16 * 1024 * 1024;
 
 export interface ControlClient {
@@ -33,24 +35,49 @@ export async function runCommand(
   const problems: string[] = [];
   for (const path of paths) {
     const answer = await asked(path, command, (progress) => client.print(progress), client.isJson);
+    if (answer === INTERRUPTED) {
+      client.printError('The farm goes on with it: "roost status" shows how far it is.\n');
+      return EXIT_CODES.forced.code;
+    }
     if (typeof answer === 'string') problems.push(`${path} (${answer})`);
     else return ended(answer, client);
   }
-  client.printError(
-    `No farm answers at ${problems.join(', ')}. Is it running, as this user? Say which it is with --port or --control-socket.\n`,
+  return ended(
+    own(
+      `No farm answers at ${problems.join(', ')}. Is it running, as this user? Say which it is with --port or --control-socket.`,
+      'CONTROL_ERR_NO_FARM',
+      client,
+    ),
+    client,
   );
-  return EXIT_CODES.portInUse.code;
 }
 
-/** The last answer; or, when there is no farm, why. */
+/** What the farm cannot say itself, which programs get as JSON, too. */
+function own(
+  refused: string,
+  code: string,
+  { isJson, print }: Pick<ControlClient, 'isJson' | 'print'>,
+): ControlAnswer {
+  const answer: ControlAnswer = { refused, code };
+  if (isJson) print(`${JSON.stringify(answer)}\n`);
+  return answer;
+}
+
+/** The last answer; or, when there is no farm, why; or that somebody does not want to wait for it. */
 function asked(
   path: string,
   command: ControlCommand,
   print: (text: string) => void,
   isJson: boolean,
-): Promise<ControlAnswer | string> {
+): Promise<ControlAnswer | typeof INTERRUPTED | string> {
   return new Promise((resolve) => {
     const socket = connect(path);
+    const onInterrupt = (): void => {
+      resolve(INTERRUPTED);
+      socket.destroy();
+    };
+    // Without a change there is nothing to go on with.
+    if (command.command !== 'status') process.once('SIGINT', onInterrupt);
     let last: ControlAnswer | undefined;
     let printedAt = Number.NEGATIVE_INFINITY;
     const lines = new Lines(
@@ -79,9 +106,10 @@ function asked(
       problem = 'code' in error ? String(error.code) : error.message;
     });
     socket.on('close', () => {
+      process.off('SIGINT', onInterrupt);
       const isWhole = last !== undefined && !('progress' in last);
       if (last !== undefined && !isWhole)
-        resolve({ refused: 'The farm has ended.', code: 'FARM_ERR_STOPPED' });
+        resolve(own('The farm has ended.', 'FARM_ERR_STOPPED', { isJson, print }));
       else resolve(last ?? problem);
     });
   });
@@ -93,10 +121,14 @@ function ended(answer: ControlAnswer, { isJson, print, printError }: ControlClie
     return EXIT_CODES.portInUse.code;
   }
   if ('stopped' in answer) {
-    printError(`${outcomeInWords(answer.stopped, answer.reason)}\n`);
+    printError(`${outcomeInWords({ stoppedBy: answer.reason, report: answer.stopped })}\n`);
     return EXIT_CODES.incomplete.code;
   }
-  if (!isJson && 'done' in answer) print(`${outcomeInWords(answer.done)}\n`);
+  if ('lost' in answer) {
+    printError(`${outcomeInWords({ lostBy: answer.reason, report: answer.lost })}\n`);
+    return EXIT_CODES.failed.code;
+  }
+  if (!isJson && 'done' in answer) print(`${outcomeInWords({ report: answer.done })}\n`);
   if (!isJson && 'status' in answer) print(statusInWords(answer.status));
   return EXIT_CODES.stopped.code;
 }

@@ -158,8 +158,9 @@ export class ControlServer {
       if (current !== undefined) answer({ progress: current });
     }, PROGRESS_MS);
     try {
-      const { report, stoppedBy } = await outcome;
-      if (stoppedBy === undefined) answer({ done: report });
+      const { report, stoppedBy, lostBy } = await outcome;
+      if (lostBy !== undefined) answer({ lost: report, reason: lostBy });
+      else if (stoppedBy === undefined) answer({ done: report });
       // The name of our own error says nothing to people.
       else answer({ stopped: report, reason: stoppedBy.replace(`${UserAppError.name}: `, '') });
     } catch (error) {

@@ -17,12 +17,13 @@ export type ChangeCommand = Exclude<ControlCommand, { command: 'status' }>;
 
 /**
  * What the farm answers, a line of JSON each: how far it has come, several times a second, and then one of the others. `refused`:
- * nothing was done. `stopped`: it ended before its end.
+ * nothing was done. `stopped`: it ended before its end. `lost`: it came to its end, but connections died with a worker.
  */
 export type ControlAnswer =
   | { readonly progress: ChangeReport }
   | { readonly done: ChangeReport }
   | { readonly stopped: ChangeReport; readonly reason: string }
+  | { readonly lost: ChangeReport; readonly reason: string }
   | { readonly refused: string; readonly code: string }
   | { readonly status: ChangeStatus };
 

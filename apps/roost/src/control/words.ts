@@ -1,4 +1,6 @@
-import type { ChangeReport, ChangeStatus, LifeInfo } from '@roost/farm';
+import type { ChangeOutcome, ChangeReport, ChangeStatus, LifeInfo } from '@roost/farm';
+
+type OutcomeInFact = Pick<ChangeOutcome, 'report'> & Partial<ChangeOutcome>;
 
 const DONE: Readonly<Record<ChangeReport['kind'], string>> = {
   reload: 'All workers are new',
@@ -11,15 +13,23 @@ const DONE: Readonly<Record<ChangeReport['kind'], string>> = {
 
 /** One line for people: where a change is. */
 export function progressInWords(report: ChangeReport): string {
-  const { kind, worker, of, moved, left, closed, rate, pauseP99Ms } = report;
-  return `${kind}: worker ${worker} of ${of}, ${moved} moved, ${left} left, ${closed} closed, ${rate}/s, pause p99 ${pauseP99Ms} ms`;
+  const { kind, worker, of, moved, left, rate, pauseP99Ms } = report;
+  return `${kind}: worker ${worker} of ${of}, ${moved} moved, ${left} left, ${costInWords(report)}, ${rate}/s, pause p99 ${pauseP99Ms} ms`;
 }
 
-/** How it ended. `reason`: why it stopped. */
-export function outcomeInWords(report: ChangeReport, reason?: string): string {
-  const { moved, closed, seconds, pauseP99Ms, pauseMaxMs } = report;
-  const figures = `${moved} connections moved, ${closed} closed, in ${seconds} s; pause p99 ${pauseP99Ms} ms, at most ${pauseMaxMs} ms`;
-  return reason === undefined ? `${DONE[report.kind]}: ${figures}.` : `Stopped: ${reason} (${figures}.)`;
+function costInWords({ closed, lost }: ChangeReport): string {
+  return lost === 0 ? `${closed} closed` : `${closed} closed, ${lost} lost`;
+}
+
+/** How it ended. */
+export function outcomeInWords({ report, stoppedBy, lostBy }: OutcomeInFact): string {
+  const { moved, seconds, pauseP99Ms, pauseMaxMs } = report;
+  const figures = `${moved === 1 ? '1 connection' : `${moved} connections`} moved, ${costInWords(report)}, in ${seconds} s; pause p99 ${pauseP99Ms} ms, at most ${pauseMaxMs} ms`;
+  if (stoppedBy !== undefined) return `Stopped: ${stoppedBy} (${figures}.)`;
+  const done = DONE[report.kind];
+  return lostBy === undefined
+    ? `${done}: ${figures}.`
+    : `${done}, but not without a loss: ${lostBy} (${figures}.)`;
 }
 
 /** Who lives, and what is under way, in lines. */
@@ -27,7 +37,7 @@ export function statusInWords({ current, last, lives }: ChangeStatus): string {
   const lines = lives.map(lifeInWords);
   if (current !== undefined) lines.push(progressInWords(current));
   else if (last !== undefined) {
-    lines.push(`last change (${last.report.kind}): ${outcomeInWords(last.report, last.stoppedBy)}`);
+    lines.push(`last change (${last.report.kind}): ${outcomeInWords(last)}`);
   }
   return `${lines.join('\n')}\n`;
 }

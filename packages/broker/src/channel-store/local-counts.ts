@@ -9,13 +9,16 @@ const CROWD = 100;
 
 /** A channel whose count has changed lately. */
 interface Change {
-  /** What the other side knows. */
+  /** What the other side knows; {@link UNKNOWN}. */
   told: number;
   /** Whether its end is told to subscribers, once there are none here. */
   tellsLast: boolean;
   /** `due`: to be told now. `told`: it was told less than an interval ago, so whatever changes waits. */
   state: 'due' | 'underWay' | 'told';
 }
+
+/** It may know anything. */
+const UNKNOWN = -1;
 
 /** A count to tell. */
 export interface Telling {
@@ -33,6 +36,10 @@ export class LocalCounts {
   /** Twice the count, and 1 more where it is told to subscribers. */
   readonly #counts = new Map<string, number>();
   readonly #changes = new Map<string, Change>();
+  /** How many holds there are of a channel, of which nothing is told meanwhile. */
+  readonly #holds = new Map<string, number>();
+  /** Who waits until nothing is under way of a channel. */
+  readonly #waiting = new Map<string, (() => void)[]>();
   readonly #resting = new DeadlineQueue<string>(INTERVAL_MS, (channel) => this.#rested(channel));
   readonly #restingLong = new DeadlineQueue<string>(CROWD_INTERVAL_MS, (channel) => this.#rested(channel));
 
@@ -50,7 +57,7 @@ export class LocalCounts {
       if (count === before) return;
       change = { told: before, tellsLast: tellsCount, state: 'due' };
       this.#changes.set(ownString(channel), change);
-      this.#onDue({ channel, change });
+      this.#tell(channel, change);
       return;
     }
     change.tellsLast = tellsCount;
@@ -69,13 +76,16 @@ export class LocalCounts {
 
   /** What is to be told and not under way. */
   *tellings(): Iterable<Telling> {
-    for (const [channel, change] of this.#changes) if (change.state === 'due') yield { channel, change };
+    for (const [channel, change] of this.#changes) {
+      if (change.state === 'due' && !this.#holds.has(channel)) yield { channel, change };
+    }
   }
 
   /** The other side knows this count; so many are subscribed to the channel altogether. */
   succeeded({ channel, change }: Telling, count: number, total: number): void {
     if (!this.isDue({ channel, change })) return;
     change.told = count;
+    this.#isQuiet(channel);
     if ((this.count(channel) === 0) !== (count === 0)) {
       this.#due(channel, change);
       return;
@@ -94,8 +104,46 @@ export class LocalCounts {
   }
 
   /** It is tried again. */
-  failed({ change }: Telling): void {
+  failed({ channel, change }: Telling): void {
     change.state = 'due';
+    this.#isQuiet(channel);
+  }
+
+  /** From now on nothing is told of the channel, until {@link release}. Resolves when nothing is under way any more. */
+  hold(channel: string): Promise<void> {
+    const holds = this.#holds.get(channel) ?? 0;
+    this.#holds.set(holds === 0 ? ownString(channel) : channel, holds + 1);
+    if (this.#changes.get(channel)?.state !== 'underWay') return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting.set(channel, [...(this.#waiting.get(channel) ?? []), resolve]);
+    });
+  }
+
+  /** What has changed is told now. */
+  release(channel: string): void {
+    const holds = this.#holds.get(channel) ?? 0;
+    if (holds > 1) {
+      this.#holds.set(channel, holds - 1);
+      return;
+    }
+    this.#holds.delete(channel);
+    const change = this.#changes.get(channel);
+    if (change?.state !== 'due') return;
+    if (change.told === this.count(channel)) this.#changes.delete(channel);
+    else this.#onDue({ channel, change });
+  }
+
+  /** The other side knows of so many more, or fewer, that have changed their worker; undefined: of how many is not known. */
+  shifted(channel: string, by: number | undefined): void {
+    const change = this.#changes.get(channel) ?? {
+      told: this.count(channel),
+      tellsLast: this.tells(channel),
+      state: 'due',
+    };
+    change.told = by === undefined || change.told === UNKNOWN ? UNKNOWN : change.told + by;
+    this.#changes.set(ownString(channel), change);
+    const isToldTooLate = change.told === UNKNOWN || (change.told === 0) !== (this.count(channel) === 0);
+    if (change.state === 'told' && isToldTooLate) this.#due(channel, change);
   }
 
   /** All channels with subscribers, to be told to somebody who knows nothing of this worker. */
@@ -113,6 +161,7 @@ export class LocalCounts {
       else vacated.push(channel);
     }
     this.#changes.clear();
+    for (const channel of this.#waiting.keys()) this.#isQuiet(channel);
     this.#resting.clear();
     this.#restingLong.clear();
     return { changed, vacated };
@@ -133,7 +182,16 @@ export class LocalCounts {
     this.#resting.remove(channel);
     this.#restingLong.remove(channel);
     change.state = 'due';
-    this.#onDue({ channel, change });
+    this.#tell(channel, change);
+  }
+
+  #tell(channel: string, change: Change): void {
+    if (!this.#holds.has(channel)) this.#onDue({ channel, change });
+  }
+
+  #isQuiet(channel: string): void {
+    for (const resolve of this.#waiting.get(channel) ?? []) resolve();
+    this.#waiting.delete(channel);
   }
 
   #rested(channel: string): void {

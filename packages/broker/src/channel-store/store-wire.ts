@@ -35,6 +35,14 @@ export interface CountStep extends Step {
   readonly tellsCount: () => boolean;
 }
 
+/** See ChannelStore.takeCount. */
+export interface TakeStep {
+  readonly channel: string;
+  readonly from: string;
+  readonly count: number;
+  readonly tellsCount: boolean;
+}
+
 /** What a count step came to: what was told, and the sum over all workers then. */
 export interface CountResult {
   readonly count: number;
@@ -58,6 +66,8 @@ export interface Truth {
 export interface StoreWire {
   /** Whether a leave or a count can be sent now; when that changes, `flush` of the truth is called. */
   readonly isOpen: boolean;
+  /** See ChannelStore.owner. */
+  readonly owner: string | undefined;
   /** Called once, before anything else. */
   connect(truth: Truth): void;
   /** There is something to send: it is to open as soon as it can. */
@@ -65,6 +75,7 @@ export interface StoreWire {
   join(step: JoinStep): Promise<JoinResult>;
   leave(step: LeaveStep): Promise<void>;
   count(step: CountStep): Promise<CountResult>;
+  take(step: TakeStep): Promise<number>;
   read(channel: string, options: ReadOptions): Promise<ChannelSnapshot>;
   /** The envelope has version 0 in the place of its version. */
   publishLast(channel: string, envelope: Buffer, keepMs: number): Promise<PublishResult>;

@@ -128,6 +128,38 @@ export class WorkerStore implements ChannelStore {
     return this.#counts.count(channel);
   }
 
+  get owner(): string | undefined {
+    return this.#wire.owner;
+  }
+
+  async holdCounts(channels: readonly string[]): Promise<void> {
+    await Promise.all(channels.map((channel) => this.#counts.hold(channel)));
+  }
+
+  releaseCounts(channels: readonly string[]): void {
+    for (const channel of channels) this.#counts.release(channel);
+  }
+
+  async takeCount(
+    channel: string,
+    from: string,
+    count: number,
+    { tellsCount }: { readonly tellsCount: boolean },
+  ): Promise<number> {
+    try {
+      const taken = await this.#counted(this.#wire.take({ channel, from, count, tellsCount }));
+      this.#counts.shifted(channel, taken);
+      return taken;
+    } catch (error) {
+      this.#counts.shifted(channel, undefined);
+      throw error;
+    }
+  }
+
+  gaveCount(channel: string, count: number | undefined): void {
+    this.#counts.shifted(channel, count === undefined ? undefined : -count);
+  }
+
   async counts(channels: readonly string[]): Promise<readonly ChannelCounts[]> {
     return channels.length === 0 ? [] : this.#counted(this.#wire.counts(channels));
   }

@@ -8,6 +8,7 @@ import type {
   Member,
   ReadOptions,
 } from '../channel-store.ts';
+import type { TakeStep } from '../channel-store/store-wire.ts';
 import type { ChannelTable, TableOwner } from './channel-table.ts';
 
 /** One step of a channel store, taken in the master. */
@@ -25,6 +26,7 @@ export type ChannelStep =
       readonly count: number;
       readonly tellsCount: boolean;
     }
+  | ({ readonly what: 'take' } & TakeStep)
   | { readonly what: 'read'; readonly channel: string; readonly options: ReadOptions }
   /** The message's payload is the envelope, with version 0. */
   | { readonly what: 'last'; readonly channel: string; readonly keepMs: number }
@@ -73,6 +75,8 @@ export function takeStep(
       const total = table.setSubscribers(owner, step.channel, step.count, step.tellsCount);
       return { answer: { what: 'total', total } };
     }
+    case 'take':
+      return { answer: { what: 'total', total: table.take(owner, step) } };
     case 'read':
       return snapshotAnswer('joined', table.read(step.channel, step.options));
     case 'last':

@@ -8,6 +8,7 @@ import type {
   Member,
   ReadOptions,
 } from '../channel-store.ts';
+import type { TakeStep } from '../channel-store/store-wire.ts';
 import { DeadlineQueue } from '../deadline-queue.ts';
 import { encodeEnvelope, parseEnvelope, type PublicationKind } from '../envelope.ts';
 import { isHidden } from '../hidden-channel.ts';
@@ -26,6 +27,8 @@ export interface TableOwner {
   readonly members: Map<Entry, Set<string>>;
   /** Channels that it has subscribers of, and whether their sum is told to subscribers. */
   readonly counted: Map<Entry, boolean>;
+  /** By which others know it; undefined before it has said it. */
+  name: string | undefined;
 }
 
 interface MemberEntry {
@@ -52,6 +55,7 @@ interface Entry {
 export class ChannelTable {
   readonly #publish: (channel: string, envelope: Buffer) => void;
   readonly #log: EventLog;
+  readonly #owners = new Map<string, TableOwner>();
   readonly #entries = new Map<string, Entry>();
   /** Channels with subscribers. */
   readonly #occupied = new Set<string>();
@@ -129,6 +133,32 @@ export class ChannelTable {
     return this.#count(this.#entry(channel), owner, count, tellsCount);
   }
 
+  /** An owner says what others know it by. The first name is its own. */
+  name(owner: TableOwner, name: string): void {
+    if (owner.name !== undefined) return;
+    owner.name = name;
+    this.#owners.set(name, owner);
+  }
+
+  /** See ChannelStore.takeCount. Answers how many have been taken. */
+  take(owner: TableOwner, { channel, from, count, tellsCount }: TakeStep): number {
+    const giver = this.#owners.get(from);
+    const entry = this.#entries.get(channel);
+    if (giver === undefined || entry === undefined || giver === owner) return 0;
+    const { counts } = entry;
+    const had = counts.get(giver) ?? 0;
+    const taken = Math.min(had, count);
+    if (taken <= 0) return 0;
+    if (had > taken) counts.set(giver, had - taken);
+    else {
+      counts.delete(giver);
+      giver.counted.delete(entry);
+    }
+    counts.set(owner, (counts.get(owner) ?? 0) + taken);
+    owner.counted.set(entry, tellsCount);
+    return taken;
+  }
+
   counts(channels: readonly string[]): readonly ChannelCounts[] {
     return channels.map((channel) => {
       const entry = this.#entries.get(channel);
@@ -165,6 +195,7 @@ export class ChannelTable {
     for (const [entry, users] of owner.members) for (const user of users) this.#left(entry, user);
     owner.members.clear();
     for (const [entry, tellsCount] of owner.counted) this.#count(entry, owner, 0, tellsCount);
+    if (owner.name !== undefined) this.#owners.delete(owner.name);
   }
 
   stop(): void {

@@ -131,7 +131,7 @@ export class MemoryBrokerExchange {
       send,
       alone,
       answers: [],
-      owner: { members: new Map(), counted: new Map() },
+      owner: { members: new Map(), counted: new Map(), name: undefined },
       orderedCount: 0,
       acknowledgement: 'none',
       shares: new LinkShares(level),
@@ -209,6 +209,7 @@ export class MemoryBrokerExchange {
         return;
       case 'watchMarks': {
         const { address } = message;
+        this.#table.name(port.owner, address);
         this.#marks.set(address, (this.#marks.get(address) ?? new Set()).add(port));
         this.#answer(port, { type: 'marksWatched', address, server: this.#name });
         return;

@@ -18,6 +18,7 @@ export type WorkerToExchangeMessage =
   | { readonly type: 'step'; readonly id: number; readonly step: ChannelStep; readonly payload?: Buffer }
   | { readonly type: 'subscribe'; readonly channels: readonly string[] }
   | { readonly type: 'unsubscribe'; readonly channels: readonly string[] }
+  /** The first one is the address of the worker itself, and its name. */
   | { readonly type: 'watchMarks'; readonly address: string }
   | { readonly type: 'unwatchMarks'; readonly address: string }
   /** To all who watch the address. Counts as a publish. */

@@ -83,7 +83,8 @@ export class MemoryBroker implements Broker {
     this.#maxInFlightBytes = options.maxInFlightBytes ?? MAX_IN_FLIGHT_BYTES;
     const timeoutMs = options.publishTimeoutMs ?? PUBLISH_TIMEOUT_MS;
     this.#underWay = new PublishesUnderWay({ maxBytes: this.#maxInFlightBytes, timeoutMs });
-    this.#wire = new MemoryWire({ link, timeoutMs, recorded: options.channelStore?.recorded ?? [] });
+    const { recorded = [] } = options.channelStore ?? {};
+    this.#wire = new MemoryWire({ link, timeoutMs, recorded, owner: this.#marks.address });
     this.store = new WorkerStore(this.#wire);
     this.#table = new SubscriptionTable(
       {

@@ -16,6 +16,7 @@ import type {
   JoinStep,
   LeaveStep,
   StoreWire,
+  TakeStep,
   Truth,
 } from '../channel-store/store-wire.ts';
 import { DeadlineQueue } from '../deadline-queue.ts';
@@ -29,6 +30,8 @@ export interface MemoryWireOptions {
   /** How long a step waits for its answer, in ms. */
   readonly timeoutMs: number;
   readonly recorded: readonly ChannelEventType[];
+  /** By which name the exchange knows this worker: see link.ts. */
+  readonly owner: string;
 }
 
 /** A step that the exchange has not answered. */
@@ -58,6 +61,7 @@ const PUBLISHED: PublishResult = Object.freeze({});
  */
 export class MemoryWire implements StoreWire {
   isOpen = false;
+  readonly owner: string;
   readonly #link: BrokerLink;
   readonly #recorded: ReadonlySet<ChannelEventType>;
   readonly #timeoutMs: number;
@@ -67,7 +71,8 @@ export class MemoryWire implements StoreWire {
   #lastId = 0;
   #truth: Truth | undefined;
 
-  constructor({ link, timeoutMs, recorded }: MemoryWireOptions) {
+  constructor({ link, timeoutMs, recorded, owner }: MemoryWireOptions) {
+    this.owner = owner;
     this.#link = link;
     this.#recorded = new Set(recorded);
     this.#timeoutMs = timeoutMs;
@@ -113,6 +118,11 @@ export class MemoryWire implements StoreWire {
     };
     const { answer } = await this.#ask(step, { isWanted, mustWait: true });
     return { count: told, total: answer.what === 'total' ? answer.total : 0 };
+  }
+
+  async take(step: TakeStep): Promise<number> {
+    const { answer } = await this.#ask({ what: 'take', ...step }, { mustWait: true });
+    return answer.what === 'total' ? answer.total : 0;
   }
 
   async read(channel: string, options: ReadOptions): Promise<ChannelSnapshot> {

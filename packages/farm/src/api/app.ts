@@ -217,7 +217,9 @@ export interface App<Attachment = unknown> {
   /**
    * The connection is about to leave this process, because that is replaced, or has more than others (see {@link moved}): the last
    * chance to put into the attachment or the session what must survive. It is synchronous and should be quick, for clients wait
-   * meanwhile. What it throws is counted and logged, and the connection leaves all the same. It may also be called when the
+   * meanwhile. What it throws is counted and logged, and the connection leaves all the same, but not with an attachment that cannot
+   * be serialised, as one into which a function was put since it was set: with that it stays, and a reload stops
+   * (`moves_left_attachment`). It may also be called when the
    * connection then stays. From here on its `send` and `close` are carried out where it goes; `subscribe` answers false.
    */
   handover?(connection: Connection<HookAttachment<Attachment>>): void;

@@ -11,8 +11,10 @@ export interface ChangeReport {
   readonly moved: number;
   /** Connections that are still where they were and may have to move. */
   readonly left: number;
-  /** Connections that it has cost. */
+  /** Connections that were closed because they could not move. */
   readonly closed: number;
+  /** Connections that died with workers meanwhile. */
+  readonly lost: number;
   /** Connections that moved per second, since it began. */
   readonly rate: number;
   /** How long 99 % of the connections that moved were served by nobody, in ms, at most. 0 when none has moved. */
@@ -31,6 +33,8 @@ export interface ChangeReport {
 export interface ChangeOutcome {
   /** Why it stopped before its end, in one sentence; undefined when it is done. */
   readonly stoppedBy: string | undefined;
+  /** Which workers died with connections although it came to its end, in one sentence; undefined when nothing was lost, or it was stopped. */
+  readonly lostBy: string | undefined;
   /** How far it came. */
   readonly report: ChangeReport;
 }

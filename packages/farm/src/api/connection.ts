@@ -24,7 +24,8 @@ export interface Connection<Attachment = unknown> {
   readonly remoteAddress: string;
   /**
    * What {@link accept} was given, or the last value set. Structured-cloneable data of at most 16 KB, no closures: setting
-   * anything else throws a DataCloneError or a RangeError. Once the connection is gone it is undefined, whatever its type
+   * anything else throws a DataCloneError or a RangeError. What is changed inside of it later is not checked, and must be such data
+   * as well: else the connection cannot move to another worker. Once the connection is gone it is undefined, whatever its type
    * says, but not in the close hook: a hook that waits for something reads it before.
    */
   attachment: Attachment;

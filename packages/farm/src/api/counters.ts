@@ -30,7 +30,8 @@ export const COUNTERS = {
     'Times a move waited for a connection whose hook, subscription or upgrade was under way (handoverGraceMs).',
   moves_hooks_pending:
     'Connections that moved while a hook was under way, because handoverGraceMs were over.',
-  moves_left_attachment: 'Times a connection stayed because its attachment cannot be serialised any more.',
+  moves_left_attachment:
+    'Times a connection stayed because its attachment could not be serialised any more, or not be read where it was to go.',
   moves_left_awake: 'Times a connection stayed because ws was about to end it.',
   moves_closed: 'Connections that ended because their worker died while they were on their way.',
   move_position_mismatch:

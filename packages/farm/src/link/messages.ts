@@ -15,10 +15,23 @@ export type MoveReason = 'reload' | 'rebalance';
 
 /**
  * Why a move has ended: `done` (all that was to move has moved), `empty` (there was nothing to move), `stopped` (it was told
- * to). The others: the target's `broker` is away, it is `full`, the two have different `server`s of the broker; the other side did
- * not answer in time (`timeout`) or is `dead`.
+ * to). The others: the target's `broker` is away, or is there and takes no `marks`, it is `full`, the two have different `server`s of the broker; the other side did
+ * not answer in time (`timeout`) or is `dead`; what is left has an `attachment` that cannot be written down or read, or an `app`
+ * that the target has not, or changed its channels whenever it was to go (`busy`).
  */
-export type MoveEndReason = 'done' | 'empty' | 'stopped' | 'broker' | 'full' | 'server' | 'timeout' | 'dead';
+export type MoveEndReason =
+  | 'done'
+  | 'empty'
+  | 'stopped'
+  | 'broker'
+  | 'marks'
+  | 'full'
+  | 'server'
+  | 'timeout'
+  | 'dead'
+  | 'attachment'
+  | 'app'
+  | 'busy';
 
 /** An app of a worker. */
 export interface AppFacts {
@@ -41,6 +54,8 @@ export type MasterMessage =
       readonly sharesCpu: boolean;
       readonly ids: ConnectionIdSecret;
     }
+  /** From now on other workers have the same CPU, or none has. */
+  | { readonly type: 'shares'; readonly sharesCpu: boolean }
   /** It may broadcast to large channels now. */
   | { readonly type: 'lease' }
   /** New connections are served with these. */
@@ -104,8 +119,14 @@ export type WorkerMessage =
    * Cumulative, so that none is counted twice.
    */
   | { readonly type: 'released'; readonly total: number; readonly limited: number }
-  /** Rows that have left this worker for another since its start. They are not among those released. */
-  | { readonly type: 'moved'; readonly move: number; readonly direction: 'out'; readonly total: number }
+  /** A batch of `rows` has left this worker for another, of `total` since its start. They are not among those released. */
+  | {
+      readonly type: 'moved';
+      readonly move: number;
+      readonly direction: 'out';
+      readonly rows: number;
+      readonly total: number;
+    }
   /**
    * A batch of `rows` has come, of `total` since the start of this worker, and is served; each was served by nobody for up to
    * `pauseMs`. `payload`: the addresses of those that count against a limit, as address-records.ts has them (`peerEnded` for
@@ -147,7 +168,9 @@ export type WorkerMessage =
   | { readonly type: 'owner'; readonly owner: string }
   /** It wants a lease of its CPU, to broadcast to large channels, and returns one that it has; or it needs none any more. */
   | { readonly type: 'lease'; readonly isWanted: boolean }
-  | { readonly type: 'drained'; readonly closed: number };
+  | { readonly type: 'drained'; readonly closed: number }
+  /** It retires, and has closed so many connections, which could not move. */
+  | { readonly type: 'retired'; readonly closed: number };
 
 /** The master's answer to a worker's query. */
 export type QueryAnswer =

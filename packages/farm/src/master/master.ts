@@ -242,7 +242,7 @@ export class Master implements Farm, SupervisionHooks<WorkerLife> {
   }
 
   workerNotForked(worker: WorkerLife, cause: NodeJS.ErrnoException): void {
-    this.#moving.workerEnded(worker);
+    this.#moving.workerEnded(worker, 0);
     this.#updateReadiness();
     this.#onStarted?.(
       new FarmError(
@@ -282,12 +282,12 @@ export class Master implements Farm, SupervisionHooks<WorkerLife> {
     this.#updateReadiness();
   }
 
-  workerEnded(worker: WorkerLife): void {
+  workerEnded(worker: WorkerLife, lost: number): void {
     this.#brokers.workerEnded(worker, this.#places.lives.all);
     this.#acknowledgements.workerEnded(worker);
     this.#entrance.workerEnded(worker);
     this.#leases.leave(worker);
-    this.#moving.workerEnded(worker);
+    this.#moving.workerEnded(worker, lost);
     if (this.#state === 'starting') {
       this.#onStarted?.(bootstrapError(worker.index, 'it exited before it was ready; see its output'));
       return;
@@ -317,6 +317,7 @@ export class Master implements Farm, SupervisionHooks<WorkerLife> {
       case 'moved':
       case 'moveNeedsDeath':
       case 'moveEnded':
+      case 'retired':
         this.#moving.workerSaid(worker, message);
         return;
       default:

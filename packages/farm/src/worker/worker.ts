@@ -145,6 +145,9 @@ export class Worker implements LinkHandlers<MasterMessage> {
       case 'lease':
         this.#parts.lease.granted();
         return;
+      case 'shares':
+        this.#parts.lease.share(message.sharesCpu ? this.#parts.config.broadcastTurnMs : 0);
+        return;
       case 'answer':
         this.#queries.answered(message.id, message.answer);
         return;
@@ -298,8 +301,9 @@ export class Worker implements LinkHandlers<MasterMessage> {
   async #retire(retirement: Extract<MasterMessage, { type: 'retire' }>): Promise<void> {
     if (this.#parts.draining.isDraining) return;
     this.#parts.draining.isDraining = true;
-    await retireConnections(this.#parts, retirement);
+    const closed = await retireConnections(this.#parts, retirement);
     this.#report();
+    this.#link.sendUrgent({ type: 'retired', closed });
     this.#isStopping = true;
     await this.#release();
     this.#link.close();

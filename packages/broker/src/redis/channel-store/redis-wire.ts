@@ -17,6 +17,7 @@ import type {
   JoinStep,
   LeaveStep,
   StoreWire,
+  TakeStep,
   Truth,
 } from '../../channel-store/store-wire.ts';
 import type { Shortcoming } from '../connection/handshake.ts';
@@ -166,6 +167,13 @@ export class RedisWire implements StoreWire {
       const words = { channel, count: told, tellsCount: tellsCount() };
       const [status, total] = listOf(await this.#steps.count(owner, words, isWanted));
       return [status, () => ({ count: told, total: Number(total) })];
+    }, true);
+  }
+
+  take(step: TakeStep): Promise<number> {
+    return this.#leased(async (owner) => {
+      const [status, taken] = listOf(await this.#steps.take(owner, step));
+      return [status, () => Number(taken)];
     }, true);
   }
 

@@ -7,11 +7,12 @@ import type {
   ReadOptions,
 } from '../../channel-store.ts';
 import { pairOf } from '../../channel-store/pair.ts';
+import type { TakeStep } from '../../channel-store/store-wire.ts';
 import { fieldsOf } from './event-fields.ts';
 import type { StoreKeys } from './keys.ts';
 import type { Reply, ScriptRunner } from './script-runner.ts';
 import { JOIN, LEAVE, PUBLISH_LAST, READ } from './scripts/members.ts';
-import { ADD_EVENT, COUNT, COUNTS, OCCUPIED } from './scripts/occupancy.ts';
+import { ADD_EVENT, COUNT, COUNTS, OCCUPIED, TAKE } from './scripts/occupancy.ts';
 
 /** How a member joins that has been in the channel before. */
 export interface Again {
@@ -144,6 +145,16 @@ export class StoreSteps {
       ],
       doing: `Telling the subscribers of channel ${JSON.stringify(channel)}`,
       ...(isWanted !== undefined && { isWanted }),
+    });
+  }
+
+  take(owner: string, { channel, from, count, tellsCount }: TakeStep): Promise<Reply> {
+    const keys = this.#keys;
+    return this.#runner.run({
+      script: TAKE,
+      keys: [keys.leases, keys.owner(owner), keys.owner(from), keys.counts(channel)],
+      args: [owner, from, channel, count, tellsCount ? 't' : ''],
+      doing: `Taking over subscribers of channel ${JSON.stringify(channel)}`,
     });
   }
 

@@ -46,7 +46,7 @@ export async function startCanary(
       reason: 'reload',
       onMoved: tally.moved,
     });
-    tally.closed += result.closed;
+    tally.ended(result);
     if (!life.hasProcess) return 'The canary died while connections moved to it.';
   }
   life.admits = () => {

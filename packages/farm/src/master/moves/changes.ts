@@ -95,11 +95,17 @@ export class Changes implements FarmChanges {
     return this.#canary !== undefined;
   }
 
-  /** A worker is no more. */
-  workerEnded(life: WorkerLife): void {
+  /** A worker is no more, and so many connections with it. */
+  workerEnded(life: WorkerLife, lost: number): void {
+    this.#current?.died(life.index, lost);
     if (this.#canary?.life !== life) return;
     this.#canary = undefined;
     this.#parts.log.error({ worker: life.index }, 'canary died: its connections are lost, the others stay');
+  }
+
+  /** A worker that goes has closed what could not move. */
+  workerRetired(closed: number): void {
+    this.#current?.retired(closed);
   }
 
   async #counted(
@@ -131,11 +137,15 @@ export class Changes implements FarmChanges {
     log.info({ change: kind }, 'change began');
     try {
       await rebalancer.pause();
-      const reason = await change(tally);
+      const ownReason = await change(tally);
+      // Workers that drain look like those that have been replaced, or that have died.
+      const reason = this.#parts.isRunning() ? ownReason : 'The farm is stopping.';
       const { report } = tally;
-      this.#last = { stoppedBy: reason, report };
-      if (reason === undefined) log.info({ ...report, change: kind }, 'change done');
-      else log.error({ ...report, change: kind, reason }, 'change stopped');
+      const lostBy = reason === undefined ? tally.loss : undefined;
+      this.#last = { stoppedBy: reason, lostBy, report };
+      if (reason !== undefined) log.error({ ...report, change: kind, reason }, 'change stopped');
+      else if (lostBy !== undefined) log.error({ ...report, change: kind, reason: lostBy }, 'change done');
+      else log.info({ ...report, change: kind }, 'change done');
       return this.#last;
     } finally {
       this.#current = undefined;

@@ -1,6 +1,7 @@
 import type { WorkerLife } from '../workers/worker-life.ts';
 import type { ChangeParts } from './change-parts.ts';
 import type { ChangeTally } from './change-tally.ts';
+import type { MoveResult } from './moves.ts';
 import { nextTransfer, type EvenLoad } from './even-out.ts';
 
 /** Moves that bring nothing, one after the other, before it gives up. */
@@ -15,6 +16,11 @@ export function evenLives({ places }: Pick<ChangeParts, 'places'>): WorkerLife[]
 
 export function loadOf({ connections, fullCapacity }: WorkerLife): EvenLoad {
   return { connections, capacity: fullCapacity };
+}
+
+/** A move brought nothing, and not because the broker was away: that is waited for. */
+export function isVain({ moved, reason }: MoveResult): boolean {
+  return moved === 0 && reason !== 'broker';
 }
 
 /** Moves connections until all workers have about as many. Resolves to the reason when it stops before. */
@@ -36,9 +42,9 @@ export async function evenOut(parts: ChangeParts, tally: ChangeTally): Promise<s
       reason: 'rebalance',
       onMoved: tally.moved,
     });
-    tally.closed += result.closed;
-    vain = result.moved === 0 ? vain + 1 : 0;
-    if (vain > 0) await parts.pause();
+    tally.ended(result);
+    vain = isVain(result) ? vain + 1 : 0;
+    if (result.moved === 0) await parts.pause();
   }
   return 'What is left to be moved cannot move now: some workers keep more connections than others.';
 }

@@ -18,6 +18,7 @@ class SeenLife implements MovingLife {
   readonly pid = 1;
   hasProcess = true;
   connections = 100;
+  report: MovingLife['report'];
   readonly told: MasterMessage[] = [];
   readonly ends: number[] = [];
   readonly kills: string[] = [];
@@ -115,7 +116,7 @@ describe('a move', () => {
     moves.workerSaid(target, { ...moved, rows: 10, total: 262, pauseMs: 2, payload: Buffer.alloc(0) });
     ended('target');
     ended('source', { closed: 1 });
-    expect(await result).toEqual({ reason: 'done', moved: 262, left: 3, closed: 1 });
+    expect(await result).toEqual({ reason: 'done', moved: 262, left: 3, closed: 1, unsaid: 0 });
     expect(progress).toEqual([252, 4, 10, 2]);
     expect(pauses).toEqual([252, 4, 10, 2]);
     expect(shares).toEqual([[1, 2, '00']]);
@@ -131,7 +132,25 @@ describe('a move', () => {
     one.ended('source', { reason: 'stopped' });
     one.ended('target');
     expect((await one.result).reason).toBe('stopped');
+    const refused = rig();
+    refused.ended('target', { reason: 'attachment' });
+    refused.ended('source', { reason: 'full' });
+    expect((await refused.result).reason).toBe('attachment');
     expect(one.counters.get('moves_stopped')).toBe(1);
+  });
+
+  it('knows a broker that is away from one that is there and takes no marks', async () => {
+    const away = rig();
+    away.source.report = { broker: { state: 'ready' } };
+    away.target.report = { broker: { state: 'connecting' } };
+    away.ended('source', { reason: 'broker' });
+    away.ended('target');
+    expect((await away.result).reason).toBe('broker');
+    const there = rig();
+    there.source.report = there.target.report = { broker: { state: 'ready' } };
+    there.ended('source', { reason: 'broker' });
+    there.ended('target');
+    expect((await there.result).reason).toBe('marks');
   });
 
   it('tells the side that lives when the other has died, and ends with it', async () => {
@@ -139,7 +158,7 @@ describe('a move', () => {
     moves.workerEnded(target);
     expect(source.told.at(-1)).toEqual({ type: 'moveDead', move: 1, side: 'target' });
     ended('source', { reason: 'dead', left: 100 });
-    expect(await result).toEqual({ reason: 'dead', moved: 0, left: 100, closed: 0 });
+    expect(await result).toEqual({ reason: 'dead', moved: 0, left: 100, closed: 0, unsaid: 0 });
   });
 
   it('has nothing left at a source that has died', async () => {
@@ -148,6 +167,30 @@ describe('a move', () => {
     expect(target.told.at(-1)).toEqual({ type: 'moveDead', move: 1, side: 'source' });
     ended('target', { reason: 'dead' });
     expect(await result).toMatchObject({ reason: 'dead', left: 0 });
+  });
+
+  it('knows what one side has said of it and the other has not lived to say', async () => {
+    const out = { type: 'moved', move: 1, direction: 'out', rows: 10, total: 10 } as const;
+    const come = {
+      ...out,
+      direction: 'in',
+      rows: 10,
+      total: 10,
+      pauseMs: 1,
+      payload: Buffer.alloc(0),
+    } as const;
+    const first = rig();
+    first.moves.workerSaid(first.target, come);
+    first.moves.workerSaid(first.source, out);
+    first.moves.workerSaid(first.target, { ...come, rows: 4, total: 14 });
+    first.moves.workerEnded(first.source);
+    first.ended('target', { reason: 'dead' });
+    expect(await first.result).toMatchObject({ moved: 14, unsaid: 4 });
+    const second = rig();
+    second.moves.workerSaid(second.source, out);
+    second.moves.workerEnded(second.target);
+    second.ended('source', { reason: 'dead', left: 90 });
+    expect(await second.result).toMatchObject({ moved: 0, unsaid: -10 });
   });
 
   it('kills the side that does not answer the other, and only that, when it is to blame', () => {

@@ -1,5 +1,5 @@
 import { descriptorPair } from '@roost/poller';
-import type { MoveEndReason, MoveReason, WorkerMessage } from '../../link/messages.ts';
+import type { MoveEndReason, MoveReason, MoveSide, WorkerMessage } from '../../link/messages.ts';
 import type { Counters } from '../../api/counters.ts';
 import type { Log } from '../../api/log.ts';
 import type { FarmConfig } from '../../options/options.ts';
@@ -19,7 +19,9 @@ import {
 export type MovingLife = Pick<
   WorkerLife,
   'apps' | 'connections' | 'givePair' | 'hasProcess' | 'id' | 'index' | 'kill' | 'pid' | 'send'
->;
+> & {
+  readonly report: { readonly broker: { readonly state: string } } | undefined;
+};
 
 /** What a worker says of a move. */
 export type MoveMessage = Extract<WorkerMessage, { type: 'moved' | 'moveNeedsDeath' | 'moveEnded' }>;
@@ -33,12 +35,17 @@ export interface MoveWish {
   readonly onMoved?: (rows: number, pauseMs: number) => void;
 }
 
-/** How a move has ended. `reason`: that of the side that lives; `left`: what is still at the source. */
+/**
+ * How a move has ended. `reason`: that of the side that lives; `left`: what is still at the source. `unsaid`: rows that have come
+ * to the target by its word, and whose going the source has not lived to say; below 0, rows that had gone, and whose coming the
+ * target has not lived to say.
+ */
 export interface MoveResult {
   readonly reason: MoveEndReason;
   readonly moved: number;
   readonly left: number;
   readonly closed: number;
+  readonly unsaid: number;
 }
 
 export interface MoveHooks {
@@ -54,10 +61,12 @@ interface Move {
   readonly settle: (result: MoveResult) => void;
   readonly startedAt: number;
   state: MoveState;
-  reason: MoveEndReason | undefined;
+  readonly reasons: Record<MoveSide, MoveEndReason>;
   moved: number;
   left: number | undefined;
   closed: number;
+  /** By the word of the source, as `moved` is by that of the target. */
+  gone: number;
 }
 
 /** It travels as a u32. */
@@ -95,11 +104,11 @@ export class Moves {
   begin(wish: MoveWish): Promise<MoveResult> {
     const { source, target, rows, reason } = wish;
     if (!source.hasProcess || !target.hasProcess) {
-      return Promise.resolve({ reason: 'dead', moved: 0, left: source.connections, closed: 0 });
+      return Promise.resolve({ reason: 'dead', moved: 0, left: source.connections, closed: 0, unsaid: 0 });
     }
     const pair = this.#pair();
     if (pair === undefined) {
-      return Promise.resolve({ reason: 'full', moved: 0, left: source.connections, closed: 0 });
+      return Promise.resolve({ reason: 'full', moved: 0, left: source.connections, closed: 0, unsaid: 0 });
     }
     const [sources, targets] = pair;
     this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1;
@@ -112,10 +121,11 @@ export class Moves {
         settle,
         startedAt,
         state: MOVE_BEGINNING,
-        reason: undefined,
+        reasons: { source: 'done', target: 'done' },
         moved: 0,
         left: undefined,
         closed: 0,
+        gone: 0,
       });
       this.#counters.add('moves');
       target.givePair(id, targets);
@@ -139,7 +149,9 @@ export class Moves {
   workerSaid(life: MovingLife, message: MoveMessage): void {
     const move = this.#moves.get(message.move);
     if (message.type === 'moved') {
-      if (message.direction === 'in' && move !== undefined) this.#movedIn(move, message);
+      if (move === undefined) return;
+      if (message.direction === 'in') this.#movedIn(move, message);
+      else move.gone += message.rows;
       return;
     }
     if (move === undefined) return;
@@ -150,8 +162,7 @@ export class Moves {
     const { role, reason, left, closed } = message;
     move.closed += closed;
     if (role === 'source') move.left = left;
-    // What went wrong at one side says more than that the other was done.
-    if (move.reason === undefined || move.reason === 'done' || role === 'source') move.reason = reason;
+    move.reasons[role] = reason;
     if (life.id === move.wish[role].id) this.#step(move, { type: 'ended', side: role });
   }
 
@@ -201,7 +212,7 @@ export class Moves {
     this.#condemned.remove(move.id);
     const { source, target } = move.wish;
     const isDead = move.state.source === 'dead' || move.state.target === 'dead';
-    const reason = isDead ? 'dead' : (move.reason ?? 'done');
+    const reason = isDead ? 'dead' : reasonOf(move);
     const left = move.state.source === 'dead' ? 0 : (move.left ?? source.connections);
     if (reason !== 'done' && reason !== 'empty') this.#counters.add('moves_stopped');
     this.#log.info(
@@ -215,6 +226,15 @@ export class Moves {
       },
       'move done',
     );
-    move.settle({ reason, moved: move.moved, left, closed: move.closed });
+    const unsaid = isDead ? move.moved - move.gone : 0;
+    move.settle({ reason, moved: move.moved, left, closed: move.closed, unsaid });
   }
+}
+
+/** What went wrong at one side says more than that the other was done; and why the target refused rows, more than that it did. */
+function reasonOf({ reasons: { source, target }, wish }: Move): MoveEndReason {
+  const isReady = [wish.source, wish.target].every(({ report }) => report?.broker.state === 'ready');
+  if (source === 'broker' && isReady) return 'marks';
+  if (target === 'done' || target === 'empty') return source;
+  return source === 'done' || source === 'full' ? target : source;
 }

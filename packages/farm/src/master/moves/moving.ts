@@ -1,5 +1,6 @@
 import type { Counters } from '../../api/counters.ts';
 import type { Log } from '../../api/log.ts';
+import type { WorkerMessage } from '../../link/messages.ts';
 import type { FarmConfig } from '../../options/options.ts';
 import type { Guard } from '../guard.ts';
 import type { Places } from '../workers/places.ts';
@@ -10,6 +11,8 @@ import { Moves, type MoveMessage } from './moves.ts';
 import { Rebalancer } from './rebalancer.ts';
 
 const RETRY_MS = 1000;
+
+type RetiredMessage = Extract<WorkerMessage, { type: 'retired' }>;
 
 export interface MovingParts {
   readonly config: FarmConfig;
@@ -82,17 +85,19 @@ export class Moving {
     this.#events.failed(life, reason);
   }
 
-  /** Its process is no more, or there was none. */
-  workerEnded(life: WorkerLife): void {
+  /** Its process is no more, or there was none. `lost`: connections that have died with it. */
+  workerEnded(life: WorkerLife, lost: number): void {
+    // First: what ends with it must know.
+    this.changes.workerEnded(life, lost);
     this.#moves.workerEnded(life);
-    this.changes.workerEnded(life);
     this.#events.ended(life);
     const place = this.#places.all[life.index];
     if (place?.current === life) this.#rebalancer.refill(place);
   }
 
-  workerSaid(life: WorkerLife, message: MoveMessage): void {
-    this.#moves.workerSaid(life, message);
+  workerSaid(life: WorkerLife, message: MoveMessage | RetiredMessage): void {
+    if (message.type === 'retired') this.changes.workerRetired(message.closed);
+    else this.#moves.workerSaid(life, message);
   }
 
   /** To be called several times a second. We were not running for `pauseMs` ourselves. */

@@ -135,7 +135,7 @@ export class PlaceReload {
     };
     this.#move = move();
     guard.wait(this.#move, 'a move', (result) => {
-      this.#tally.closed += result.closed;
+      this.#tally.ended(result);
       this.#happened({ type: 'moveEnded', result });
     });
   }

@@ -17,7 +17,7 @@ const OLD_DIED: ReloadEvent = { type: 'oldDied' };
 const OVER: ReloadEvent = { type: 'probationOver' };
 
 function moved(reason: MoveResult['reason'], left = 0): ReloadEvent {
-  return { type: 'moveEnded', result: { reason, moved: 1, left, closed: 0 } };
+  return { type: 'moveEnded', result: { reason, moved: 1, left, closed: 0, unsaid: 0 } };
 }
 
 const UP_TO_PROVING = [SERVING];
@@ -87,7 +87,10 @@ describe('the reload of a place', () => {
   it('moves once more what could not move at first, as long as something does', () => {
     const stragglers = [...UP_TO_MOVING, moved('done', 3)];
     expect(actionsOf(stragglers)).toEqual([{ type: 'move', rows: 'all' }]);
-    const none: ReloadEvent = { type: 'moveEnded', result: { reason: 'done', moved: 0, left: 3, closed: 0 } };
+    const none: ReloadEvent = {
+      type: 'moveEnded',
+      result: { reason: 'done', moved: 0, left: 3, closed: 0, unsaid: 0 },
+    };
     expect(actionsOf([...stragglers, none])).toEqual([{ type: 'retire' }]);
   });
 
@@ -123,6 +126,17 @@ describe('the reload of a place', () => {
     expect(after([OLD_DIED, NEW_DIED]).state.step).toBe('stopped');
   });
 
+  it('waits for a broker that is away, and uses up no try', () => {
+    for (const before of [UP_TO_PROVING, UP_TO_MOVING]) {
+      const { state, actions } = after([...before, ...Array.from({ length: 20 }, () => moved('broker', 9))]);
+      expect([state.step, actions]).toEqual([after(before).state.step, after(before).actions.slice(-1)]);
+      expect(nextReloadStep(state, moved('timeout', 9)).state.step).toBe(state.step);
+    }
+    expect(
+      after([...UP_TO_MOVING, ...Array.from({ length: 5 }, () => moved('marks'))]).state.reason,
+    ).toContain('takes no marks');
+  });
+
   it('in every order of events never costs more than the probation before its end, and retires none that has connections to move', () => {
     const events: readonly ReloadEvent[] = [
       SERVING,
@@ -130,9 +144,9 @@ describe('the reload of a place', () => {
       NEW_DIED,
       OLD_DIED,
       OVER,
-      ...(['done', 'empty', 'timeout', 'broker', 'full', 'server', 'stopped', 'dead'] as const).map(
-        (reason) => moved(reason, 3),
-      ),
+      ...(
+        ['done', 'empty', 'timeout', 'broker', 'marks', 'full', 'attachment', 'stopped', 'dead'] as const
+      ).map((reason) => moved(reason, 3)),
     ];
     const seen = new Set<string>();
     const waiting: { state: ReloadState; wasProved: boolean }[] = [

@@ -65,7 +65,7 @@ export const RELOAD_OF_CANARY: ReloadStep = {
  * Until the probation is over a new life gets no socket from the listener, and 16 connections of the old one at most: that is
  * what one costs that dies in its first second. Whatever stops it, the old life keeps, or gets again, what it can serve; and
  * nothing is moved back: what has moved is served by the new life, if that lives. The death of the old life ends its own
- * connections only: the new one takes its place.
+ * connections only, which the tally of the change counts: the new one takes its place.
  */
 export function nextReloadStep(state: ReloadState, event: ReloadEvent): ReloadStep {
   if (state.step === 'done' || state.step === 'stopped') return { state, actions: [] };
@@ -154,22 +154,36 @@ function moveEnded(state: ReloadState, { reason, moved, left }: MoveResult): Rel
     return { state: { ...state, step: 'retiring' }, actions: [{ type: 'retire' }] };
   }
   const rows = state.step === 'proving' ? PROBATION_ROWS : 'all';
-  if (isDone || (state.moves < MAX_MOVES && reason !== 'stopped')) {
+  // While the broker is away nobody can say where to cut. It is waited for, and no try is used up.
+  if (reason === 'broker') {
+    return { state: { ...state, moves: Math.max(2, state.moves) }, actions: [{ type: 'move', rows }] };
+  }
+  if (isDone || (state.moves < MAX_MOVES && !FINAL.has(reason))) {
     return { state: { ...state, moves: state.moves + 1 }, actions: [{ type: 'move', rows }] };
   }
   const why = WHY[reason];
   return {
-    state: stopped(state, `The move of connections ended, ${why}; ${left} are still with the old worker.`),
+    state: stopped(
+      state,
+      `The move of connections ended, ${why}; ${left === 1 ? 'one is' : `${left} are`} still with the old worker.`,
+    ),
     actions: state.step === 'proving' ? [{ type: 'dismiss' }] : [],
   };
 }
 
-const WHY: Readonly<Record<Exclude<MoveResult['reason'], 'done' | 'empty' | 'dead'>, string>> = {
+/** Another move would come to the same. */
+const FINAL: ReadonlySet<MoveResult['reason']> = new Set(['stopped', 'attachment', 'app']);
+
+const WHY: Readonly<Record<Exclude<MoveResult['reason'], 'done' | 'empty' | 'dead' | 'broker'>, string>> = {
   stopped: 'because it was stopped',
-  broker: 'because the broker was away, or refuses marks (the log says which)',
+  marks: 'because the broker takes no marks, or does not say who it is ("roost doctor" says what is missing)',
   full: 'because the new worker had no room or no descriptors left',
   server: 'because the two workers are connected to different Redis servers',
   timeout: 'because it did not answer in time (moveTimeoutMs)',
+  attachment:
+    'because attachments cannot be serialised, or not be read by the new worker (see the log, and the hook handover)',
+  app: 'because the new worker has not their app',
+  busy: 'because they changed their channels whenever they were to go (hook handover)',
 };
 
 function stopped(state: ReloadState, reason: string): ReloadState {

@@ -65,7 +65,7 @@ describe('another number of workers', () => {
 describe('a rebalance', () => {
   it('gives up when nothing moves, and says so', async () => {
     const farm = new ChangedFarm(600, 0);
-    farm.outcome = () => ({ reason: 'broker' });
+    farm.outcome = () => ({ reason: 'timeout' });
     expect(await evenOut(farm.parts(), tally())).toContain('cannot move now');
     expect(farm.moves).toHaveLength(3);
   });

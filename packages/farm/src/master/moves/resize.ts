@@ -1,7 +1,7 @@
 import type { WorkerPlace } from '../workers/worker-place.ts';
 import type { ChangeParts } from './change-parts.ts';
 import type { ChangeTally } from './change-tally.ts';
-import { evenLives, evenOut, loadOf } from './even.ts';
+import { evenLives, evenOut, isVain, loadOf } from './even.ts';
 import { nextRefuge } from './even-out.ts';
 import { retireLife } from './retire-life.ts';
 import type { WorkerLife } from '../workers/worker-life.ts';
@@ -112,12 +112,12 @@ export async function moveAway(
       reason: 'rebalance',
       onMoved: tally.moved,
     });
-    tally.closed += result.closed;
+    tally.ended(result);
     // All that can move has moved.
     if (rows === 'all' && (result.reason === 'done' || result.reason === 'empty')) return undefined;
-    vain = result.moved === 0 ? vain + 1 : 0;
+    vain = isVain(result) ? vain + 1 : 0;
     if (vain === MAX_VAIN) return 'its connections cannot move now.';
-    if (vain > 0) await parts.pause();
+    if (result.moved === 0) await parts.pause();
   }
   return undefined;
 }

@@ -16,6 +16,8 @@ export class Places {
   readonly #hooks: SupervisionHooks<WorkerLife>;
   readonly #all: WorkerPlace[] = [];
   readonly #formerCounters: Record<string, number> = {};
+  /** What the workers of each place know. */
+  readonly #shares = new WeakMap<WorkerPlace, boolean>();
   /** How many there are, or will be in a moment. */
   #count = 0;
 
@@ -89,6 +91,7 @@ export class Places {
     this.lives.remove(place);
     addCounts(this.#formerCounters, place.figures.counters);
     this.#count = this.#all.length;
+    this.#tellShares();
   }
 
   /** One more, which must be started. `count`: how many there will be. */
@@ -98,7 +101,18 @@ export class Places {
     const place = new WorkerPlace(index, () => this.#factsOf(index), this.#parts, this.#hooks, this.lives);
     this.#all.push(place);
     this.lives.add(place);
+    this.#tellShares();
     return place;
+  }
+
+  /** Workers must know when others come to their CPU, or when the last of them has gone. */
+  #tellShares(): void {
+    for (const place of this.#all) {
+      const { sharesCpu } = this.#factsOf(place.index);
+      if (this.#shares.get(place) === sharesCpu) continue;
+      this.#shares.set(place, sharesCpu);
+      for (const life of place.lives) life.send({ type: 'shares', sharesCpu });
+    }
   }
 
   /** As they are when a life begins: the number of places may change. */

@@ -5,7 +5,18 @@ import type { AcceptedSocket } from '../entrance/hand-off.ts';
 /** Messages of a worker that concern more than its own supervision. */
 export type ForwardedMessage = Extract<
   WorkerMessage,
-  { type: 'query' | 'broker' | 'owner' | 'addresses' | 'lease' | 'moved' | 'moveNeedsDeath' | 'moveEnded' }
+  {
+    type:
+      | 'query'
+      | 'broker'
+      | 'owner'
+      | 'addresses'
+      | 'lease'
+      | 'moved'
+      | 'moveNeedsDeath'
+      | 'moveEnded'
+      | 'retired';
+  }
 >;
 
 /** What a worker's supervision reports to the master. `Worker` is the class that does. */
@@ -28,8 +39,8 @@ export interface SupervisionHooks<Worker> {
   workerReturned(worker: Worker, sockets: readonly AcceptedSocket[]): void;
   /** What it reports has changed. */
   workerReported(worker: Worker): void;
-  /** It has ended, for good or until it is started again. */
-  workerEnded(worker: Worker): void;
+  /** It has ended, for good or until it is started again. `lost`: connections that have died with it. */
+  workerEnded(worker: Worker, lost: number): void;
   /** All its other messages. */
   workerSaid(worker: Worker, message: ForwardedMessage): void;
 }

@@ -328,6 +328,9 @@ export class WorkerLife implements WorkerLoad {
         // Nobody waits for the last words of a process that has been reaped.
         if (this.#process !== undefined) this.#hooks.workerSaid(this, message);
         return;
+      case 'retired':
+        this.#hooks.workerSaid(this, message);
+        return;
       default:
         assertNever(message);
     }
@@ -377,9 +380,10 @@ export class WorkerLife implements WorkerLoad {
     this.#lag.end();
     this.#asks.end();
     const facts = { worker: this.index, pid: child.pid, code, signal };
+    const lost = this.#isStopping && code === 0 ? 0 : had;
     if (this.#isStopping) this.#parts.log.info(facts, 'worker stopped');
     else this.#parts.log.error({ ...facts, connections: had, placedAgain: returned.length }, 'worker died');
-    this.#parts.guard.run('the end of a worker', () => this.#hooks.workerEnded(this));
+    this.#parts.guard.run('the end of a worker', () => this.#hooks.workerEnded(this, lost));
     if (returned.length > 0) this.#hooks.workerReturned(this, returned);
   }
 

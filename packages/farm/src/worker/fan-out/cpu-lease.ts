@@ -16,7 +16,7 @@ export class CpuLease {
   readonly #link: Link<MasterMessage, WorkerMessage>;
   readonly #counters: Counters;
   /** 0: the CPU is not shared. */
-  readonly #leaseMs: number;
+  #leaseMs: number;
   #state: 'idle' | 'asked' | 'held' = 'idle';
   /** 0 until something is sent: a lease never ends before it was of use. */
   #endsAt = 0;
@@ -31,6 +31,11 @@ export class CpuLease {
   /** Given once: called when the lease that {@link take} asked for is there. */
   connect(onGranted: () => void): void {
     this.#onGranted = onGranted;
+  }
+
+  /** From now on the CPU is shared, or, with 0, not any more. What was asked for is granted all the same. */
+  share(leaseMs: number): void {
+    this.#leaseMs = leaseMs;
   }
 
   /** Whether this worker may send now. If not, the lease has been asked for. */

@@ -12,7 +12,7 @@ import { ChannelHold } from './channel-hold.ts';
 import { Kept } from './kept.ts';
 import { readMoveRecord, type MoveRow } from './move-record.ts';
 import type { MovingParts } from './moving-parts.ts';
-import type { Plan } from './plan.ts';
+import type { Plan, Taken } from './plan.ts';
 import { positionsOf } from './positions.ts';
 
 const NS_PER_MS = 1e6;
@@ -35,6 +35,8 @@ export interface Arrived {
   readonly pauseMs: number;
   /** Addresses that count: see the message `moved`. */
   readonly addresses: Buffer;
+  /** What was taken over of the counts of the source, once it is. */
+  readonly taken: Promise<Taken>;
 }
 
 /** The rows of one batch, as they come: their channels held, then looked at, and then adopted. When is `target.ts`'s. */
@@ -48,6 +50,8 @@ export class Arrival {
   #refused: number[] = [];
   #sockets: Int32Array = new Int32Array(0);
   #frozenAtNs = 0n;
+  /** Why rows cannot be taken, other than for want of room. */
+  problem: 'attachment' | 'app' | undefined;
 
   constructor(parts: MovingParts, plan: Plan) {
     this.#parts = parts;
@@ -122,12 +126,14 @@ export class Arrival {
     const addresses = new AddressRecords(NOTE_BYTES);
     for (const channel of this.#plan.channels) broadcaster.rows.seal(channel);
     let opened = 0;
+    this.#hold.beginCounts();
     for (const arriver of this.#arrivers) {
       this.#place(arriver);
       countedRows.adopt(arriver.slot, addresses);
       if (arriver.row.state === 'open') opened++;
     }
     this.#parts.counters.add('moved_in', opened);
+    const taken = this.#hold.takeCounts();
     for (const item of this.#kept?.items ?? []) {
       const slots = this.#open();
       if ('control' in item) controlMessages.applyTo(item.control, slots);
@@ -146,7 +152,7 @@ export class Arrival {
       if (row.state !== 'open' || !apps.hasMovedHook(app) || !table.isCurrent(slot, generation)) continue;
       apps.moved(slot, fromOf(app));
     }
-    return { rows: this.#arrivers.length, pauseMs, addresses: Buffer.from(addresses.bytes) };
+    return { rows: this.#arrivers.length, pauseMs, addresses: Buffer.from(addresses.bytes), taken };
   }
 
   /** Nothing comes of it; the sockets, if they are here, are the source's. */
@@ -181,9 +187,12 @@ export class Arrival {
 
   /** Undefined when the row must stay where it is. */
   #look(index: number, fd: number, row: MoveRow): Arriver | undefined {
-    const { apps, awake, outbound, inboundBuffer } = this.#parts;
+    const { apps, awake, outbound, inboundBuffer, counters } = this.#parts;
     const app = row.state === 'open' ? apps.indexOfKey(row.app) : 0;
-    if (app === -1) return undefined;
+    if (app === -1) {
+      this.problem = 'app';
+      return undefined;
+    }
     const waiting = row.inbound.length + row.openMessage.length;
     let queued = 0;
     for (const [bytes] of row.chunks) queued += bytes.length;
@@ -195,6 +204,8 @@ export class Arrival {
       return { index, fd, row, app, attachment, slot: -1, generation: 0 };
     } catch {
       // Written by a newer V8.
+      counters.add('moves_left_attachment');
+      this.problem = 'attachment';
       return undefined;
     }
   }

@@ -1,30 +1,34 @@
 import type { MovingParts } from './moving-parts.ts';
-import type { Plan } from './plan.ts';
+import type { Plan, Taken } from './plan.ts';
 
 export type ChannelHoldParts = Pick<MovingParts, 'subscriptions' | 'memberships' | 'broker' | 'counters'>;
 
 /**
  * What a target has of the channels of a batch before any of its rows is there: it is subscribed, its users are members through
- * it too, and it counts where connections are counted. So nobody leaves when the source lets go, and no channel is vacated.
+ * it too, and says nothing of counts until it has taken over those of the source. So nobody leaves when the source lets go, and no sum
+ * changes.
  */
 export class ChannelHold {
   readonly #parts: ChannelHoldParts;
   readonly #plan: Plan;
   #isReserved = false;
   #isReleased = false;
-  /** Channels that count one here which is nobody. */
-  readonly #counted: (readonly [channel: string, tellsCount: boolean])[] = [];
+  #isCountHeld = false;
+  readonly #names: readonly string[];
+  /** What was counted here before the rows came, by the places of `counted`. */
+  #before: readonly number[] | undefined;
   /** Memberships that nobody has yet. */
   readonly #members: (readonly [channel: string, user: string])[] = [];
 
   constructor(parts: ChannelHoldParts, plan: Plan) {
     this.#parts = parts;
     this.#plan = plan;
+    this.#names = plan.counted.map(([channel]) => channel);
   }
 
   /** Resolves to false when it cannot be had, or was given back meanwhile. */
   async take(): Promise<boolean> {
-    const { channels, counted, members } = this.#plan;
+    const { channels, members } = this.#plan;
     const { subscriptions, memberships, broker } = this.#parts;
     const { store } = broker;
     try {
@@ -35,11 +39,8 @@ export class ChannelHold {
         this.#unreserve();
         return false;
       }
-      for (const [channel, tellsCount] of counted) {
-        if (store.subscribers(channel) > 0) continue;
-        this.#counted.push([channel, tellsCount]);
-        store.setSubscribers(channel, 1, { tellsCount });
-      }
+      this.#isCountHeld = true;
+      await store.holdCounts(this.#names);
       const joined = members.map(async ([channel, user, info]) => {
         memberships.hold(channel, user);
         this.#members.push([channel, user]);
@@ -47,9 +48,6 @@ export class ChannelHold {
         await store.join(channel, { user, info }, options);
       });
       await Promise.all(joined);
-      // Behind the counts, which nobody answers.
-      const [first] = this.#counted;
-      if (first !== undefined) await store.counts([first[0]]);
       return !this.#isReleased;
     } catch {
       this.release();
@@ -71,10 +69,35 @@ export class ChannelHold {
     this.#isReleased = true;
     const { memberships, broker } = this.#parts;
     for (const [channel, user] of this.#members.splice(0)) memberships.release(channel, user);
-    for (const [channel, tellsCount] of this.#counted.splice(0)) {
-      broker.store.setSubscribers(channel, broker.store.subscribers(channel) - 1, { tellsCount });
-    }
     this.#unreserve();
+    if (this.#before === undefined && this.#isCountHeld) broker.store.releaseCounts(this.#names);
+  }
+
+  /** The rows are about to be subscribed: what is counted until {@link takeCounts} has come with them. */
+  beginCounts(): void {
+    const { store } = this.#parts.broker;
+    this.#before = this.#names.map((channel) => store.subscribers(channel));
+  }
+
+  /** The rows are subscribed: takes what the source has told of them, and tells what it had not. Resolves to what was taken. */
+  async takeCounts(): Promise<Taken> {
+    const { store } = this.#parts.broker;
+    const { counted, owner } = this.#plan;
+    const before = this.#before ?? [];
+    const taken = counted.map(async ([channel, tellsCount], index) => {
+      const came = store.subscribers(channel) - (before[index] ?? 0);
+      if (came <= 0 || owner === undefined) return 0;
+      try {
+        return await store.takeCount(channel, owner, came, { tellsCount });
+      } catch {
+        return null;
+      }
+    });
+    try {
+      return await Promise.all(taken);
+    } finally {
+      store.releaseCounts(this.#names);
+    }
   }
 
   #unreserve(): void {

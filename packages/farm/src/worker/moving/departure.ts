@@ -33,6 +33,8 @@ interface Leaver {
 export interface Captured {
   readonly record: Buffer;
   readonly sockets: Int32Array;
+  /** Slots of rows that stay because their attachments cannot be serialised. */
+  readonly unwritable: readonly number[];
 }
 
 /** What came of a batch. */
@@ -50,6 +52,8 @@ export class Departure {
   #leavers: Leaver[];
   #kept: Kept | undefined;
   #frozenAtNs = 0n;
+  #counted: string[] = [];
+  readonly #unwritable: number[] = [];
 
   constructor(parts: MovingParts, writer: MoveRecordWriter, slots: readonly number[]) {
     this.#parts = parts;
@@ -67,8 +71,8 @@ export class Departure {
     return this.#leavers.length;
   }
 
-  /** What the target must be ready for. */
-  plan(): Plan {
+  /** What the target must be ready for. From here on nothing is told of counts; resolves when nothing of that is on its way any more. */
+  async plan(): Promise<Plan> {
     const { subscriptions, memberships, occupancy, users, apps, table, broker } = this.#parts;
     const counted = new Map<string, boolean>();
     const members: [string, string, string][] = [];
@@ -84,7 +88,21 @@ export class Departure {
       const user = users.userOf(slot);
       if (user !== undefined) counted.set(hiddenChannel(user), false);
     }
-    return { rows: this.count, channels: [...this.#channels], counted: [...counted], members };
+    this.#counted = [...counted.keys()];
+    await broker.store.holdCounts(this.#counted);
+    // Known, now that what was told first has been told.
+    const { owner } = broker.store;
+    return { rows: this.count, channels: [...this.#channels], counted: [...counted], owner, members };
+  }
+
+  /** Channels, and users as channels, whose counts are held: who takes them must release them. */
+  takeCounted(): readonly string[] {
+    return this.#counted.splice(0);
+  }
+
+  /** It has come to nothing: what is counted here stays. */
+  forget(): void {
+    this.#parts.broker.store.releaseCounts(this.takeCounted());
   }
 
   /** The first so many stay in the batch. */
@@ -107,6 +125,7 @@ export class Departure {
 
   unfreeze(): void {
     for (const leaver of this.#leavers) this.#thaw(leaver);
+    this.forget();
   }
 
   /**
@@ -139,7 +158,8 @@ export class Departure {
       this.#parts.rows.enter(slot, RowState.leaving);
     }
     const record = writer.finish(batch, this.#frozenAtNs, process.hrtime.bigint());
-    return { record, sockets: Int32Array.from(this.#leavers, ({ slot }) => table.fds[slot] ?? -1) };
+    const sockets = Int32Array.from(this.#leavers, ({ slot }) => table.fds[slot] ?? -1);
+    return { record, sockets, unwritable: this.#unwritable };
   }
 
   publication(publication: Publication): void {
@@ -190,6 +210,7 @@ export class Departure {
   resume(): void {
     this.#parts.counters.add('move_batches_resumed');
     this.#back(this.#leavers.filter(({ slot, generation }) => this.#parts.table.isCurrent(slot, generation)));
+    this.forget();
   }
 
   /** A row ends while it leaves: what it kept in its channels ends with it. */
@@ -279,14 +300,23 @@ export class Departure {
 
   /** False when the row cannot be written down, and stays. */
   #write(leaver: Leaver): boolean {
-    const { table, awake, counters } = this.#parts;
+    const { table, apps, awake, counters, log } = this.#parts;
     const { slot } = leaver;
     let attachment: Buffer;
     try {
       const value = this.#parts.attachments.get(slot);
       attachment = value === undefined ? EMPTY : serialize(value);
-    } catch {
+    } catch (error) {
       counters.add('moves_left_attachment');
+      // One says what is wrong with all of them.
+      if (this.#unwritable.length === 0) {
+        const reason = error instanceof Error ? error.message : String(error);
+        log.warn(
+          { app: apps.keyOf(table.apps[slot] ?? 0), reason },
+          'connection cannot move: its attachment cannot be serialised',
+        );
+      }
+      this.#unwritable.push(slot);
       return false;
     }
     if (table.state(slot) === RowState.awake) {

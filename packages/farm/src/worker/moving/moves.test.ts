@@ -379,3 +379,61 @@ describe('a connection that moves', () => {
     await poll(() => clients.map(texts)).toEqual([['gone a'], ['two a']]);
   });
 });
+
+describe('what cannot be written down or read', () => {
+  it('stays for that reason, is chosen once, and everybody else moves', async () => {
+    let handovers = 0;
+    const one = echo('one', {
+      handover: (connection) => {
+        handovers++;
+        const attachment: unknown = connection.attachment;
+        if (typeof attachment !== 'object' || attachment === null || !('path' in attachment)) return;
+        // Not checked, because it is not set anew.
+        if (attachment.path === '/bad') Object.assign(attachment, { reply: () => undefined });
+      },
+    });
+    rig = await MoveRig.start([one.app, echo('two').app]);
+    const clients: RawClient[] = [];
+    for (const path of ['/bad', '/good', '/bad', '/good', '/good']) clients.push(await rig.source.open(path));
+    rig.begin('all', 2);
+    expect(await rig.ended()).toMatchObject([
+      { role: 'source', reason: 'attachment', moved: 3, left: 2 },
+      { role: 'target', reason: 'done', moved: 3 },
+    ]);
+    expect(handovers).toBe(5);
+    expect(await rig.source.count('moves_left_attachment')).toBe(2);
+    expect(await rig.source.count('move_refused_full')).toBe(0);
+    for (const client of clients) client.write(textFrame('?'));
+    await poll(() => clients.flatMap(texts)).toEqual(['one ?', 'two ?', 'one ?', 'two ?', 'two ?']);
+  });
+
+  it('keeps none from moving where only some are wanted', async () => {
+    const one = echo('one', {
+      handover: ({ attachment }) => void Object.assign(attachment ?? {}, { reply: () => undefined }),
+    });
+    rig = await MoveRig.start([one.app, echo('two').app]);
+    await rig.source.open('/chat');
+    rig.begin(16);
+    expect(await rig.ended('source')).toMatchObject([{ reason: 'attachment', moved: 0, left: 1 }]);
+  });
+
+  it('is known to the target, which has not its app', async () => {
+    rig = await MoveRig.start([echo('one').app, { ...echo('two').app, name: 'other' }]);
+    await rig.source.open('/chat');
+    rig.begin();
+    expect(await rig.ended('target')).toMatchObject([{ reason: 'app', moved: 0 }]);
+  });
+
+  it('is not tried for ever where channels change whenever the connection is to go', async () => {
+    let handovers = 0;
+    const one = echo('one', {
+      handover: (connection) => void connection.subscribe(`channel ${++handovers}`),
+    });
+    rig = await MoveRig.start([one.app, echo('two').app]);
+    const client = await rig.source.open('/chat');
+    rig.begin();
+    expect(await rig.ended('source')).toMatchObject([{ reason: 'busy', moved: 0, left: 1 }]);
+    client.write(textFrame('?'));
+    await poll(() => texts(client)).toEqual(['one ?']);
+  });
+});

@@ -61,7 +61,7 @@ export interface MovingParts {
   readonly partialFrames: PartialFrames;
   readonly awake: Awake;
   readonly leaving: Leaving;
-  readonly http: Pick<Http, 'liftIdle'>;
+  readonly http: Pick<Http, 'canLift' | 'liftIdle'>;
   readonly connections: Connections;
   readonly controlMessages: ControlMessages;
   readonly totals: MoveTotals;

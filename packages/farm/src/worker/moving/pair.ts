@@ -30,6 +30,8 @@ export const PairMessage = {
   drop: 8,
   leave: 9,
   left: 10,
+  /** Of the target: how many it has taken over in each channel of `counted` of the plan. */
+  counted: 11,
 } as const;
 
 const MESSAGE_BYTES = 16;

@@ -7,8 +7,16 @@ export interface Plan {
   /** Channels, and users as channels, in which connections are counted; whether subscribers are told how many they are. */
   readonly counted: readonly (readonly [channel: string, tellsCount: boolean])[];
   /** One for each connection that is a member. */
+  /** By which name the store knows what the source has told of these counts. */
+  readonly owner: string | undefined;
   readonly members: readonly (readonly [channel: string, user: string, info: string])[];
 }
+
+/**
+ * How many connections the target has taken over from the source in each channel that counts, in the order of the plan; null where
+ * that is not known.
+ */
+export type Taken = readonly (number | null)[];
 
 /** What a target says of itself, first. */
 export interface Hello {

@@ -5,7 +5,7 @@ import type { MovingParts } from './moving-parts.ts';
 /** What a row becomes from these can move. */
 const WILL_BE_MOVABLE: ReadonlySet<number> = new Set([RowState.upgrading, RowState.preface, RowState.http]);
 
-export type RowChooserParts = Pick<MovingParts, 'table' | 'pendingWork' | 'counters' | 'config'>;
+export type RowChooserParts = Pick<MovingParts, 'table' | 'pendingWork' | 'counters' | 'config' | 'http'>;
 
 export interface Chosen {
   readonly slots: readonly number[];
@@ -21,6 +21,8 @@ export class RowChooser {
   readonly #parts: RowChooserParts;
   readonly #isForAll: boolean;
   readonly #startedAt = performance.now();
+  /** Rows that cannot be written down, and their generations. */
+  readonly #unwritable = new Map<number, number>();
   #cursor = 0;
 
   /** `isForAll`: also sockets that are no connections (yet). */
@@ -29,8 +31,19 @@ export class RowChooser {
     this.#isForAll = isForAll;
   }
 
+  /** These cannot be written down: they are chosen no more. */
+  leave(slots: readonly number[]): void {
+    for (const slot of slots) this.#unwritable.set(slot, this.#parts.table.generation(slot));
+  }
+
+  /** Whether one is left that cannot be written down. */
+  get hasLeft(): boolean {
+    for (const slot of this.#unwritable.keys()) if (this.#isLeft(slot)) return true;
+    return false;
+  }
+
   choose(count: number): Chosen {
-    const { table, pendingWork, counters, config } = this.#parts;
+    const { table, pendingWork, counters, config, http } = this.#parts;
     const isPatient = performance.now() - this.#startedAt < config.handoverGraceMs;
     const slots: number[] = [];
     let postponed = 0;
@@ -41,8 +54,9 @@ export class RowChooser {
       const state = table.state(slot);
       const isOpen = state === RowState.open || state === RowState.awake;
       if (!isOpen && !this.#isForAll) continue;
+      if (this.#isLeft(slot)) continue;
       if (!isMovable(this.#parts, slot)) {
-        if (isPatient && WILL_BE_MOVABLE.has(state)) postponed++;
+        if (isPatient && http.canLift && WILL_BE_MOVABLE.has(state)) postponed++;
       } else if (!pendingWork.has(slot)) {
         slots.push(slot);
       } else if (isPatient) {
@@ -53,5 +67,10 @@ export class RowChooser {
       }
     }
     return { slots, postponed };
+  }
+
+  #isLeft(slot: number): boolean {
+    const generation = this.#unwritable.get(slot);
+    return generation !== undefined && this.#parts.table.isCurrent(slot, generation);
   }
 }

@@ -2,10 +2,12 @@ import { closeDescriptors } from '@roost/poller';
 import type { Publication } from '@roost/broker';
 import type { MoveEndReason } from '../../link/messages.ts';
 import { Departure } from './departure.ts';
+import { GivenCounts } from './given-counts.ts';
 import { MoveRecordWriter, RECORD_FORMATS } from './move-record.ts';
 import type { MovingParts } from './moving-parts.ts';
 import { PairMessage, type Pair, type PairHandlers, type ReceivedMessage } from './pair.ts';
 import { pack, unpack, type Held, type Hello } from './plan.ts';
+import { FIRST_PAUSE_MS, LAST_PAUSE_MS, patienceOf } from './patience.ts';
 import { RowChooser } from './row-chooser.ts';
 import {
   SOURCE_START,
@@ -15,17 +17,12 @@ import {
   type SourceStage,
 } from './source-protocol.ts';
 
-/** Between two tries, in ms: at first, and at most. */
-const FIRST_PAUSE_MS = 50;
-const LAST_PAUSE_MS = 5000;
 /** So many batches in a row that did not move, with a broker that is there, end the move. */
 const MAX_FAILURES = 5;
+/** So many batches in a row of which no row could be written down end the move. */
+const MAX_VAIN = 20;
 /** Marks of different moves differ. */
 const MARKS_PER_MOVE = 2 ** 21;
-/** How many times as long as the watchdog a source waits for an answer. */
-const WATCHDOGS = 3;
-/** As long as the watchdog, where that is off. */
-const NO_WATCHDOG_MS = 10_000;
 const NOBODY: ReadonlySet<number> = new Set();
 
 export interface SourceOptions {
@@ -48,6 +45,7 @@ export class Source implements PairHandlers {
   readonly #onEnd: (outcome: MoveOutcome) => void;
   readonly #writer = new MoveRecordWriter();
   readonly #chooser: RowChooser;
+  readonly #counts: GivenCounts;
   #state = SOURCE_START;
   #departure: Departure | undefined;
   #hello: Hello | undefined;
@@ -65,6 +63,7 @@ export class Source implements PairHandlers {
     this.#pair = pair;
     this.#onEnd = onEnd;
     this.#chooser = new RowChooser(parts, options.rows === 'all');
+    this.#counts = new GivenCounts(parts.broker.store);
     this.#wait('greeting');
     pair.connect(this);
   }
@@ -133,6 +132,9 @@ export class Source implements PairHandlers {
         return;
       case PairMessage.taken:
         this.#taken(batch, value, new Set<number>(unpack(payload)));
+        return;
+      case PairMessage.counted:
+        this.#counts.taken(batch, unpack(payload));
         return;
       case PairMessage.left:
         this.#tell({ type: 'left' });
@@ -204,17 +206,8 @@ export class Source implements PairHandlers {
     if (at !== 'idle' && at !== 'ended' && at !== 'condemned') this.#wait(at);
   }
 
-  #patienceOf(stage: SourceStage): number {
-    const { moveTimeoutMs, subscribeTimeoutMs, workerTimeoutMs } = this.#parts.config;
-    if (stage === 'frozen') return moveTimeoutMs;
-    if (stage !== 'captured') return Math.max(moveTimeoutMs, subscribeTimeoutMs);
-    // A target that lives answers, as soon as it has a CPU, and one that is stuck the master's watchdog ends, which can tell the
-    // two apart. To have one killed costs all that has moved to it.
-    return Math.max(moveTimeoutMs, WATCHDOGS * (workerTimeoutMs === 0 ? NO_WATCHDOG_MS : workerTimeoutMs));
-  }
-
   #wait(stage: SourceStage): void {
-    const ms = this.#patienceOf(stage);
+    const ms = patienceOf(stage, this.#parts.config);
     this.#timer = setTimeout(() => {
       this.#parts.counters.add('move_refused_timeout');
       this.#reason = 'timeout';
@@ -233,13 +226,13 @@ export class Source implements PairHandlers {
         this.#chooseLater();
         return;
       case 'plan':
-        if (this.#departure !== undefined)
-          this.#pair.send(PairMessage.plan, batch, 0, pack(this.#departure.plan()));
+        void this.#plan(batch);
         return;
       case 'drop':
         this.#pair.send(PairMessage.drop, batch);
         return;
       case 'forget':
+        this.#departure?.forget();
         this.#departure = undefined;
         return;
       case 'freeze':
@@ -270,6 +263,13 @@ export class Source implements PairHandlers {
     }
   }
 
+  async #plan(batch: number): Promise<void> {
+    const departure = this.#departure;
+    if (departure === undefined) return;
+    const plan = await departure.plan();
+    if (this.#departure === departure) this.#pair.send(PairMessage.plan, batch, 0, pack(plan));
+  }
+
   #choose(): void {
     const { rows, batchRows } = this.#options;
     // HTTP clients that wait for nothing are bare sockets again, and move as such.
@@ -283,7 +283,8 @@ export class Source implements PairHandlers {
       this.#parts.counters.add('move_rows_postponed', postponed);
       this.#chooseIn(FIRST_PAUSE_MS);
     } else {
-      if (this.#moved === 0) this.#reason = 'empty';
+      if (wanted > 0 && this.#chooser.hasLeft) this.#reason = 'attachment';
+      else if (this.#moved === 0) this.#reason = 'empty';
       this.#tell({ type: 'nothing' });
     }
   }
@@ -324,6 +325,7 @@ export class Source implements PairHandlers {
     const { batch } = this.#state;
     const captured = this.#departure?.capture(batch);
     if (captured === undefined) return;
+    this.#chooser.leave(captured.unwritable);
     this.#parts.counters.add('move_batches');
     this.#pair.send(PairMessage.batch, batch, 0, captured.record, captured.sockets);
   }
@@ -331,8 +333,10 @@ export class Source implements PairHandlers {
   #depart(): void {
     const departure = this.#departure;
     if (departure === undefined) return;
-    const wasTruncated = this.#arrived < departure.count;
+    const offered = departure.count;
+    const wasTruncated = this.#arrived < offered;
     const { count, tails } = departure.depart(this.#arrived, this.#refused);
+    this.#counts.given(this.#state.batch, departure.takeCounted());
     this.#departure = undefined;
     this.#moved += count;
     this.#pauseMs = FIRST_PAUSE_MS;
@@ -346,12 +350,21 @@ export class Source implements PairHandlers {
       );
     }
     this.#reportTotal(count);
+    if (count > 0) this.#vain = 0;
     // Nothing more of it would find room, or be understood, there.
-    if (wasTruncated || count === 0) {
+    if (wasTruncated || (count === 0 && offered > 0)) {
       this.#parts.counters.add('move_refused_full');
-      this.#reason = 'full';
-      setImmediate(() => this.#tell({ type: 'stop' }));
+      this.#stopFor('full');
+    } else if (offered === 0 && ++this.#vain === MAX_VAIN) {
+      this.#stopFor('busy');
     }
+  }
+
+  #vain = 0;
+
+  #stopFor(reason: MoveEndReason): void {
+    this.#reason = reason;
+    setImmediate(() => this.#tell({ type: 'stop' }));
   }
 
   #reportTotal(count: number): void {
@@ -359,6 +372,7 @@ export class Source implements PairHandlers {
       type: 'moved',
       move: this.#options.move,
       direction: 'out',
+      rows: count,
       total: this.#parts.totals.departed(count),
     });
   }
@@ -375,6 +389,7 @@ export class Source implements PairHandlers {
   #end(): void {
     clearTimeout(this.#timer);
     this.#unwatchMarks?.();
+    this.#counts.end();
     this.#pair.close();
     this.#onEnd({ reason: this.#reason, moved: this.#moved, closed: 0 });
   }

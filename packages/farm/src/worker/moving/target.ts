@@ -6,7 +6,7 @@ import { Arrival } from './arrival.ts';
 import { RECORD_FORMATS } from './move-record.ts';
 import type { MovingParts } from './moving-parts.ts';
 import { PairMessage, type Pair, type PairHandlers, type ReceivedMessage } from './pair.ts';
-import { pack, unpack, type Held, type Hello, type Plan } from './plan.ts';
+import { pack, unpack, type Held, type Hello, type Plan, type Taken } from './plan.ts';
 import type { MoveOutcome } from './source.ts';
 import { doTail, type TailOfRow } from './tail.ts';
 import { TARGET_START, targetStep, type TargetCommand, type TargetEvent } from './target-protocol.ts';
@@ -37,6 +37,8 @@ export class Target implements PairHandlers {
   #epoch = 0;
   #moved = 0;
   #closed = 0;
+  /** Takings over of counts that are under way, or have ended. */
+  readonly #takings: Promise<void>[] = [];
   #reason: MoveEndReason = 'done';
   #timer: NodeJS.Timeout | undefined;
 
@@ -109,7 +111,8 @@ export class Target implements PairHandlers {
         this.#tail(batch, unpack(payload) ?? []);
         return;
       case PairMessage.leave:
-        this.#tell({ type: 'leave' });
+        // The source must hear first what has become of its counts.
+        void Promise.all(this.#takings).then(() => this.#tell({ type: 'leave' }));
         return;
       default:
     }
@@ -232,7 +235,9 @@ export class Target implements PairHandlers {
     if (arrival === undefined) return;
     this.#arrival = undefined;
     this.#adopted = { batch, arrival };
-    const { rows, pauseMs, addresses } = arrival.adopt((app) => this.#fromOf(app));
+    if (this.#reason === 'done') this.#reason = arrival.problem ?? 'done';
+    const { rows, pauseMs, addresses, taken } = arrival.adopt((app) => this.#fromOf(app));
+    this.#takings.push(this.#tellCounted(batch, taken));
     this.#moved += rows;
     link.sendUrgent({
       type: 'moved',
@@ -243,6 +248,11 @@ export class Target implements PairHandlers {
       pauseMs,
       payload: addresses,
     });
+  }
+
+  async #tellCounted(batch: number, taken: Promise<Taken>): Promise<void> {
+    const counts = await taken;
+    if (this.#state.at !== 'ended') this.#pair.send(PairMessage.counted, batch, 0, pack(counts));
   }
 
   #discard(): void {

@@ -140,6 +140,11 @@ export class Http extends State implements RowOwner {
     }
   }
 
+  /** Whether its sockets can be bare ones again: not on a port that speaks TLS. */
+  get canLift(): boolean {
+    return this.#streams.reclaim !== undefined;
+  }
+
   /** Connections that wait for a next request are bare sockets again, in state handshake, as if nothing had been asked yet. */
   liftIdle(): void {
     const streams = this.#streams;

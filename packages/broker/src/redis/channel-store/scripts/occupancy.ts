@@ -51,6 +51,33 @@ return {1, sum}`,
 );
 
 /**
+ * Connections of another worker are subscribed to a channel through this one now: the sum stays as it is, and nobody is told.
+ *
+ * ```
+ * KEYS  1 leases  2 owner  3 the owner that has told of them  4 counts
+ * ARGV  1 owner  2 the other owner  3 channel  4 connections  5 flags
+ * flags t: the sum is published when it changes
+ * → [status, how many were taken]   status 1 done, -1 no lease
+ * ```
+ */
+export const TAKE = script(`
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return {-1, 0} end
+local plain, telling = 'c' .. ARGV[3], 't' .. ARGV[3]
+local had = tonumber(redis.call('HGET', KEYS[4], ARGV[2]) or 0)
+local taken = math.min(had, tonumber(ARGV[4]))
+if taken <= 0 or ARGV[1] == ARGV[2] then return {1, 0} end
+if had > taken then
+  redis.call('HSET', KEYS[4], ARGV[2], had - taken)
+else
+  redis.call('HDEL', KEYS[4], ARGV[2])
+  redis.call('SREM', KEYS[3], plain, telling)
+end
+redis.call('HSET', KEYS[4], ARGV[1], tonumber(redis.call('HGET', KEYS[4], ARGV[1]) or 0) + taken)
+redis.call('SADD', KEYS[2], ARGV[5] == 't' and telling or plain)
+redis.call('SREM', KEYS[2], ARGV[5] == 't' and plain or telling)
+return {1, taken}`);
+
+/**
  * How much goes on in some channels.
  *
  * ```
