@@ -106,12 +106,6 @@ describe('the reload of a place', () => {
     expect(actions).toEqual([]);
   });
 
-  it('stops with a reason that names both ways in which a broker hinders a move', () => {
-    const ends = Array.from({ length: 5 }, () => moved('broker', 7));
-    const { state } = after([...UP_TO_MOVING, ...ends]);
-    expect(state.reason).toContain('the broker was away, or refuses marks (the log says which)');
-  });
-
   it('is done with an old worker that dies before its time, whose place the new one takes', () => {
     expect(actionsOf([OLD_DIED])).toEqual([{ type: 'succeed' }]);
     expect(after([OLD_DIED, SERVING]).state.step).toBe('done');
