@@ -56,6 +56,8 @@ export class Source implements PairHandlers {
   #lastBatch = 0;
   #moved = 0;
   #failures = 0;
+  /** In a row. */
+  #emptyBatches = 0;
   #reason: MoveEndReason = 'done';
   #timer: NodeJS.Timeout | undefined;
 
@@ -331,7 +333,7 @@ export class Source implements PairHandlers {
   #depart(): void {
     const departure = this.#departure;
     if (departure === undefined) return;
-    const wasTruncated = this.#arrived < departure.count;
+    const hasNoRoom = this.#arrived < departure.count;
     const { count, tails } = departure.depart(this.#arrived, this.#refused);
     this.#departure = undefined;
     this.#moved += count;
@@ -347,11 +349,19 @@ export class Source implements PairHandlers {
     }
     this.#reportTotal(count);
     // Nothing more of it would find room, or be understood, there.
-    if (wasTruncated || count === 0) {
+    if (hasNoRoom || (count === 0 && this.#refused.size > 0)) {
       this.#parts.counters.add('move_refused_full');
       this.#reason = 'full';
-      setImmediate(() => this.#tell({ type: 'stop' }));
+      this.#stopSoon();
     }
+    // All have ended on their way; or they are such as cannot leave, which would be chosen for ever.
+    this.#emptyBatches = count === 0 ? this.#emptyBatches + 1 : 0;
+    if (this.#emptyBatches >= MAX_FAILURES) this.#stopSoon();
+  }
+
+  /** Behind the commands of the step that is being taken. */
+  #stopSoon(): void {
+    setImmediate(() => this.#tell({ type: 'stop' }));
   }
 
   #reportTotal(count: number): void {

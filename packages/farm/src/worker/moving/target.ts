@@ -64,6 +64,8 @@ export class Target implements PairHandlers {
     clearTimeout(this.#timer);
     this.#arrival?.forget();
     this.#arrival?.discard();
+    // What was not said yet is not said any more, and nothing follows from that.
+    this.#state = { ...this.#state, at: 'ended' };
     this.#pair.close();
   }
 
@@ -145,7 +147,7 @@ export class Target implements PairHandlers {
   }
 
   #do(command: TargetCommand, batch: number): void {
-    const { link, counters } = this.#parts;
+    const { link } = this.#parts;
     switch (command) {
       case 'hold':
         void this.#hold(batch);
@@ -172,12 +174,9 @@ export class Target implements PairHandlers {
       case 'discard':
         this.#discard();
         return;
-      case 'destroy': {
-        const closed = this.#arrival?.destroy() ?? 0;
-        this.#closed += closed;
-        counters.add('moves_closed', closed);
+      case 'destroy':
+        this.#destroy(batch);
         return;
-      }
       case 'condemn':
         link.sendUrgent({ type: 'moveNeedsDeath', move: this.#options.move, side: 'source' });
         return;
@@ -234,6 +233,8 @@ export class Target implements PairHandlers {
     this.#adopted = { batch, arrival };
     const { rows, pauseMs, addresses } = arrival.adopt((app) => this.#fromOf(app));
     this.#moved += rows;
+    // The source is dead: nobody serves those that were not taken.
+    if (this.#state.at === 'ended') this.#countClosed(arrival.refused().length);
     link.sendUrgent({
       type: 'moved',
       move: this.#options.move,
@@ -243,6 +244,19 @@ export class Target implements PairHandlers {
       pauseMs,
       payload: addresses,
     });
+  }
+
+  /** As far as its rows are connections, they end; but in this worker, where their applications can be told. */
+  #destroy(batch: number): void {
+    const arrival = this.#arrival;
+    arrival?.keepNothing();
+    this.#adopt(batch);
+    this.#countClosed(arrival?.close() ?? 0);
+  }
+
+  #countClosed(rows: number): void {
+    this.#closed += rows;
+    this.#parts.counters.add('moves_closed', rows);
   }
 
   #discard(): void {
