@@ -53,7 +53,7 @@ describe('a target at its limit of descriptors', () => {
     const { rig } = crowd;
     rig.begin();
     await crowd.stopAt('target', 'taken');
-    for (const connection of crowd.connections) connection.send('late');
+    for (const connection of crowd.connections.source) connection.send('late');
     rig.fromTarget.go();
     await crowd.stopAt('source', 'tail');
     rig.fromSource.go();
