@@ -124,6 +124,60 @@ describe('a reload under way', () => {
     );
   });
 
+  it('whose old worker is killed costs what had not moved yet, and nobody else notices', async () => {
+    const { redis, publish } = await withRedis();
+    const { socket, farm } = await commandable([
+      '--redis-url',
+      redis.url,
+      '--workers',
+      '1',
+      '--probation-ms',
+      '600000',
+    ]);
+    const traffic = await Traffic.start(farm, { publish });
+    const [old] = await lives(socket);
+    const reload = command(socket, RELOAD);
+    await eventually(async () =>
+      (await lives(socket)).some(({ role, connections }) => role === 'other' && connections === 16),
+    );
+    process.kill(old?.pid ?? -1, 'SIGKILL');
+    expect(await reload).toMatchObject({ done: { moved: 16 } });
+    await eventually(() => traffic.clients.filter(({ isClosed }) => isClosed).length === 72);
+    await traffic.goesOn();
+    expect(await traffic.end()).toEqual([]);
+    await eventually(async () =>
+      expect((await lives(socket)).map(({ role, connections }) => [role, connections])).toEqual([
+        ['current', 16],
+      ]),
+    );
+  });
+
+  it('whose old worker is killed between two batches, or in one, leaves nobody half moved', async () => {
+    const { redis, publish } = await withRedis();
+    const small = ['--workers', '1', '--move-batch-rows', '4'];
+    const { socket, farm } = await commandable(['--redis-url', redis.url, ...small]);
+    const traffic = await Traffic.start(farm, { publish });
+    const [old] = await lives(socket);
+    let isKilled = false;
+    const reload = command(socket, RELOAD, ({ moved }) => {
+      if (moved < 32 || isKilled) return;
+      isKilled = true;
+      process.kill(old?.pid ?? -1, 'SIGKILL');
+    });
+    await reload;
+    expect(isKilled).toBe(true);
+    // Each goes on or has ended; and the new worker serves exactly those who go on.
+    await eventually(async () => {
+      const living = traffic.clients.filter(({ isClosed }) => !isClosed).length;
+      expect(living).toBeGreaterThanOrEqual(32);
+      expect((await lives(socket)).map(({ role, connections }) => [role, connections])).toEqual([
+        ['current', living],
+      ]);
+    });
+    await traffic.goesOn();
+    expect(await traffic.end()).toEqual([]);
+  });
+
   it('whose old worker stands still for a while goes on with it, and nobody misses anything', async () => {
     const { socket, farm, publish } = await commandable(['--workers', '1']);
     const traffic = await Traffic.start(farm, { publish });
