@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { accept } from '../../api/app.ts';
 import { CloseCode } from '../../api/close-codes.ts';
 import { clientFrame, poll, textFrame } from '../fixtures/worker-harness.ts';
-import { CLIENTS, Crowd, textsOf, type CrowdOptions } from './fixtures/crowd.ts';
+import { CLIENTS, Crowd, goesOn, textsOf, type CrowdOptions } from './fixtures/crowd.ts';
 import type { MoveRig, PairMessageName, Side } from './fixtures/move-rig.ts';
 
 let crowd: Crowd;
@@ -111,6 +111,23 @@ describe('a move whose target dies', () => {
     await crowd.servedBy('source');
     expect([crowd.told('source'), crowd.told('target')]).toEqual([{ open: CLIENTS }, {}]);
     expect((await rig.source.report()).connections).toBe(CLIENTS);
+  });
+
+  it('when more was published than there is room for: all go on, and know of the gap', async () => {
+    // Two publications.
+    await start({ options: { beyondLimits: { maxMoveHeldBytes: 1200 } } });
+    rig.begin();
+    await crowd.stopAt('source', 'batch');
+    crowd.publish();
+    await rig.source.counts('move_publications_kept', 2);
+    await rig.kill('target');
+    rig.reaped('target');
+    await rig.ended('source');
+    for (const client of crowd.clients) {
+      await goesOn(client, 'source');
+      expect(textsOf(client)).toEqual(['all 1', 'all 2', 'source begun', 'source more']);
+    }
+    expect(crowd.connections.source.map(({ hasGap }) => hasGap)).toEqual(Array(CLIENTS).fill(true));
   });
 });
 
