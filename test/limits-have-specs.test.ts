@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { LIMITS, type LimitName } from '@roost/farm';
 import { describe, expect, it } from 'vitest';
+import { specTitlesIn } from './harness/spec-titles.ts';
 
 /** Where a spec reaches a limit, and what it claims. */
 interface ReachedBy {
@@ -227,17 +227,6 @@ function spec(file: string, title: string): ReachedBy {
   return { file, title };
 }
 
-/** What the specs of a file are called, as it is written. */
-function titlesIn(file: string): string[] {
-  const source = readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');
-  return Array.from(
-    source.matchAll(
-      /\b(?:it|describe)[^\n]*\(\s*(['"`])(.*?)\1,|^\s+\]\)\((['"`])(.*?)\3,|^\s+(['"`])(.*?)\5,\s*$/gm,
-    ),
-    (match) => match[2] ?? match[4] ?? match[6] ?? '',
-  );
-}
-
 describe('each limit', () => {
   it('is in the table above', () => {
     expect(Object.keys(REACHED_BY).toSorted()).toEqual(Object.keys(LIMITS).toSorted());
@@ -246,7 +235,7 @@ describe('each limit', () => {
   it.each(Object.entries(REACHED_BY))(
     '%s is reached by the spec that the table names',
     (_, { file, title }) => {
-      expect(titlesIn(file)).toContain(title);
+      expect(specTitlesIn(file)).toContain(title);
     },
   );
 });

@@ -37,6 +37,15 @@ async function withRedis(): Promise<{ redis: RedisFixture; publish: TrafficOptio
   return { redis, publish: (channel, text) => publisher.publish(`roost:channel:${channel}`, text) };
 }
 
+/** False when the process is gone already. */
+function kill(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL');
+  } catch {
+    return false;
+  }
+}
+
 describe('a reload under way', () => {
   it('is noticed by no client: nothing is lost, repeated, out of order or closed, with the embedded broker', async () => {
     const { socket, farm, publish } = await commandable();
@@ -190,6 +199,60 @@ describe('a reload under way', () => {
     const publisher = await PlainRedisClient.connect(redis.port);
     await publisher.publish('roost:channel:news', 'back');
     for (const client of clients) expect((await client.nextMessage()).text).toBe('back');
+  });
+
+  it('whose old worker is killed costs what had not moved yet, and nobody else notices', async () => {
+    const { redis, publish } = await withRedis();
+    const { socket, farm } = await commandable([
+      '--redis-url',
+      redis.url,
+      '--workers',
+      '1',
+      '--probation-ms',
+      '600000',
+    ]);
+    const traffic = await Traffic.start(farm, { publish });
+    const [old] = await lives(socket);
+    const reload = command(socket, RELOAD);
+    await eventually(async () =>
+      (await lives(socket)).some(({ role, connections }) => role === 'other' && connections === 16),
+    );
+    process.kill(old?.pid ?? -1, 'SIGKILL');
+    expect(await reload).toMatchObject({ lost: { moved: 16, lost: 72 } });
+    await eventually(() => traffic.clients.filter(({ isClosed }) => isClosed).length === 72);
+    await traffic.goesOn();
+    expect(await traffic.end()).toEqual([]);
+    await eventually(async () =>
+      expect((await lives(socket)).map(({ role, connections }) => [role, connections])).toEqual([
+        ['current', 16],
+      ]),
+    );
+  });
+
+  it('whose old worker is killed between two batches, or in one, leaves nobody half moved', async () => {
+    const { redis, publish } = await withRedis();
+    const small = ['--workers', '1', '--move-batch-rows', '4'];
+    const { socket, farm } = await commandable(['--redis-url', redis.url, ...small]);
+    const traffic = await Traffic.start(farm, { publish });
+    const killed: number[] = [];
+    // A machine may be done before it is heard how far it has come.
+    for (let reloads = 0; reloads < 5 && killed.length === 0; reloads++) {
+      const old = (await lives(socket)).find(({ role }) => role === 'current');
+      await command(socket, RELOAD, ({ moved }) => {
+        if (old !== undefined && moved >= 32 && killed.length === 0 && kill(old.pid)) killed.push(old.pid);
+      });
+    }
+    expect(killed).toHaveLength(1);
+    // Each goes on or has ended; and the new worker serves exactly those who go on.
+    await eventually(async () => {
+      const living = traffic.clients.filter(({ isClosed }) => !isClosed).length;
+      expect(living).toBeGreaterThanOrEqual(32);
+      expect((await lives(socket)).map(({ role, connections }) => [role, connections])).toEqual([
+        ['current', living],
+      ]);
+    });
+    await traffic.goesOn();
+    expect(await traffic.end()).toEqual([]);
   });
 
   it('whose old worker stands still for a while goes on with it, and nobody misses anything', async () => {

@@ -1,5 +1,5 @@
 import { deserialize } from 'node:v8';
-import { closeDescriptors, Interest, terminateDescriptor } from '@roost/poller';
+import { closeDescriptors, Interest } from '@roost/poller';
 import type { Publication } from '@roost/broker';
 import { CloseCode } from '../../api/close-codes.ts';
 import type { MovedFrom } from '../../api/app.ts';
@@ -16,6 +16,7 @@ import type { Plan, Taken } from './plan.ts';
 import { positionsOf } from './positions.ts';
 
 const NS_PER_MS = 1e6;
+const CUT_UNKNOWN = 'this part of the server has failed';
 
 /** A row that can be taken. */
 interface Arriver {
@@ -169,14 +170,16 @@ export class Arrival {
     this.#refused = [];
   }
 
-  /** Ends the connections, which nobody can serve. Answers how many. */
-  destroy(): number {
-    const count = this.#sockets.length;
-    for (const fd of this.#sockets) terminateDescriptor(fd);
-    this.#sockets = new Int32Array(0);
-    this.#arrivers = [];
-    this.#refused = [];
-    return count;
+  /** What was published since the mark is not for them. */
+  keepNothing(): void {
+    this.#kept = undefined;
+  }
+
+  /** Closes the connections among the rows, which were adopted. Answers how many. */
+  close(): number {
+    const slots = this.#open();
+    for (const slot of slots) this.#parts.connections.closeOwn(slot, CloseCode.serviceRestart, CUT_UNKNOWN);
+    return slots.length;
   }
 
   #room(): number {

@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import {
   closeDescriptor,
   closeDescriptors,
+  duplicateDescriptor,
   Interest,
   makeSealedFile,
   MAX_DESCRIPTORS_PER_MESSAGE,
@@ -66,9 +67,14 @@ interface Outgoing {
   readonly done: (isSent: boolean) => void;
 }
 
-/** One end of the pair of a move. */
+/**
+ * One end of the pair of a move. A worker that has no descriptors left loses those that come with a message (MSG_CTRUNC). It may lose
+ * sockets, and says how many have come; but no payload, whether it receives or sends one: a place is kept for it.
+ */
 export class Pair {
   readonly #fd: number;
+  /** What keeps the place; −1 while there is none. */
+  #spare = -1;
   readonly #events: PollEvents;
   readonly #id: number;
   #handlers!: PairHandlers;
@@ -83,6 +89,7 @@ export class Pair {
   /** Takes the descriptor over. */
   constructor(fd: number, events: PollEvents) {
     this.#fd = fd;
+    this.#keepPlace();
     this.#events = events;
     this.#id = events.listen(() => this.#receive());
   }
@@ -118,6 +125,7 @@ export class Pair {
     clearTimeout(this.#timer);
     this.#events.poller.unwatchDescriptor(this.#fd);
     this.#events.forget(this.#id);
+    this.#givePlace();
     closeDescriptor(this.#fd);
     for (const { done } of this.#waiting.splice(0)) done(false);
   }
@@ -136,6 +144,7 @@ export class Pair {
 
   #send({ head, payload, sockets }: Outgoing): number {
     if (payload === undefined) return sendDescriptors(this.#fd, sockets, sockets.length, head);
+    this.#givePlace();
     const file = makeSealedFile(payload);
     if (file < 0) return file;
     const fds = new Int32Array(1 + sockets.length);
@@ -143,13 +152,16 @@ export class Pair {
     fds.set(sockets, 1);
     const outcome = sendDescriptors(this.#fd, fds, fds.length, head);
     closeDescriptor(file);
+    this.#keepPlace();
     return outcome;
   }
 
   #receive(): void {
     // One message may end the move.
     while (!this.#isClosed) {
+      this.#givePlace();
       const received = receiveDescriptors(this.#fd, this.#fds, this.#record, this.#received);
+      if (received.bytes <= 0) this.#keepPlace();
       if (received.bytes === -EAGAIN) return;
       // A side that died with something unread is reported before what it has said itself (unix(7)).
       if (received.bytes === -ECONNRESET) continue;
@@ -161,8 +173,20 @@ export class Pair {
         }
         return;
       }
-      this.#handlers.pairOnMessage(this.#read(received));
+      const message = this.#read(received);
+      // The payload has been read and closed, so that there is one.
+      this.#keepPlace();
+      this.#handlers.pairOnMessage(message);
     }
+  }
+
+  #keepPlace(): void {
+    if (this.#spare < 0) this.#spare = duplicateDescriptor(this.#fd);
+  }
+
+  #givePlace(): void {
+    if (this.#spare >= 0) closeDescriptor(this.#spare);
+    this.#spare = -1;
   }
 
   #read({ bytes, count }: ReceivedRecord): ReceivedMessage {

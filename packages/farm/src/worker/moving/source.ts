@@ -19,7 +19,7 @@ import {
 
 /** So many batches in a row that did not move, with a broker that is there, end the move. */
 const MAX_FAILURES = 5;
-/** So many batches in a row of which no row could be written down end the move. */
+/** So many batches in a row of which no row has moved end the move. */
 const MAX_VAIN = 20;
 /** Marks of different moves differ. */
 const MARKS_PER_MOVE = 2 ** 21;
@@ -54,6 +54,8 @@ export class Source implements PairHandlers {
   #lastBatch = 0;
   #moved = 0;
   #failures = 0;
+  /** Batches in a row of which no row has moved. */
+  #vain = 0;
   #reason: MoveEndReason = 'done';
   #timer: NodeJS.Timeout | undefined;
 
@@ -333,8 +335,7 @@ export class Source implements PairHandlers {
   #depart(): void {
     const departure = this.#departure;
     if (departure === undefined) return;
-    const offered = departure.count;
-    const wasTruncated = this.#arrived < offered;
+    const hasNoRoom = this.#arrived < departure.count;
     const { count, tails } = departure.depart(this.#arrived, this.#refused);
     this.#counts.given(this.#state.batch, departure.takeCounted());
     this.#departure = undefined;
@@ -352,16 +353,16 @@ export class Source implements PairHandlers {
     this.#reportTotal(count);
     if (count > 0) this.#vain = 0;
     // Nothing more of it would find room, or be understood, there.
-    if (wasTruncated || (count === 0 && offered > 0)) {
+    if (hasNoRoom || (count === 0 && this.#refused.size > 0)) {
       this.#parts.counters.add('move_refused_full');
       this.#stopFor('full');
-    } else if (offered === 0 && ++this.#vain === MAX_VAIN) {
+    } else if (count === 0 && ++this.#vain === MAX_VAIN) {
+      // All have ended on their way; or they are such as cannot leave, which would be chosen for ever.
       this.#stopFor('busy');
     }
   }
 
-  #vain = 0;
-
+  /** Behind the commands of the step that is being taken. */
   #stopFor(reason: MoveEndReason): void {
     this.#reason = reason;
     setImmediate(() => this.#tell({ type: 'stop' }));

@@ -54,7 +54,7 @@ export type TargetCommand =
   | 'forget'
   /** Close these copies of the sockets, which are the source's. */
   | 'discard'
-  /** End the connections: the source is dead, and nobody knows where they were cut. */
+  /** Serve the rows, to end their connections: the source is dead, and nobody knows where they were cut. */
   | 'destroy'
   /** The master is to make sure that the source is dead. */
   | 'condemn'

@@ -66,6 +66,8 @@ export class Target implements PairHandlers {
     clearTimeout(this.#timer);
     this.#arrival?.forget();
     this.#arrival?.discard();
+    // What was not said yet is not said any more, and nothing follows from that.
+    this.#state = { ...this.#state, at: 'ended' };
     this.#pair.close();
   }
 
@@ -148,7 +150,7 @@ export class Target implements PairHandlers {
   }
 
   #do(command: TargetCommand, batch: number): void {
-    const { link, counters } = this.#parts;
+    const { link } = this.#parts;
     switch (command) {
       case 'hold':
         void this.#hold(batch);
@@ -175,12 +177,9 @@ export class Target implements PairHandlers {
       case 'discard':
         this.#discard();
         return;
-      case 'destroy': {
-        const closed = this.#arrival?.destroy() ?? 0;
-        this.#closed += closed;
-        counters.add('moves_closed', closed);
+      case 'destroy':
+        this.#destroy(batch);
         return;
-      }
       case 'condemn':
         link.sendUrgent({ type: 'moveNeedsDeath', move: this.#options.move, side: 'source' });
         return;
@@ -239,6 +238,8 @@ export class Target implements PairHandlers {
     const { rows, pauseMs, addresses, taken } = arrival.adopt((app) => this.#fromOf(app));
     this.#takings.push(this.#tellCounted(batch, taken));
     this.#moved += rows;
+    // The source is dead: nobody serves those that were not taken.
+    if (this.#state.at === 'ended') this.#countClosed(arrival.refused().length);
     link.sendUrgent({
       type: 'moved',
       move: this.#options.move,
@@ -253,6 +254,19 @@ export class Target implements PairHandlers {
   async #tellCounted(batch: number, taken: Promise<Taken>): Promise<void> {
     const counts = await taken;
     if (this.#state.at !== 'ended') this.#pair.send(PairMessage.counted, batch, 0, pack(counts));
+  }
+
+  /** As far as its rows are connections, they end; but in this worker, where their applications can be told. */
+  #destroy(batch: number): void {
+    const arrival = this.#arrival;
+    arrival?.keepNothing();
+    this.#adopt(batch);
+    this.#countClosed(arrival?.close() ?? 0);
+  }
+
+  #countClosed(rows: number): void {
+    this.#closed += rows;
+    this.#parts.counters.add('moves_closed', rows);
   }
 
   #discard(): void {
