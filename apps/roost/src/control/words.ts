@@ -14,7 +14,9 @@ const DONE: Readonly<Record<ChangeReport['kind'], string>> = {
 /** One line for people: where a change is. */
 export function progressInWords(report: ChangeReport): string {
   const { kind, worker, of, moved, left, rate, pauseP99Ms } = report;
-  return `${kind}: worker ${worker} of ${of}, ${moved} moved, ${left} left, ${costInWords(report)}, ${rate}/s, pause p99 ${pauseP99Ms} ms`;
+  // A canary, and an evening out, go through no list of workers.
+  const where = of === 0 ? '' : `worker ${worker} of ${of}, `;
+  return `${kind}: ${where}${moved} moved, ${left} left, ${costInWords(report)}, ${rate}/s, pause p99 ${pauseP99Ms} ms`;
 }
 
 function costInWords({ closed, lost }: ChangeReport): string {
