@@ -10,12 +10,16 @@ const UNITS = ['seconds', 'bytes', 'ratio', 'info'];
 /** What some of our own names, or of other exporters', have behind them where a unit would stand. */
 const UNIT_WORDS = /_(?:ms|milliseconds|micros|kb|mb|kilobytes|megabytes|percent)(?:_|$)/;
 
+/** Names of properties, in a type. */
+const PICKED = /Pick<[^>]*>/g;
+
 /** The counters that the sources of the master, or of a worker, name. */
 function countersOf(process: 'master' | 'worker'): string[] {
   const folder = new URL(`../../../../../packages/farm/src/${process}/`, import.meta.url);
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((path) => /(?<!\.test)\.ts$/.test(path) && !path.includes('fixtures/'))
-    .flatMap((path) => readFileSync(new URL(path, folder), 'utf8').match(/(?<=')[a-z_]+(?=')/g) ?? []);
+    .map((path) => readFileSync(new URL(path, folder), 'utf8').replaceAll(PICKED, ''))
+    .flatMap((source) => source.match(/(?<=')[a-z_]+(?=')/g) ?? []);
   return [...new Set(names)].filter((name) => Object.hasOwn(COUNTERS, name) && !TOLD_BY_WORKER.has(name));
 }
 
