@@ -64,8 +64,10 @@ describe('a publication of a plain Redis client', () => {
     }
     const clients = await Promise.all(farms.map((farm) => connectMany(farm, `/plain?channel=${channel}`, 6)));
     for (const farm of farms) {
-      const { workers } = await info(farm);
-      expect(Math.min(...workers.map(({ connections }) => connections))).toBeGreaterThan(0);
+      await eventually(async () => {
+        const { workers } = await info(farm);
+        expect(Math.min(...workers.map(({ connections }) => connections))).toBeGreaterThan(0);
+      });
     }
     return clients.flat();
   }
