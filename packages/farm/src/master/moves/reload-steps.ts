@@ -182,7 +182,7 @@ const WHY: Readonly<Record<Exclude<MoveResult['reason'], 'done' | 'empty' | 'dea
   timeout: 'because it did not answer in time (moveTimeoutMs)',
   attachment:
     'because attachments cannot be serialised, or not be read by the new worker (see the log, and the hook handover)',
-  app: 'because the new worker has not their app',
+  app: 'because the new application has no app of their name',
   busy: 'because they changed their channels whenever they were to go (hook handover)',
 };
 
