@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ownMemoryOf } from './harness/processes.ts';
 import { connectRaw, counter, info, startFarm, SWITCHING, upgradeRequest } from './harness/system.ts';
 
-const CONNECTIONS = 2000;
+const CONNECTIONS = 4000;
 const IN_FLIGHT = 100;
 const QUIET_MS = 500;
 
