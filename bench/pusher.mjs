@@ -223,6 +223,7 @@ async function storm() {
     const crowds = Array.from({ length: STORM_PROCESSES }, (_, index) =>
       crowdOf(server, { dialect: 'pusher', channel: 'private-{i}', inFlight: each }, index * each, each),
     );
+    for (const crowd of crowds) crowd.comeLast();
     await loops.read(server);
     const before = cpuMs(server.pids);
     const startedAt = performance.now();
