@@ -6,9 +6,9 @@ export interface Plan {
   readonly channels: readonly string[];
   /** Channels, and users as channels, in which connections are counted; whether subscribers are told how many they are. */
   readonly counted: readonly (readonly [channel: string, tellsCount: boolean])[];
-  /** One for each connection that is a member. */
   /** By which name the store knows what the source has told of these counts. */
   readonly owner: string | undefined;
+  /** One for each connection that is a member. */
   readonly members: readonly (readonly [channel: string, user: string, info: string])[];
 }
 
@@ -29,6 +29,14 @@ export interface Hello {
 export interface Held {
   readonly server: string | undefined;
   readonly room: number;
+}
+
+/** Marks of different moves differ. */
+const MARKS_PER_MOVE = 2 ** 21;
+
+/** The id of the mark that cuts a batch out of what is published: the source sends it, and both sides wait for it. */
+export function markOf(move: number, batch: number): number {
+  return move * MARKS_PER_MOVE + batch;
 }
 
 /** Messages whose writer and reader are of one protocol, and small. The record of a batch is written by hand. */

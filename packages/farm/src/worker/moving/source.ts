@@ -6,7 +6,7 @@ import { GivenCounts } from './given-counts.ts';
 import { MoveRecordWriter, RECORD_FORMATS } from './move-record.ts';
 import type { MovingParts } from './moving-parts.ts';
 import { PairMessage, type Pair, type PairHandlers, type ReceivedMessage } from './pair.ts';
-import { pack, unpack, type Held, type Hello } from './plan.ts';
+import { markOf, pack, unpack, type Held, type Hello } from './plan.ts';
 import { FIRST_PAUSE_MS, LAST_PAUSE_MS, patienceOf } from './patience.ts';
 import { RowChooser } from './row-chooser.ts';
 import {
@@ -21,8 +21,6 @@ import {
 const MAX_FAILURES = 5;
 /** So many batches in a row of which no row has moved end the move. */
 const MAX_VAIN = 20;
-/** Marks of different moves differ. */
-const MARKS_PER_MOVE = 2 ** 21;
 const NOBODY: ReadonlySet<number> = new Set();
 
 export interface SourceOptions {
@@ -99,7 +97,7 @@ export class Source implements PairHandlers {
   }
 
   mark(address: string, id: number, epoch: number): void {
-    if (address !== this.#hello?.markAddress || id !== this.#markOf(this.#state.batch)) return;
+    if (address !== this.#hello?.markAddress || id !== markOf(this.#options.move, this.#state.batch)) return;
     const { batch } = this.#state;
     this.#tell(epoch === this.#epoch ? { type: 'mark', batch } : { type: 'lost', batch });
   }
@@ -319,7 +317,7 @@ export class Source implements PairHandlers {
     this.#departure?.freeze();
     this.#epoch = broker.epoch;
     broker
-      .mark(this.#hello?.markAddress ?? '', this.#markOf(batch))
+      .mark(this.#hello?.markAddress ?? '', markOf(this.#options.move, batch))
       .catch(() => this.#tell({ type: 'lost', batch }));
   }
 
@@ -381,10 +379,6 @@ export class Source implements PairHandlers {
   #giveUp(reason: MoveEndReason): void {
     this.#reason = reason;
     this.#tell({ type: 'stop' });
-  }
-
-  #markOf(batch: number): number {
-    return this.#options.move * MARKS_PER_MOVE + batch;
   }
 
   #end(): void {

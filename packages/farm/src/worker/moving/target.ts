@@ -6,13 +6,10 @@ import { Arrival } from './arrival.ts';
 import { RECORD_FORMATS } from './move-record.ts';
 import type { MovingParts } from './moving-parts.ts';
 import { PairMessage, type Pair, type PairHandlers, type ReceivedMessage } from './pair.ts';
-import { pack, unpack, type Held, type Hello, type Plan, type Taken } from './plan.ts';
+import { markOf, pack, unpack, type Held, type Hello, type Plan, type Taken } from './plan.ts';
 import type { MoveOutcome } from './source.ts';
 import { doTail, type TailOfRow } from './tail.ts';
 import { TARGET_START, targetStep, type TargetCommand, type TargetEvent } from './target-protocol.ts';
-
-/** As in source.ts. */
-const MARKS_PER_MOVE = 2 ** 21;
 
 export interface TargetOptions {
   readonly move: number;
@@ -81,8 +78,7 @@ export class Target implements PairHandlers {
 
   mark(address: string, id: number, epoch: number): void {
     const { batch } = this.#state;
-    if (address !== this.#parts.broker.markAddress || id !== this.#options.move * MARKS_PER_MOVE + batch)
-      return;
+    if (address !== this.#parts.broker.markAddress || id !== markOf(this.#options.move, batch)) return;
     this.#tell(epoch === this.#epoch ? { type: 'mark', batch } : { type: 'lost', batch });
   }
 
