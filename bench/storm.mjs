@@ -14,7 +14,6 @@ import { startServer } from './lib/servers.mjs';
 /** No worker's loop may stall for longer, or those who are connected would notice. */
 const MAX_STALL_MS = 100;
 const CLIENT_PROCESSES = 4;
-const CLIENT_NICENESS = 10;
 
 const { values } = parseArgs({
   options: {
@@ -64,7 +63,7 @@ async function storms(args, names) {
         connections,
         inFlight: connections,
         processes: CLIENT_PROCESSES,
-        niceness: CLIENT_NICENESS,
+        comesLast: true,
       });
       loads.push(load);
       await settle(server.pids);

@@ -2,7 +2,7 @@ import { setPriority } from 'node:os';
 import { API_KEY, readInfo } from './api.mjs';
 import { startLoad } from './load.mjs';
 import { giveBackCaches, readMemory, readPorts } from './machine.mjs';
-import { cpuMs, isRunning, memoryOf, processTree } from './processes.mjs';
+import { cpuMs, isRunning, memoryOf, processTree, putLast } from './processes.mjs';
 import { startRedis } from './redis.mjs';
 import { startServer } from './servers.mjs';
 
@@ -13,8 +13,6 @@ export const ECHO_CONNECTIONS = 1000;
 const ECHO_PER_SECOND = 1000;
 const ECHO_BYTES = 64;
 const MIN_ECHO_SECONDS = 3;
-/** nice(2) of the clients once all are connected and idle: as if they were on other machines. */
-const CLIENT_NICENESS = 10;
 /** nice(2) of the process that measures echoes: what it waits for a CPU is not the farm's. Takes root. */
 const ECHO_PRIORITY = -10;
 /**
@@ -211,10 +209,10 @@ export class BigFarm {
     return { seconds: (performance.now() - startedAt) / 1000, stoppedBy };
   }
 
-  /** From now on the clients get what CPU the farm leaves; see CLIENT_NICENESS. Cannot be undone without root. */
+  /** From now on the clients get what CPU the farm leaves; see putLast. Cannot be undone without root. */
   putClientsLast() {
     for (const { load } of this.#loads) {
-      for (const pid of processTree(load.pid)) setPriority(pid, CLIENT_NICENESS);
+      putLast(load.pid);
     }
   }
 

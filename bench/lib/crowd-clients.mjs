@@ -1,6 +1,6 @@
-import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { ChildProgram } from './child-program.mjs';
+import { putLast } from './processes.mjs';
 
 /**
  * @typedef {ReturnType<typeof startCrowd>} CrowdProcess
@@ -32,8 +32,7 @@ export function startCrowd(name, { port, path, count, args = [] }) {
       program.write(JSON.stringify(command));
       return program.nextLine();
     },
-    /** As if it were on another machine: the server comes first (nice(2)). */
-    comeLast: () => setPriority(program.pid, 10),
+    comeLast: () => putLast(program.pid),
     stop: () => program.stop(),
   };
 }

@@ -1,7 +1,6 @@
-import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { ChildProgram } from './child-program.mjs';
-import { processTree } from './processes.mjs';
+import { putLast } from './processes.mjs';
 
 const LOAD = fileURLToPath(new URL('../../apps/load/bin/roost-load.js', import.meta.url));
 
@@ -15,7 +14,7 @@ const LOAD = fileURLToPath(new URL('../../apps/load/bin/roost-load.js', import.m
  * @property {string} sourceAddresses
  * @property {string} namespace The path of a network namespace to run in.
  * @property {boolean} isPhantom Clients in user space; the answer has the namespace that their server must be in.
- * @property {number} niceness Of nice(2): above 0 the server comes first, as if its clients were on other machines.
+ * @property {boolean} comesLast The server comes first, as if its clients were on other machines.
  * @property {readonly string[]} says As `awaits` and `messageTemplate`: the protocol that the server speaks inside WebSocket,
  *   as the guide on load testing has it.
  * @property {string} awaits
@@ -64,7 +63,7 @@ export async function startLoad(
     inFlight = 256,
     processes = 2,
     sourceAddresses = '127.0.0.2-127.0.0.9',
-    niceness = 0,
+    comesLast = false,
     says = [],
     awaits,
     messageTemplate,
@@ -105,7 +104,7 @@ export async function startLoad(
     await program.stop();
     throw error;
   }
-  if (niceness > 0) for (const pid of processTree(program.pid)) setPriority(pid, niceness);
+  if (comesLast) putLast(program.pid);
   return {
     pid: program.pid,
     processCount,

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from './message-of.mjs';
 
@@ -30,6 +31,17 @@ export function isRunning(pid) {
   } catch {
     return false;
   }
+}
+
+/** nice(2) of clients that share the server's CPUs. */
+const CLIENT_NICENESS = 10;
+
+/**
+ * Has a process of clients, and all its descendants, come behind the server for a CPU, as if they were on another machine.
+ * @param {number} root
+ */
+export function putLast(root) {
+  for (const pid of processTree(root)) setPriority(pid, CLIENT_NICENESS);
 }
 
 /**
