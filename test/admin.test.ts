@@ -6,6 +6,7 @@ import { eventually, listenLocally, RawClient, type FarmProcess } from '@roost/t
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { documentedMetrics } from '../apps/roost/src/admin/metrics/reference.ts';
 import { generateHead } from './fuzz/head-generator.ts';
+import { ADMIN_TOKEN, adminPortOf, AS_ADMIN, callAdmin, WITH_ADMIN } from './harness/admin.ts';
 import { parseExposition, type Scraped } from './harness/exposition.ts';
 import {
   connect,
@@ -19,18 +20,11 @@ import {
   startSharedFarm,
 } from './harness/system.ts';
 
-const TOKEN = 'only-for-those-who-run-the-farm';
-
 /** Of Debian's package prometheus. */
 function hasPromtool(): boolean {
   const isThere = spawnSync('promtool', ['--version']).error === undefined;
   if (!isThere) process.stderr.write('Metrics are not checked by promtool: it is not installed.\n');
   return isThere;
-}
-
-async function adminPortOf(farm: FarmProcess): Promise<number> {
-  const { metrics } = await farm.log(({ msg }) => msg === 'admin listener open');
-  return Number(new URL(String(metrics)).port);
 }
 
 async function ask(
@@ -226,27 +220,12 @@ describe('the calls of the dashboard', () => {
   let farm: FarmProcess;
   let port: number;
   beforeAll(async () => {
-    farm = await startSharedFarm(['--admin-port', '0', '--admin-token', TOKEN]);
+    farm = await startSharedFarm(WITH_ADMIN);
     port = await adminPortOf(farm);
   });
   afterAll(() => farm.stop());
 
-  async function call(
-    method: string,
-    path: string,
-    body?: unknown,
-  ): Promise<{ readonly status: number; readonly body: unknown }> {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, {
-      method,
-      headers: {
-        Authorization: `Bearer ${TOKEN}`,
-        Connection: 'close',
-        ...(body !== undefined && { 'Content-Type': 'application/json' }),
-      },
-      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-    });
-    return { status: response.status, body: await response.json() };
-  }
+  const call = (method: string, path: string, body?: unknown) => callAdmin(port, method, path, body);
 
   it('tell how the farm is, and its largest channels', async () => {
     const clients = [await connect(farm, '/plain?channel=news'), await connect(farm, '/plain?channel=news')];
@@ -282,7 +261,7 @@ describe('the calls of the dashboard', () => {
   it('say when the workers were asked, also to who gets what others were told', async () => {
     const moments = new Map<unknown, Set<unknown>>();
     for (let looks = 0; looks < 20; looks++) {
-      const { body } = await ask(port, '/api/overview', { Authorization: `Bearer ${TOKEN}` });
+      const { body } = await ask(port, '/api/overview', AS_ADMIN);
       const { at, uptimeMs }: { readonly at: number; readonly uptimeMs: number } = JSON.parse(body);
       moments.set(uptimeMs, (moments.get(uptimeMs) ?? new Set()).add(at));
     }
@@ -360,15 +339,15 @@ describe('the calls of the dashboard', () => {
 
 describe('the admin listener', () => {
   it('is not behind the port for clients', async () => {
-    const farm = await startFarm(['--admin-port', '0', '--admin-token', TOKEN]);
-    for (const headers of [{}, { Authorization: `Bearer ${TOKEN}` }]) {
+    const farm = await startFarm(WITH_ADMIN);
+    for (const headers of [{}, AS_ADMIN]) {
       const response = await fetch(`http://127.0.0.1:${farm.port}/metrics`, { headers });
       expect([response.status, await response.text()]).toEqual([404, expect.not.stringContaining('roost_')]);
     }
   });
 
   it('answers strangers with 401, and requests that were meant for another name with 403', async () => {
-    const farm = await startFarm(['--admin-port', '0', '--admin-token', TOKEN]);
+    const farm = await startFarm(WITH_ADMIN);
     const port = await adminPortOf(farm);
     for (const path of [
       '/metrics',
@@ -383,10 +362,10 @@ describe('the admin listener', () => {
         expect([status, headers.get('connection')], `${method} ${path}`).toEqual([401, 'close']);
       }
     }
-    expect((await ask(port, '/metrics', { Authorization: `Bearer ${TOKEN}` })).status).toBe(200);
+    expect((await ask(port, '/metrics', AS_ADMIN)).status).toBe(200);
     const rebound = await connectRaw(port);
     rebound.writeText(
-      `GET /metrics HTTP/1.1\r\nHost: evil.example\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`,
+      `GET /metrics HTTP/1.1\r\nHost: evil.example\r\nAuthorization: Bearer ${ADMIN_TOKEN}\r\n\r\n`,
     );
     expect(await rebound.readHead()).toMatch(/^HTTP\/1\.1 403 /);
   });
@@ -397,7 +376,7 @@ describe('the admin listener', () => {
   });
 
   it('outlives what is not HTTP, or nearly: nothing is let in, and the farm does not notice', async () => {
-    const farm = await startFarm(['--admin-port', '0', '--admin-token', TOKEN]);
+    const farm = await startFarm(WITH_ADMIN);
     const port = await adminPortOf(farm);
     const bystander = await connect(farm, '/echo');
     for (let index = 0; index < 400; index++) {
@@ -413,7 +392,7 @@ describe('the admin listener', () => {
       }
       expect(answer).not.toContain('roost_');
     }
-    expect((await ask(port, '/metrics', { Authorization: `Bearer ${TOKEN}` })).status).toBe(200);
+    expect((await ask(port, '/metrics', AS_ADMIN)).status).toBe(200);
     await expectEcho(bystander, 'nothing happened');
     expect((await info(farm)).counters).toMatchObject({ master_errors: 0, worker_restarts: 0 });
   });
@@ -437,13 +416,13 @@ describe('the admin listener', () => {
   });
 
   it('does not read the body of a stranger, nor a large one of anybody', async () => {
-    const farm = await startFarm(['--admin-port', '0', '--admin-token', TOKEN]);
+    const farm = await startFarm(WITH_ADMIN);
     const port = await adminPortOf(farm);
     const body = 'x'.repeat(70_000);
     for (const [path, authorization, status] of [
       ['/api/publish', 'Bearer wrong', 401],
-      ['/api/publish', `Bearer ${TOKEN}`, 413],
-      ['/api/nothing', `Bearer ${TOKEN}`, 404],
+      ['/api/publish', `Bearer ${ADMIN_TOKEN}`, 413],
+      ['/api/nothing', `Bearer ${ADMIN_TOKEN}`, 404],
     ] as const) {
       const client = await connectRaw(port);
       client.writeText(

@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { clientFrame, eventually, startRedis, type RedisFixture } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
+import { adminPortOf, callAdmin, WITH_ADMIN } from './harness/admin.ts';
 import { command, controlSocket, lives, type LifeLine } from './harness/control.ts';
 import { PlainRedisClient } from './harness/redis-client.ts';
 import {
@@ -256,19 +258,53 @@ describe('a reload under way', () => {
   });
 
   it('whose old worker stands still for a while goes on with it, and nobody misses anything', async () => {
-    const { socket, farm, publish } = await commandable(['--workers', '1']);
+    const { socket, farm, publish } = await commandable(['--workers', '1', ...WITH_ADMIN]);
+    const port = await adminPortOf(farm);
     const traffic = await Traffic.start(farm, { publish });
     const [old] = await lives(socket);
-    let isStopped = false;
-    const reload = command(socket, RELOAD, ({ moved }) => {
-      if (moved === 0 || isStopped) return;
-      isStopped = true;
+    let stopped: Promise<void> | undefined;
+    const standStill = async (): Promise<void> => {
       process.kill(old?.pid ?? -1, 'SIGSTOP');
+      // It is given a second to answer, and has not.
+      await eventually(async () => {
+        const { body } = await callAdmin(port, 'GET', '/api/overview');
+        return isDeepStrictEqual(Object(body).unanswered, [0]);
+      });
       process.kill(old?.pid ?? -1, 'SIGCONT');
+    };
+    const reload = command(socket, RELOAD, ({ moved }) => {
+      if (moved > 0) stopped ??= standStill();
     });
     expect(await reload).toMatchObject(ALL_MOVED);
+    await stopped;
     await traffic.goesOn();
     expect(await traffic.end()).toEqual([]);
+  });
+
+  it('does not hide a connection from who asks for it, or ends it, by its id', async () => {
+    const { socket, farm } = await commandable(WITH_ADMIN);
+    const port = await adminPortOf(farm);
+    const ids: string[] = [];
+    for (const client of await connectMany(farm, '/id', 300)) ids.push((await client.nextMessage()).text);
+    const doomed = ids.splice(0, 20);
+    const answers = new Set<string>();
+    let isOver = false;
+    const reload = command(socket, RELOAD).finally(() => {
+      isOver = true;
+    });
+    const ask = async (): Promise<void> => {
+      for (let index = 0; !isOver; index = (index + 7) % ids.length) {
+        const { status } = await callAdmin(port, 'GET', `/api/connections/${ids[index]}`);
+        answers.add(`asked for: ${status}`);
+        const connection = index % 3 === 0 ? doomed.pop() : undefined;
+        if (connection === undefined) continue;
+        const { body } = await callAdmin(port, 'POST', '/api/disconnect', { connection });
+        answers.add(`ended: ${JSON.stringify(body)}`);
+      }
+    };
+    await Promise.all(Array.from({ length: 16 }, ask));
+    expect(await reload).toMatchObject({ done: { closed: 0 } });
+    expect([...answers].toSorted()).toEqual(['asked for: 200', 'ended: {"isFound":true}']);
   });
 
   it('closes whoever is disconnected meanwhile, and nobody else', async () => {

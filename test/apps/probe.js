@@ -5,7 +5,7 @@ const halfAnswered = [];
 
 /**
  * The application of the whole-system specs. /echo sends every message back. /where says first which process serves, then
- * echoes. /who says for whom it takes its client, by WebSocket and by HTTP. /news subscribes to the channels of the query; a message `channel text` is published there. /me
+ * echoes; /id says which connection it is, then echoes. /who says for whom it takes its client, by WebSocket and by HTTP. /news subscribes to the channels of the query; a message `channel text` is published there. /me
  * tells its client what a request shows to an app.
  */
 export default (context) => ({
@@ -16,12 +16,13 @@ export default (context) => ({
       return { kind: 'accept', attachment: JSON.stringify(shown) };
     }
     if (path === '/who') return { kind: 'accept', attachment: remoteAddress };
-    if (path === '/echo' || path === '/where') return { kind: 'accept', attachment: path };
+    if (['/echo', '/where', '/id'].includes(path)) return { kind: 'accept', attachment: path };
     if (path === '/news') return { kind: 'accept', attachment: path, channels: query.getAll('channel') };
     return undefined;
   },
   open(connection) {
     if (connection.attachment === '/where') connection.send(String(process.pid));
+    else if (connection.attachment === '/id') connection.send(connection.id);
     else if (!connection.attachment.startsWith('/')) connection.send(connection.attachment);
   },
   message(connection, data, isBinary) {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { FarmError } from '../api/errors.ts';
 import type { ChannelInfo } from '../api/info.ts';
 import type {
@@ -11,6 +12,7 @@ import type { AskAnswer, Operation } from '../link/questions.ts';
 import { channelNameProblem } from '../options/channel-name.ts';
 import { userProblem } from '../options/user-name.ts';
 import type { Arrivals } from './entrance/arrivals.ts';
+import type { Moving } from './moves/moving.ts';
 import { askWorkers } from './workers/ask-workers.ts';
 import type { WorkerLife } from './workers/worker-life.ts';
 
@@ -18,6 +20,9 @@ import type { WorkerLife } from './workers/worker-life.ts';
 const TIMEOUT_MS = 5000;
 const MAX_TOP_CHANNELS = 100;
 const MAX_MEMBERS = 1000;
+/** How often one connection is asked for while connections move, and how far apart that is. */
+const TRIES = 10;
+const AGAIN_MS = 100;
 
 type Workers = readonly Pick<WorkerLife, 'ask' | 'index' | 'state'>[];
 
@@ -26,15 +31,18 @@ export class Operator implements FarmOperations {
   readonly #workers: Workers;
   readonly #maxChannelBytes: number;
   readonly #arrivals: Pick<Arrivals, 'timeOf'>;
+  readonly #moving: Pick<Moving, 'isUnderWay'>;
 
   constructor(
     workers: Workers,
     { maxChannelBytes }: { readonly maxChannelBytes: number },
     arrivals: Pick<Arrivals, 'timeOf'>,
+    moving: Pick<Moving, 'isUnderWay'>,
   ) {
     this.#workers = workers;
     this.#maxChannelBytes = maxChannelBytes;
     this.#arrivals = arrivals;
+    this.#moving = moving;
   }
 
   async publish(channel: string, data: string): Promise<void> {
@@ -131,10 +139,26 @@ export class Operator implements FarmOperations {
   }
 
   /**
+   * What the worker that has a connection makes of it: see {@link #askOwner}. One that moves is with no worker for a moment, or
+   * with another by the time that one is asked: so while connections move, all are asked a few times.
+   */
+  async #byOwner<Result>(
+    operation: Operation,
+    resultOf: (answer: AskAnswer) => Result | undefined,
+  ): Promise<Result | undefined> {
+    for (let tries = 1; ; tries++) {
+      const { isUnderWay } = this.#moving;
+      const result = await this.#askOwner(operation, resultOf);
+      if (result !== undefined || tries === TRIES || !(isUnderWay || this.#moving.isUnderWay)) return result;
+      await pause(AGAIN_MS);
+    }
+  }
+
+  /**
    * Asks all workers, one of which may have the connection. `resultOf` is undefined for the answers of the others, and so is the
    * result when all are. Rejects when not all have answered, and the connection may be where it is not known.
    */
-  async #byOwner<Result>(
+  async #askOwner<Result>(
     operation: Operation,
     resultOf: (answer: AskAnswer) => Result | undefined,
   ): Promise<Result | undefined> {

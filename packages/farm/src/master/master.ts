@@ -121,7 +121,7 @@ export class Master implements Farm, SupervisionHooks<WorkerLife> {
     const own = new OwnMeasures(this.#counters, log, this.#brokers);
     this.#figures = new FarmFigures(config, this.#places, own);
     const arrivals = new Arrivals();
-    this.operations = new Operator(lives, config, arrivals);
+    this.operations = new Operator(lives, config, arrivals, this.#moving);
     this.#leases = new CpuLeases(config.broadcastTurnMs, this.#counters, guard);
     // Copies of sockets that are not acknowledged are descriptors of ours.
     const maxUnacknowledged = Math.floor(descriptorLimit / 4);

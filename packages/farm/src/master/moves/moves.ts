@@ -100,6 +100,11 @@ export class Moves {
     this.#hooks = hooks;
   }
 
+  /** Connections may be on their way: at neither worker. */
+  get areUnderWay(): boolean {
+    return this.#moves.size > 0;
+  }
+
   /** Resolves when both lives have left the move, or are dead. Neither may be in another one. */
   begin(wish: MoveWish): Promise<MoveResult> {
     const { source, target, rows, reason } = wish;

@@ -72,6 +72,11 @@ export class Moving {
     });
   }
 
+  /** Connections may be on their way: at neither worker. */
+  get isUnderWay(): boolean {
+    return this.#moves.areUnderWay;
+  }
+
   workerReady(life: WorkerLife): void {
     this.#events.reported(life);
   }
