@@ -1,3 +1,5 @@
+import { serialize } from 'node:v8';
+import { crc32 } from 'node:zlib';
 import { eventually, readFrames, type RawClient } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../../api/app.ts';
@@ -422,6 +424,32 @@ describe('what cannot be written down or read', () => {
     await rig.source.open('/chat');
     rig.begin();
     expect(await rig.ended('target')).toMatchObject([{ reason: 'app', moved: 0 }]);
+  });
+
+  it('stays when it is an attachment of a newer V8, which the target cannot read: everybody else moves', async () => {
+    rig = await MoveRig.start([echo('one').app, echo('two').app]);
+    const clients: RawClient[] = [];
+    for (const path of ['/new', '/old', '/old']) clients.push(await rig.source.open(path));
+    rig.begin();
+    // It comes again when it is the only one that is left.
+    for (const batch of [1, 2]) {
+      rig.fromSource.holdAt('batch');
+      await eventually(() => rig.fromSource.heldCount > 0, { what: `the source says batch ${batch}` });
+      rig.fromSource.change((payload) => {
+        // Behind 0xff: the version of the format.
+        payload[payload.indexOf(serialize({ path: '/new' })) + 1] = 0xfe;
+        // See move-record.ts.
+        payload.writeUInt32LE(crc32(payload.subarray(64)), 28);
+      });
+      rig.fromSource.go();
+    }
+    expect(await rig.ended()).toMatchObject([
+      { role: 'source', reason: 'full', moved: 2, left: 1 },
+      { role: 'target', reason: 'attachment', moved: 2 },
+    ]);
+    expect(await rig.target.count('moves_left_attachment')).toBe(2);
+    for (const client of clients) client.write(textFrame('?'));
+    await poll(() => clients.flatMap(texts)).toEqual(['one ?', 'two ?', 'two ?']);
   });
 
   it('is not tried for ever where channels change whenever the connection is to go', async () => {
