@@ -294,7 +294,7 @@ describe('a reload under way', () => {
     });
     const ask = async (): Promise<void> => {
       for (let index = 0; !isOver; index = (index + 7) % ids.length) {
-        const { status } = await callAdmin(port, 'GET', `/api/connections/${ids[index]}`);
+        const { status } = await callAdmin(port, 'GET', `/api/connections/${ids[index] ?? ''}`);
         answers.add(`asked for: ${status}`);
         const connection = index % 3 === 0 ? doomed.pop() : undefined;
         if (connection === undefined) continue;
