@@ -288,12 +288,10 @@ describe('a reload under way', () => {
     for (const client of await connectMany(farm, '/id', 300)) ids.push((await client.nextMessage()).text);
     const doomed = ids.splice(0, 20);
     const answers = new Set<string>();
-    let isOver = false;
-    const reload = command(socket, RELOAD).finally(() => {
-      isOver = true;
-    });
+    const over = new AbortController();
+    const reload = command(socket, RELOAD).finally(() => over.abort());
     const ask = async (): Promise<void> => {
-      for (let index = 0; !isOver; index = (index + 7) % ids.length) {
+      for (let index = 0; !over.signal.aborted; index = (index + 7) % ids.length) {
         const { status } = await callAdmin(port, 'GET', `/api/connections/${ids[index] ?? ''}`);
         answers.add(`asked for: ${status}`);
         const connection = index % 3 === 0 ? doomed.pop() : undefined;

@@ -13,6 +13,8 @@ import { DeadlineQueue } from '../deadline-queue.ts';
 import { encodeEnvelope, parseEnvelope, type PublicationKind } from '../envelope.ts';
 import { isHidden } from '../hidden-channel.ts';
 import type { EventLog } from './event-log.ts';
+import { OwnerCounts } from './owner-counts.ts';
+import { Rosters, type Roster } from './rosters.ts';
 
 /** How long the version of a channel is remembered that has nothing else any more, in ms. */
 const FORGET_MS = 60_000;
@@ -23,25 +25,20 @@ const MISS_MS = 1_800_000;
 
 /** Whose entries go together: a worker. */
 export interface TableOwner {
-  /** By channel: the users who are in it through this worker. */
-  readonly members: Map<Entry, Set<string>>;
+  readonly id: number;
+  /** By channel: how many users are in it through this worker. */
+  readonly members: Map<Entry, number>;
   /** Channels that it has subscribers of, and whether their sum is told to subscribers. */
   readonly counted: Map<Entry, boolean>;
   /** By which others know it; undefined before it has said it. */
   name: string | undefined;
 }
 
-interface MemberEntry {
-  readonly info: string;
-  /** In how many workers. */
-  ownerCount: number;
-}
-
 interface Entry {
   readonly channel: string;
   version: number;
-  readonly members: Map<string, MemberEntry>;
-  readonly counts: Map<TableOwner, number>;
+  readonly members: Roster;
+  readonly counts: OwnerCounts<TableOwner>;
   last: { readonly event: string | undefined; readonly payload: Buffer; readonly until: number } | undefined;
   missedUntil: number;
 }
@@ -57,48 +54,48 @@ export class ChannelTable {
   readonly #log: EventLog;
   readonly #owners = new Map<string, TableOwner>();
   readonly #entries = new Map<string, Entry>();
+  readonly #rosters = new Rosters();
   /** Channels with subscribers. */
   readonly #occupied = new Set<string>();
   readonly #forgotten = new DeadlineQueue<Entry>(FORGET_MS, (entry) => this.#forget(entry));
   readonly #withLast = new Set<Entry>();
   #sweepTimer: NodeJS.Timeout | undefined;
   #lastVersion = 0;
+  #lastOwner = 0;
 
   constructor(publish: (channel: string, envelope: Buffer) => void, log: EventLog) {
     this.#publish = publish;
     this.#log = log;
   }
 
+  /** Somebody who has nothing in it yet. */
+  makeOwner(): TableOwner {
+    return { id: ++this.#lastOwner, members: new Map(), counted: new Map(), name: undefined };
+  }
+
   join(
     owner: TableOwner,
     channel: string,
-    { user, info }: Member,
+    member: Member,
     { maxMembers, mark, lastEvent }: JoinOptions,
   ): JoinResult {
+    const { user, info } = member;
     const entry = this.#entry(channel);
-    const isHere = owner.members.get(entry)?.has(user) ?? false;
-    const member = entry.members.get(user);
-    if (member === undefined && entry.members.size >= maxMembers) {
+    if (entry.members.size >= maxMembers && !this.#rosters.has(entry.members, user)) {
       return { outcome: 'full', snapshot: this.#snapshot(entry, Number.POSITIVE_INFINITY, lastEvent) };
     }
-    if (!isHere) addTo(owner.members, entry, user);
-    if (member === undefined) {
-      entry.members.set(user, { info, ownerCount: 1 });
+    const joined = this.#rosters.join(entry.members, member, owner.id);
+    if (joined !== 'again') owner.members.set(entry, (owner.members.get(entry) ?? 0) + 1);
+    if (joined === 'first') {
       this.#change(entry, 'join', user, Buffer.from(info));
       this.#log.add({ type: 'member_added', channel, user });
-    } else {
-      if (!isHere) member.ownerCount += 1;
-      if (mark) this.#mark(entry);
-    }
+    } else if (mark) this.#mark(entry);
     return { outcome: 'joined', snapshot: this.#snapshot(entry, Number.POSITIVE_INFINITY, lastEvent) };
   }
 
   leave(owner: TableOwner, channel: string, user: string): void {
     const entry = this.#entries.get(channel);
-    const here = entry === undefined ? undefined : owner.members.get(entry);
-    if (entry === undefined || here?.delete(user) !== true) return;
-    if (here.size === 0) owner.members.delete(entry);
-    this.#left(entry, user);
+    if (entry !== undefined) this.#leave(owner, entry, user);
   }
 
   read(channel: string, { mark, members, lastEvent, memberLimit }: ReadOptions): ChannelSnapshot {
@@ -146,15 +143,12 @@ export class ChannelTable {
     const entry = this.#entries.get(channel);
     if (giver === undefined || entry === undefined || giver === owner) return 0;
     const { counts } = entry;
-    const had = counts.get(giver) ?? 0;
+    const had = counts.get(giver);
     const taken = Math.min(had, count);
     if (taken <= 0) return 0;
-    if (had > taken) counts.set(giver, had - taken);
-    else {
-      counts.delete(giver);
-      giver.counted.delete(entry);
-    }
-    counts.set(owner, (counts.get(owner) ?? 0) + taken);
+    counts.set(giver, had - taken);
+    if (had === taken) giver.counted.delete(entry);
+    counts.set(owner, counts.get(owner) + taken);
     owner.counted.set(entry, tellsCount);
     return taken;
   }
@@ -164,7 +158,7 @@ export class ChannelTable {
       const entry = this.#entries.get(channel);
       return entry === undefined
         ? { subscribers: 0, members: 0 }
-        : { subscribers: totalOf(entry), members: entry.members.size };
+        : { subscribers: entry.counts.total, members: entry.members.size };
     });
   }
 
@@ -192,8 +186,9 @@ export class ChannelTable {
 
   /** Everything of a worker that is gone. */
   remove(owner: TableOwner): void {
-    for (const [entry, users] of owner.members) for (const user of users) this.#left(entry, user);
-    owner.members.clear();
+    for (const entry of owner.members.keys()) {
+      for (const user of this.#rosters.usersOf(entry.members, owner.id)) this.#leave(owner, entry, user);
+    }
     for (const [entry, tellsCount] of owner.counted) this.#count(entry, owner, 0, tellsCount);
     if (owner.name !== undefined) this.#owners.delete(owner.name);
   }
@@ -203,12 +198,13 @@ export class ChannelTable {
     clearTimeout(this.#sweepTimer);
   }
 
-  #left(entry: Entry, user: string): void {
-    const member = entry.members.get(user);
-    if (member === undefined) return;
-    member.ownerCount -= 1;
-    if (member.ownerCount > 0) return;
-    entry.members.delete(user);
+  #leave(owner: TableOwner, entry: Entry, user: string): void {
+    const left = this.#rosters.leave(entry.members, user, owner.id);
+    if (left === 'absent') return;
+    const here = (owner.members.get(entry) ?? 0) - 1;
+    if (here > 0) owner.members.set(entry, here);
+    else owner.members.delete(entry);
+    if (left !== 'last') return;
     this.#change(entry, 'leave', user, EMPTY);
     this.#log.add({ type: 'member_removed', channel: entry.channel, user });
     this.#forgetLater(entry);
@@ -216,15 +212,11 @@ export class ChannelTable {
 
   #count(entry: Entry, owner: TableOwner, count: number, tellsCount: boolean): number {
     const { channel, counts } = entry;
-    const wasOccupied = counts.size > 0;
-    if (count === 0) {
-      counts.delete(owner);
-      owner.counted.delete(entry);
-    } else {
-      counts.set(owner, count);
-      owner.counted.set(entry, tellsCount);
-    }
-    const isOccupied = counts.size > 0;
+    const wasOccupied = !counts.isEmpty;
+    counts.set(owner, count);
+    if (count === 0) owner.counted.delete(entry);
+    else owner.counted.set(entry, tellsCount);
+    const isOccupied = !counts.isEmpty;
     if (isOccupied && !wasOccupied) {
       this.#occupied.add(channel);
       this.#log.add({ type: 'channel_occupied', channel });
@@ -232,7 +224,7 @@ export class ChannelTable {
       this.#occupied.delete(channel);
       this.#log.add({ type: 'channel_vacated', channel });
     }
-    const total = totalOf(entry);
+    const { total } = counts;
     if (tellsCount) {
       this.#publish(channel, encodeEnvelope(Buffer.from(String(total)), { kind: 'count' }));
       this.#log.add({ type: 'subscription_count', channel, count: total });
@@ -258,9 +250,8 @@ export class ChannelTable {
 
   #snapshot(entry: Entry, memberLimit: number, withLast: boolean): ChannelSnapshot {
     const members: Member[] = [];
-    for (const [user, { info }] of entry.members) {
-      if (members.length >= memberLimit) break;
-      members.push({ user, info });
+    for (const member of memberLimit > 0 ? this.#rosters.members(entry.members) : []) {
+      if (members.push(member) >= memberLimit) break;
     }
     return {
       version: entry.version,
@@ -276,8 +267,8 @@ export class ChannelTable {
       entry = {
         channel,
         version: 0,
-        members: new Map(),
-        counts: new Map(),
+        members: this.#rosters.make(),
+        counts: new OwnerCounts(),
         last: undefined,
         missedUntil: 0,
       };
@@ -314,23 +305,11 @@ export class ChannelTable {
 const EMPTY = Buffer.alloc(0);
 
 function isEmpty({ members, counts, last }: Entry): boolean {
-  return members.size === 0 && counts.size === 0 && last === undefined;
+  return members.size === 0 && counts.isEmpty && last === undefined;
 }
 
 function lastOf({ last }: Entry): LastEvent | undefined {
   if (last === undefined) return undefined;
   const ttlMs = Math.floor(last.until - performance.now());
   return ttlMs < 1 ? undefined : { event: last.event, payload: last.payload, ttlMs };
-}
-
-function totalOf({ counts }: Entry): number {
-  let total = 0;
-  for (const count of counts.values()) total += count;
-  return total;
-}
-
-function addTo(members: TableOwner['members'], entry: Entry, user: string): void {
-  const users = members.get(entry);
-  if (users === undefined) members.set(entry, new Set([user]));
-  else users.add(user);
 }

@@ -131,7 +131,7 @@ export class MemoryBrokerExchange {
       send,
       alone,
       answers: [],
-      owner: { members: new Map(), counted: new Map(), name: undefined },
+      owner: this.#table.makeOwner(),
       orderedCount: 0,
       acknowledgement: 'none',
       shares: new LinkShares(level),
