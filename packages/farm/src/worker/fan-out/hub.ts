@@ -5,8 +5,11 @@ import { SubscriptionNodes } from './subscription-nodes.ts';
 export interface HubChannel {
   readonly id: number;
   readonly name: string;
-  /** Undefined: there is room for one member, in the hub's columns. */
-  members: Members | undefined;
+  /**
+   * The first half: slots of the subscribers; the second: for each of these its subscription node. One array, for a third of what
+   * a small channel takes is what comes with an array. Undefined: there is room for one member, in the hub's columns.
+   */
+  members: Int32Array<ArrayBuffer> | undefined;
   /** Members, holes included. */
   length: number;
   /** Members that are −1: they left while a broadcast was in flight. */
@@ -17,13 +20,6 @@ export interface HubChannel {
   reservations: number;
   /** Parts that rely on this object being the channel's, see {@link Hub.retain}. */
   retains: number;
-}
-
-interface Members {
-  /** Slots of the subscribers. */
-  readonly slots: Int32Array;
-  /** For each member the subscription node that it is. */
-  readonly nodes: Int32Array;
 }
 
 const NOBODY = new Int32Array(0);
@@ -116,7 +112,7 @@ export class Hub {
 
   /** Slots of the subscribers, holes included. Lent until the next call; the first `length` count. */
   membersOf(channel: HubChannel): Int32Array {
-    if (channel.members !== undefined) return channel.members.slots;
+    if (channel.members !== undefined) return channel.members;
     this.#onlyMember[0] = this.#singles[channel.id * CHANNEL_FIELDS] ?? -1;
     return this.#onlyMember;
   }
@@ -260,7 +256,7 @@ export class Hub {
     }
     if (channel.retains > 0) return;
     this.#channels[id] = name;
-    if (members !== undefined) this.#setMember(id, 0, members.slots[0] ?? -1, members.nodes[0] ?? 0);
+    if (members !== undefined) this.#setMember(id, 0, members[0] ?? -1, members[roomOf(members)] ?? 0);
   }
 
   #first(slot: number): number {
@@ -319,14 +315,13 @@ export class Hub {
     const { members } = channel;
     if (members === undefined) {
       if (index === 0) return 0;
-      const slots = new Int32Array(INITIAL_MEMBERS);
-      const nodes = new Int32Array(INITIAL_MEMBERS);
-      slots[0] = this.#singles[id * CHANNEL_FIELDS] ?? -1;
-      nodes[0] = this.#singles[id * CHANNEL_FIELDS + 1] ?? 0;
-      channel.members = { slots, nodes };
-    } else if (index === members.slots.length) {
-      const size = index * 2;
-      channel.members = { slots: enlarged(members.slots, size), nodes: enlarged(members.nodes, size) };
+      channel.members = new Int32Array(2 * INITIAL_MEMBERS);
+      const single = id * CHANNEL_FIELDS;
+      this.#setMember(id, 0, this.#singles[single] ?? -1, this.#singles[single + 1] ?? 0);
+    } else if (index === roomOf(members)) {
+      const larger = enlarged(members, 2 * members.length);
+      larger.copyWithin(2 * index, index, members.length);
+      channel.members = larger;
     }
     return index;
   }
@@ -334,8 +329,9 @@ export class Hub {
   #setMember(id: number, index: number, slot: number, node: number): void {
     const channel = this.#channels[id];
     if (typeof channel === 'object' && channel.members !== undefined) {
-      channel.members.slots[index] = slot;
-      channel.members.nodes[index] = node;
+      const { members } = channel;
+      members[index] = slot;
+      members[roomOf(members) + index] = node;
     } else {
       this.#singles[id * CHANNEL_FIELDS] = slot;
       this.#singles[id * CHANNEL_FIELDS + 1] = node;
@@ -364,10 +360,11 @@ export class Hub {
     this.settle(channel);
   }
 
-  #move({ slots, nodes }: Members, from: number, to: number): void {
-    const node = nodes[from] ?? 0;
-    slots[to] = slots[from] ?? -1;
-    nodes[to] = node;
+  #move(members: Int32Array, from: number, to: number): void {
+    const room = roomOf(members);
+    const node = members[room + from] ?? 0;
+    members[to] = members[from] ?? -1;
+    members[room + to] = node;
     this.#nodes.setIndex(node, to);
   }
 
@@ -378,7 +375,7 @@ export class Hub {
     // The hole was the only member.
     if (members === undefined) return;
     for (let index = 0; index < length; index++) {
-      if (members.slots[index] === -1) continue;
+      if (members[index] === -1) continue;
       if (channel.length !== index) this.#move(members, index, channel.length);
       channel.length++;
     }
@@ -390,6 +387,11 @@ export class Hub {
     this.#channels[id] = undefined;
     this.#freeChannels.push(id);
   }
+}
+
+/** For how many members there is room. */
+function roomOf(members: Int32Array): number {
+  return members.length / 2;
 }
 
 function enlarged(column: Int32Array, length: number): Int32Array<ArrayBuffer> {
