@@ -37,7 +37,7 @@ const APP = [
 const APP_PATH = `/app/${KEY}?protocol=7&client=bench&version=1.0`;
 const PER_PROCESS = 15_000;
 
-const MEMORY_CONNECTIONS = 32_000;
+const MEMORY_CONNECTIONS = 24_000;
 const FEW = 2000;
 const ROOM = 20;
 
@@ -82,7 +82,7 @@ for (const [name, measure] of Object.entries(MEASURES)) if (only.includes(name))
 console.log(`\nMedians of ${runs} (least–most); load average now ${loadavg()[0].toFixed(2)}.`);
 if (isMissed) process.exitCode = 1;
 
-/** User memory of a sleeping connection, all processes of the farm together, from 2,000 to 32,000 of them. */
+/** User memory of a sleeping connection, all processes of the farm together, from 2,000 to 24,000 of them. */
 async function memory() {
   const plain = [];
   const inPublic = [];
