@@ -1,6 +1,6 @@
 import { liveBytes, seededRandom, testSeed } from '@roost/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Arena } from './arena.ts';
+import { Arena, bytesForIntegers, firstInteger } from './arena.ts';
 
 const PAGE_BYTES = 64 * 1024;
 
@@ -21,6 +21,20 @@ function costOf(length: number): number {
 }
 
 describe('an arena', () => {
+  it('keeps integers, too, in records of their own', () => {
+    const kept = Array.from({ length: 2_000 }, (_, index) => {
+      const count = index % 40;
+      const id = arena.allocate(bytesForIntegers(count));
+      for (let at = 0; at < count; at++) arena.integers(id)[firstInteger(id) + at] = -index;
+      return { id, count };
+    });
+    for (const [index, { id, count }] of kept.entries()) {
+      const found = arena.integers(id).subarray(firstInteger(id), firstInteger(id) + count);
+      expect([...found]).toEqual(Array.from({ length: count }, () => -index));
+      expect(arena.get(id)).toHaveLength(bytesForIntegers(count));
+    }
+  });
+
   it('keeps bytes of many sizes apart, through any order of changes', () => {
     const random = seededRandom(testSeed());
     const kept = new Map<number, Buffer>();

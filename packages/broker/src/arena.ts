@@ -4,6 +4,7 @@ const PAGE_BYTES = 64 * 1024;
 const PAGE_UNITS = PAGE_BYTES / UNIT_BYTES;
 /** Of a record, in front of its bytes: their number, or, while it is free, the next free record of its page + 1. */
 const LENGTH_BYTES = 2;
+const INTEGER_BYTES = 4;
 /** Sizes of records grow by eighths of a power of two, so that less than an eighth of a large one is wasted. */
 const STEPS_PER_DOUBLING = 8;
 /** The most bytes that a record may be asked for. */
@@ -12,6 +13,8 @@ export const MAX_RECORD_BYTES = 20 * 1024;
 /** 64 KiB of records of one size. */
 interface Page {
   readonly bytes: Buffer;
+  /** The same memory. */
+  readonly integers: Int32Array;
   readonly sizeClass: SizeClass;
   /** Records in use. */
   used: number;
@@ -82,6 +85,14 @@ export class Arena {
     return bytes.subarray(start, start + bytes.readUInt16LE(at));
   }
 
+  /**
+   * For records that are integers: the integers of all its page, lent. Those of the record begin at {@link firstInteger}; it was
+   * allocated with {@link bytesForIntegers}. No object is made for this, as for {@link get}.
+   */
+  integers(id: number): Int32Array {
+    return this.#page(pageOf(id)).integers;
+  }
+
   /** A copy of the bytes in a record in place of this one, which is free then. The same record if they fit into it. */
   replace(id: number, bytes: Uint8Array): number {
     const page = this.#page(pageOf(id));
@@ -133,8 +144,10 @@ export class Arena {
 
   #addPage(sizeClass: SizeClass): number {
     const index = this.#freePages.pop() ?? this.#pages.length;
+    const bytes = Buffer.allocUnsafeSlow(PAGE_BYTES);
     this.#pages[index] = {
-      bytes: Buffer.allocUnsafeSlow(PAGE_BYTES),
+      bytes,
+      integers: new Int32Array(bytes.buffer),
       sizeClass,
       used: 0,
       fresh: 0,
@@ -144,6 +157,16 @@ export class Arena {
     sizeClass.withRoom.push(index);
     return index;
   }
+}
+
+/** The length of a record for so many integers. */
+export function bytesForIntegers(count: number): number {
+  return INTEGER_BYTES - LENGTH_BYTES + count * INTEGER_BYTES;
+}
+
+/** Where the integers of a record begin in {@link Arena.integers}. */
+export function firstInteger(id: number): number {
+  return offsetOf(id) / INTEGER_BYTES + 1;
 }
 
 function pageOf(id: number): number {

@@ -1,4 +1,4 @@
-export { Arena } from './arena.ts';
+export { Arena, bytesForIntegers, firstInteger } from './arena.ts';
 export type {
   Broker,
   BrokerGap,

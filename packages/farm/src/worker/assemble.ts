@@ -184,7 +184,7 @@ export function assemble(options: AssembleOptions): Assembled {
   const inflater = new MessageInflater({ maxMessageBytes: config.maxMessageBytes });
   const deflater = new MessageDeflater({ level: config.compressionLevel });
   const outbound = new Outbound({ ...first, deflater });
-  const hub = new Hub(table.firstSubscriptions);
+  const hub = new Hub(table.firstSubscriptions, arena);
   const brokerEvents = new BrokerEvents(counters, ground.log);
   const broker = makeBroker(options, brokerEvents, hub);
   const subscriptions = new Subscriptions({ ...first, hub, broker });

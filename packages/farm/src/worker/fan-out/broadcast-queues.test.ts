@@ -1,8 +1,9 @@
-import { encodeEnvelope, parseEnvelope, type Publication } from '@roost/broker';
+import { Arena, encodeEnvelope, parseEnvelope, type Publication } from '@roost/broker';
 import { liveBytes, seededRandom } from '@roost/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { BROADCAST_OVERHEAD_BYTES, BroadcastQueues, type ChannelQueue } from './broadcast-queues.ts';
-import { Hub, type HubChannel } from './hub.ts';
+import type { HubChannel } from './hub-channel.ts';
+import { Hub } from './hub.ts';
 
 const KIB = 1024;
 const NOTHING_KNOWN = { version: 0, members: [], memberCount: 0, lastEvent: undefined };
@@ -15,7 +16,7 @@ let waiting: Map<HubChannel, ChannelQueue>;
 let dropped: Map<string, number>;
 
 function use(maxBytes: number): void {
-  hub = new Hub(new Int32Array(64));
+  hub = new Hub(new Int32Array(64), new Arena());
   waiting = new Map();
   dropped = new Map();
   queues = new BroadcastQueues(maxBytes, ({ name }, count) => {

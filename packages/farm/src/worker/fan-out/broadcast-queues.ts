@@ -1,5 +1,5 @@
 import { Fifo, type ChannelSnapshot, type Publication } from '@roost/broker';
-import type { HubChannel } from './hub.ts';
+import type { HubChannel } from './hub-channel.ts';
 
 /** What subscribers of a channel are told when they may have missed who joined and who left. */
 export interface Resync {

@@ -1,6 +1,8 @@
+import { Arena } from '@roost/broker';
 import { liveBytes, seededRandom, testSeed } from '@roost/testing';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Hub, type HubChannel } from './hub.ts';
+import type { HubChannel } from './hub-channel.ts';
+import { Hub } from './hub.ts';
 
 let hub: Hub;
 let firstSubscriptions: Int32Array;
@@ -9,7 +11,7 @@ let emptied: string[];
 beforeEach(() => {
   emptied = [];
   firstSubscriptions = new Int32Array(1000);
-  hub = new Hub(firstSubscriptions);
+  hub = new Hub(firstSubscriptions, new Arena());
   hub.connect((channel) => emptied.push(channel));
 });
 
@@ -92,7 +94,7 @@ describe('a channel', () => {
 
   it('is still there while it is reported to be empty', () => {
     const told: [string, boolean][] = [];
-    const other = new Hub(new Int32Array(10));
+    const other = new Hub(new Int32Array(10), new Arena());
     other.connect((channel) => told.push([channel, other.has(channel)]));
     other.subscribe(1, 'a');
     other.subscribe(2, 'b');
@@ -263,7 +265,7 @@ describe('a channel of one', () => {
   it('costs less than 150 bytes, its name not included', () => {
     const count = 100_000;
     const names = Array.from({ length: count }, (_, index) => `user:${index}`);
-    const many = new Hub(new Int32Array(count));
+    const many = new Hub(new Int32Array(count), new Arena());
     const before = liveBytes();
     for (const [slot, name] of names.entries()) {
       many.reserve(name);
@@ -276,6 +278,15 @@ describe('a channel of one', () => {
 });
 
 describe('memory', () => {
+  it('of a channel with ten subscribers is less than 550 bytes, its name included', () => {
+    const count = 10_000;
+    const many = new Hub(new Int32Array(10 * count), new Arena());
+    const before = liveBytes();
+    for (let slot = 0; slot < 10 * count; slot++) many.subscribe(slot, `room:${slot % count}`);
+    expect((liveBytes() - before) / count).toBeLessThan(550);
+    expect(many.subscriptionCount).toBe(10 * count);
+  });
+
   it.each(['subscribed', 'reserved'])('of the request head that a %s name is part of is not kept', (how) => {
     const count = 1_000;
     const bytes = Buffer.alloc(10_000, 'x');

@@ -1,26 +1,7 @@
-import { NameIndex, ownString } from '@roost/broker';
+import { NameIndex, ownString, type Arena } from '@roost/broker';
+import { newHubChannel, type HubChannel } from './hub-channel.ts';
+import { MemberLists } from './member-lists.ts';
 import { SubscriptionNodes } from './subscription-nodes.ts';
-
-/** A channel that has several subscribers in this worker, is reserved, or has publications under way. */
-export interface HubChannel {
-  readonly id: number;
-  readonly name: string;
-  /**
-   * The first half: slots of the subscribers; the second: for each of these its subscription node. One array, for a third of what
-   * a small channel takes is what comes with an array. Undefined: there is room for one member, in the hub's columns.
-   */
-  members: Int32Array<ArrayBuffer> | undefined;
-  /** Members, holes included. */
-  length: number;
-  /** Members that are −1: they left while a broadcast was in flight. */
-  holes: number;
-  /** A broadcast walks the members: they keep their places. */
-  isWalked: boolean;
-  /** Upgrades that wait for this channel: it must stay subscribed for them. */
-  reservations: number;
-  /** Parts that rely on this object being the channel's, see {@link Hub.retain}. */
-  retains: number;
-}
 
 const NOBODY = new Int32Array(0);
 const INITIAL_MEMBERS = 4;
@@ -49,12 +30,14 @@ export class Hub {
   /** The only member of a channel, lent by {@link membersOf}. */
   readonly #onlyMember = new Int32Array(1);
   readonly #nodes = new SubscriptionNodes();
+  readonly #lists: MemberLists;
   #subscriptionCount = 0;
   #onEmpty: (channel: string) => void = () => undefined;
 
-  /** `firstSubscriptions` is the table's column. */
-  constructor(firstSubscriptions: Int32Array) {
+  /** `firstSubscriptions` is the table's column; small lists of members are records of `arena`. */
+  constructor(firstSubscriptions: Int32Array, arena: Arena) {
     this.#firstSubscriptions = firstSubscriptions;
+    this.#lists = new MemberLists(arena);
   }
 
   /** `onEmpty`: a channel has neither subscribers nor reservations any more, and is about to be forgotten. */
@@ -112,7 +95,12 @@ export class Hub {
 
   /** Slots of the subscribers, holes included. Lent until the next call; the first `length` count. */
   membersOf(channel: HubChannel): Int32Array {
-    if (channel.members !== undefined) return channel.members;
+    const { members } = channel;
+    if (typeof members === 'object') return members;
+    if (members !== undefined) {
+      const start = this.#lists.startOf(members);
+      return this.#lists.integersOf(members).subarray(start, start + channel.length);
+    }
     this.#onlyMember[0] = this.#singles[channel.id * CHANNEL_FIELDS] ?? -1;
     return this.#onlyMember;
   }
@@ -248,15 +236,20 @@ export class Hub {
 
   /** Drops an object that is needed no more: the channel is empty, or single. */
   settle(channel: HubChannel): void {
-    const { id, name, length, members } = channel;
+    const { id, name, length } = channel;
     if (length > 1 || channel.isWalked || channel.reservations > 0 || this.#channels[id] !== channel) return;
     if (length === 0) {
       this.#forget(id, name);
+      this.#freeList(channel);
       return;
     }
     if (channel.retains > 0) return;
     this.#channels[id] = name;
-    if (members !== undefined) this.#setMember(id, 0, members[0] ?? -1, members[roomOf(members)] ?? 0);
+    if (channel.members === undefined) return;
+    const integers = this.#lists.integersOf(channel.members);
+    const start = this.#lists.startOf(channel.members);
+    this.#setMember(id, 0, integers[start] ?? -1, integers[start + channel.room] ?? 0);
+    this.#freeList(channel);
   }
 
   #first(slot: number): number {
@@ -278,16 +271,7 @@ export class Hub {
   }
 
   #makeObject(id: number, name: string, length: 0 | 1): HubChannel {
-    const channel = {
-      id,
-      name,
-      members: undefined,
-      length,
-      holes: 0,
-      isWalked: false,
-      reservations: 0,
-      retains: 0,
-    };
+    const channel = newHubChannel(id, name, length);
     this.#channels[id] = channel;
     return channel;
   }
@@ -312,16 +296,15 @@ export class Hub {
     const channel = this.#objectOf(id);
     if (channel === undefined) return 0;
     const index = channel.length++;
-    const { members } = channel;
-    if (members === undefined) {
+    if (channel.members === undefined) {
       if (index === 0) return 0;
-      channel.members = new Int32Array(2 * INITIAL_MEMBERS);
+      channel.members = this.#lists.make(INITIAL_MEMBERS);
+      channel.room = INITIAL_MEMBERS;
       const single = id * CHANNEL_FIELDS;
       this.#setMember(id, 0, this.#singles[single] ?? -1, this.#singles[single + 1] ?? 0);
-    } else if (index === roomOf(members)) {
-      const larger = enlarged(members, 2 * members.length);
-      larger.copyWithin(2 * index, index, members.length);
-      channel.members = larger;
+    } else if (index === channel.room) {
+      channel.members = this.#lists.enlarge(channel.members, channel.room);
+      channel.room *= 2;
     }
     return index;
   }
@@ -329,9 +312,10 @@ export class Hub {
   #setMember(id: number, index: number, slot: number, node: number): void {
     const channel = this.#channels[id];
     if (typeof channel === 'object' && channel.members !== undefined) {
-      const { members } = channel;
-      members[index] = slot;
-      members[roomOf(members) + index] = node;
+      const integers = this.#lists.integersOf(channel.members);
+      const at = this.#lists.startOf(channel.members) + index;
+      integers[at] = slot;
+      integers[at + channel.room] = node;
     } else {
       this.#singles[id * CHANNEL_FIELDS] = slot;
       this.#singles[id * CHANNEL_FIELDS + 1] = node;
@@ -356,29 +340,38 @@ export class Hub {
       return;
     }
     const last = --channel.length;
-    if (index !== last && channel.members !== undefined) this.#move(channel.members, last, index);
+    if (index !== last) this.#move(channel, last, index);
     this.settle(channel);
   }
 
-  #move(members: Int32Array, from: number, to: number): void {
-    const room = roomOf(members);
-    const node = members[room + from] ?? 0;
-    members[to] = members[from] ?? -1;
-    members[room + to] = node;
+  #move({ members, room }: HubChannel, from: number, to: number): void {
+    if (members === undefined) return;
+    const integers = this.#lists.integersOf(members);
+    const start = this.#lists.startOf(members);
+    const node = integers[start + room + from] ?? 0;
+    integers[start + to] = integers[start + from] ?? -1;
+    integers[start + room + to] = node;
     this.#nodes.setIndex(node, to);
   }
 
   #compact(channel: HubChannel): void {
-    const { members, length } = channel;
+    const { length, members } = channel;
     channel.length = 0;
     channel.holes = 0;
     // The hole was the only member.
     if (members === undefined) return;
+    const integers = this.#lists.integersOf(members);
+    const start = this.#lists.startOf(members);
     for (let index = 0; index < length; index++) {
-      if (members[index] === -1) continue;
-      if (channel.length !== index) this.#move(members, index, channel.length);
+      if (integers[start + index] === -1) continue;
+      if (channel.length !== index) this.#move(channel, index, channel.length);
       channel.length++;
     }
+  }
+
+  #freeList(channel: HubChannel): void {
+    if (channel.members !== undefined) this.#lists.free(channel.members);
+    channel.members = undefined;
   }
 
   #forget(id: number, name: string): void {
@@ -387,11 +380,6 @@ export class Hub {
     this.#channels[id] = undefined;
     this.#freeChannels.push(id);
   }
-}
-
-/** For how many members there is room. */
-function roomOf(members: Int32Array): number {
-  return members.length / 2;
 }
 
 function enlarged(column: Int32Array, length: number): Int32Array<ArrayBuffer> {

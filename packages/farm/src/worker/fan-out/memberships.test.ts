@@ -15,9 +15,9 @@ let left: string[];
 let memberships: Memberships;
 
 function setUp(capacity = CAPACITY): void {
-  hub = new Hub(new Int32Array(capacity));
-  hub.connect(() => undefined);
   arena = new Arena();
+  hub = new Hub(new Int32Array(capacity), arena);
+  hub.connect(() => undefined);
   known = new Set();
   left = [];
   memberships = new Memberships({

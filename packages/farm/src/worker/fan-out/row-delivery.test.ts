@@ -1,4 +1,4 @@
-import type { Publication } from '@roost/broker';
+import { Arena, type Publication } from '@roost/broker';
 import { seededRandom, testSeed } from '@roost/testing';
 import type { BroadcastWalk } from '@roost/poller';
 import { MessageDeflater } from '@roost/websocket';
@@ -18,7 +18,7 @@ const NEVER = (): void => undefined;
 /** A broadcaster whose walks end wherever the seed says, with rows that note what they are sent. */
 function rigOf(random: (below: number) => number) {
   const table = new ConnectionTable(ROWS);
-  const hub = new Hub(table.firstSubscriptions);
+  const hub = new Hub(table.firstSubscriptions, new Arena());
   const got: string[][] = [];
   for (let slot = 0; slot < ROWS; slot++) {
     table.allocate(slot + 10, slot + 1, new Uint8Array(18), 0);

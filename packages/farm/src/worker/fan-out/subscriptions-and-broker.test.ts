@@ -1,4 +1,4 @@
-import { BrokerError, type SubscribeOutcome } from '@roost/broker';
+import { Arena, BrokerError, type SubscribeOutcome } from '@roost/broker';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Counters } from '../../api/counters.ts';
 import { PendingWork } from '../rows/pending-work.ts';
@@ -102,7 +102,7 @@ let other: number;
 beforeEach(() => {
   table = new ConnectionTable(8);
   counters = new Counters();
-  hub = new Hub(table.firstSubscriptions);
+  hub = new Hub(table.firstSubscriptions, new Arena());
   broker = new FakeBroker(hub);
   subscriptions = new Subscriptions({
     config: LIMITS,

@@ -1,11 +1,12 @@
 import type { ConnectionTable } from '../rows/connection-table.ts';
 import type { RowOwner } from '../rows/row-owner.ts';
-import { hiddenChannel } from '@roost/broker';
+import { hiddenChannel, type Arena } from '@roost/broker';
 import { Hub } from './hub.ts';
 import type { Occupancy } from './occupancy.ts';
 
 export interface UsersParts {
   readonly table: ConnectionTable;
+  readonly arena: Arena;
   readonly occupancy: Pick<Occupancy, 'counts' | 'joined' | 'left'>;
 }
 
@@ -18,9 +19,9 @@ export class Users implements RowOwner {
   readonly #hub: Hub;
   readonly #occupancy: UsersParts['occupancy'];
 
-  constructor({ table, occupancy }: UsersParts) {
+  constructor({ table, arena, occupancy }: UsersParts) {
     this.#firstUsers = table.firstUsers;
-    this.#hub = new Hub(table.firstUsers);
+    this.#hub = new Hub(table.firstUsers, arena);
     this.#occupancy = occupancy;
   }
 

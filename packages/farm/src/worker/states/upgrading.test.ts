@@ -137,7 +137,7 @@ function assembleUpgrading(): void {
     attachments,
     deadlines: new Deadlines(table, clock),
     sessions: new Sessions({ table, arena: new Arena() }),
-    users: new Users({ table, occupancy: NOT_COUNTED }),
+    users: new Users({ table, arena: new Arena(), occupancy: NOT_COUNTED }),
     subscriptions: SUBSCRIPTIONS,
     apps: APPS,
     log: LOG,
