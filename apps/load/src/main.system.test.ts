@@ -45,6 +45,17 @@ describe('roost-load', () => {
     expect(new Set(server.closeCodes)).toEqual(new Set([1000]));
   });
 
+  it('prints its help to a reader that leaves early, and tells each default in its own unit', async () => {
+    const left = start('--help');
+    left.child.stdout!.destroy();
+    expect(await left.exited).toMatchObject({ code: 0, stderr: '' });
+    const { stdout } = await start('--help').exited;
+    for (const [, value = ''] of stdout.matchAll(/\(default: ([^)]*)\)/g)) {
+      expect(value).not.toMatch(/^(?:\[\]|false|0|\d{5,})$/);
+    }
+    expect(stdout).toMatch(/--hold <time> [^-]*\(default:\s+10s\)/);
+  });
+
   it.each([
     ['--server true', '--server and --link-loss are of use with --phantom only'],
     ['--link-loss 1%', '--server and --link-loss are of use with --phantom only'],

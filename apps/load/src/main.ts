@@ -39,14 +39,7 @@ async function run(options: LoadOptions): Promise<void> {
   const stop = new AbortController();
   const abort = () => stop.abort();
   process.on('SIGINT', abort).on('SIGTERM', abort);
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // A reader that has enough (`| head -1`) ends the run, and is no error; anything else is the loss of the result.
-    if (error.code !== 'EPIPE') {
-      process.stderr.write(`roost-load: standard output cannot be written to: ${error.message}\n`);
-      process.exitCode = EXIT_UNEXPECTED;
-    }
-    stop.abort();
-  });
+  process.stdout.on('error', abort);
   const { url, greeting, messageTemplate, processes, connections, sourceAddresses, timeoutMs } = options;
   const target = await resolveTarget(url, options);
   const server = options.isPhantom ? new PhantomServer(options.server) : undefined;
@@ -150,6 +143,13 @@ async function main(): Promise<void> {
     serveCoordinator();
     return;
   }
+  // Before anything is written: the help is longer than a pipe to `head` stays open.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that has enough (`| head -1`) ends the run, and is no error; anything else is the loss of the result.
+    if (error.code === 'EPIPE') return;
+    process.stderr.write(`roost-load: standard output cannot be written to: ${error.message}\n`);
+    process.exitCode = EXIT_UNEXPECTED;
+  });
   try {
     await createProgram(run).exitOverride().parseAsync();
   } catch (error) {

@@ -67,17 +67,17 @@ export interface LoadOptions {
 /** The types of commander's values follow from the parsers below. */
 interface Flags {
   scenario: Scenario;
-  control: boolean;
+  control?: boolean;
   connections: number;
   processes?: number;
-  sourceAddresses: string[];
+  sourceAddresses?: string[];
   ramp: number;
   inFlight?: number;
-  channel: string[];
-  header: string[];
+  channel?: string[];
+  header?: string[];
   ca?: string;
-  insecure: boolean;
-  say: string[];
+  insecure?: boolean;
+  say?: string[];
   await?: string;
   messageTemplate: string;
   hold: number;
@@ -85,18 +85,18 @@ interface Flags {
   echoConnections?: number;
   rate?: number;
   payloadBytes: number;
-  binary: boolean;
+  binary?: boolean;
   publish?: string;
   publishChannel?: string;
-  publishHeader: string[];
+  publishHeader?: string[];
   slow: number;
   expectP99?: number;
   expectDelivered?: number;
   timeout: number;
-  phantom: boolean;
+  phantom?: boolean;
   server?: string;
   linkLoss: number;
-  json: boolean;
+  json?: boolean;
 }
 
 const DEFAULT_IN_FLIGHT = 256;
@@ -123,14 +123,16 @@ Examples:
 Exit codes: 0 all went as expected, 1 it did not, 2 nothing was begun, 78 phantom clients cannot be had here.`;
 
 /** A flag that may be given again. */
-function repeated(value: string, values: string[]): string[] {
+function repeated(value: string, values: readonly string[] = []): string[] {
   return [...values, value];
 }
 
 /** The program, with what to do when its arguments are right. */
 export function createProgram(run: (options: LoadOptions) => Promise<void>): Command {
   return new Command('roost-load')
-    .description('Puts load on a WebSocket server from several processes, and says what came back, and when.')
+    .description(
+      'Puts load on a WebSocket server from several processes, and reports what came back, and when.',
+    )
     .argument('<url>', 'ws:// or wss:// URL; {i} in it stands for the number of the connection, from 0')
     .addOption(
       new Option('--scenario <name>', 'what to do with the connections: see below')
@@ -152,19 +154,22 @@ export function createProgram(run: (options: LoadOptions) => Promise<void>): Com
       '--source-addresses <list>',
       'addresses to connect from, e.g. 127.0.0.2-127.0.0.9',
       parseAddresses,
-      [],
     )
-    .option('--ramp <rate>', 'connections begun a second, e.g. 5000/s (default: no pace)', parsePerSecond, 0)
+    .addOption(
+      new Option('--ramp <rate>', 'connections begun per second, e.g. 5000/s')
+        .argParser(parsePerSecond)
+        .default(0, 'no pace'),
+    )
     .option(
       '--in-flight <n>',
       `connections in their handshake at a time (default: ${DEFAULT_IN_FLIGHT}, in a storm all)`,
       integerBetween(1, 10_000_000),
     )
-    .option('--channel <name>', 'adds channel=<name> to the query; may be repeated', repeated, [])
-    .option('--header <line>', 'adds a line to the request head; may be repeated', repeated, [])
+    .option('--channel <name>', 'adds channel=<name> to the query; may be repeated', repeated)
+    .option('--header <line>', 'adds a line to the request head; may be repeated', repeated)
     .option('--ca <file>', 'PEM file of authorities to trust with wss://')
-    .option('--insecure', 'trust any certificate', false)
-    .option('--say <text>', 'text message that each connection sends first; may be repeated', repeated, [])
+    .option('--insecure', 'trust any certificate')
+    .option('--say <text>', 'text message that each connection sends first; may be repeated', repeated)
     .option(
       '--await <text>',
       'a connection is open when a message has come that begins so (default: with its 101)',
@@ -178,10 +183,14 @@ export function createProgram(run: (options: LoadOptions) => Promise<void>): Com
         .default(PLAIN_TEMPLATE)
         .conflicts('binary'),
     )
-    .option('--hold <time>', 'how long to hold them, to echo, or to publish', parseDurationMs, 10_000)
+    .addOption(
+      new Option('--hold <time>', 'how long to hold them, to echo, or to publish')
+        .argParser(parseDurationMs)
+        .default(10_000, '10s'),
+    )
     .option(
       '--rate <rate>',
-      'echo: messages a second of all together (default: a closed loop); broadcast: publications a second (default: 1/s)',
+      'echo: messages per second, of all connections together (default: a closed loop); broadcast: publications per second (default: 1/s)',
       parsePerSecond,
     )
     .option(
@@ -191,19 +200,16 @@ export function createProgram(run: (options: LoadOptions) => Promise<void>): Com
       64,
     )
     .option('--echo-connections <n>', 'connections that echo (default: all)', integerBetween(1, 10_000_000))
-    .option('--binary', 'echo binary messages instead of text', false)
+    .option('--binary', 'echo binary messages instead of text')
     .option(
       '--publish <how>',
       'a redis:// URL, an http:// URL to POST {"channel","data"} to, or a shell command with {data} in it',
     )
     .option('--publish-channel <name>', 'channel of the publications (default: that of --channel)')
-    .option(
-      '--publish-header <line>',
-      'header of the POST, e.g. "X-API-Key: …"; may be repeated',
-      repeated,
-      [],
+    .option('--publish-header <line>', 'header of the POST, e.g. "X-API-Key: …"; may be repeated', repeated)
+    .addOption(
+      new Option('--slow <share>', 'connections that do not read').argParser(parseShare).default(0.01, '1%'),
     )
-    .option('--slow <share>', 'connections that do not read, e.g. 1%', parseShare, 0.01)
     .option(
       '--expect-messages <n>',
       'idle: each connection must receive exactly n; ends as soon as all have',
@@ -215,55 +221,57 @@ export function createProgram(run: (options: LoadOptions) => Promise<void>): Com
       'publications that must arrive, e.g. 100%, of those who read',
       parseShare,
     )
-    .option('--timeout <time>', 'how long one handshake may take', parseDurationMs, 30_000)
-    .option(
-      '--phantom',
-      'clients in user space, with the server in a network namespace of its own (root)',
-      false,
+    .addOption(
+      new Option('--timeout <time>', 'how long one handshake may take')
+        .argParser(parseDurationMs)
+        .default(30_000, '30s'),
     )
+    .option('--phantom', 'clients in user space, with the server in a network namespace of its own (root)')
     .option('--server <command>', 'with --phantom: starts the server there (default: you start it)')
-    .option(
-      '--link-loss <share>',
-      'with --phantom: packets that get lost, up to 33%; as many come twice, and as many late',
-      parseLinkLoss,
-      0,
+    .addOption(
+      new Option(
+        '--link-loss <share>',
+        'with --phantom: packets that get lost, up to 33%; as many come twice, and as many late',
+      )
+        .argParser(parseLinkLoss)
+        .default(0, 'none'),
     )
-    .option('--json', 'print the result as one line of JSON', false)
-    .option('--control', 'obey commands from stdin, one JSON object a line', false)
+    .option('--json', 'print the result as one line of JSON')
+    .option('--control', 'obey commands from stdin, one JSON object a line')
     .addHelpText('after', HELP)
     .action((url: string, flags: Flags) =>
       run({
         url,
         scenario: flags.scenario,
-        control: flags.control,
+        control: flags.control ?? false,
         connections: flags.connections,
         processes: flags.processes ?? null,
-        sourceAddresses: flags.sourceAddresses,
+        sourceAddresses: flags.sourceAddresses ?? [],
         openPerSecond: flags.ramp,
         inFlight: flags.inFlight ?? (flags.scenario === 'storm' ? flags.connections : DEFAULT_IN_FLIGHT),
-        channels: flags.channel,
-        headers: flags.header,
+        channels: flags.channel ?? [],
+        headers: flags.header ?? [],
         caFile: flags.ca ?? null,
-        isInsecure: flags.insecure,
-        greeting: { says: flags.say, awaits: flags.await ?? null },
+        isInsecure: flags.insecure ?? false,
+        greeting: { says: flags.say ?? [], awaits: flags.await ?? null },
         messageTemplate: flags.messageTemplate,
         holdMs: flags.hold,
         expectMessages: flags.expectMessages ?? null,
         echoConnections: flags.echoConnections ?? null,
         rate: flags.rate ?? null,
         payloadBytes: flags.payloadBytes,
-        isBinary: flags.binary,
+        isBinary: flags.binary ?? false,
         publish: flags.publish ?? null,
-        publishChannel: flags.publishChannel ?? flags.channel[0] ?? null,
-        publishHeaders: flags.publishHeader,
+        publishChannel: flags.publishChannel ?? flags.channel?.[0] ?? null,
+        publishHeaders: flags.publishHeader ?? [],
         slowShare: flags.slow,
         expectP99Ms: flags.expectP99 ?? null,
         expectDeliveredShare: flags.expectDelivered ?? null,
         timeoutMs: flags.timeout,
-        isPhantom: flags.phantom,
+        isPhantom: flags.phantom ?? false,
         server: flags.server ?? null,
         linkLossShare: flags.linkLoss,
-        json: flags.json,
+        json: flags.json ?? false,
       }),
     );
 }
