@@ -263,6 +263,17 @@ describe('a wrong configuration', () => {
   });
 });
 
+describe('a farm on an address that this machine does not have', () => {
+  it('does not start, and says which to choose instead', async () => {
+    // 192.0.2.1 is nobody's (RFC 5737).
+    const output = await failedStart(['--host', '192.0.2.1']);
+    expect(output).toContain('The server ended with 71 ');
+    expect(output).toContain(
+      '192.0.2.1 is not an address of this machine; choose one that is, or 0.0.0.0 for all of them.',
+    );
+  });
+});
+
 describe('a machine that has nothing left', () => {
   const fork = 'Worker 0 could not be forked (';
   const machine = 'The machine has no descriptors, memory or disk left to start with: ';

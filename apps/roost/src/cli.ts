@@ -51,14 +51,7 @@ export async function runCommandLine(words: readonly string[], io: CommandLine):
     .helpCommand(false)
     .configureOutput({
       writeOut: (text) => io.print(text),
-      // commander puts a suggestion on a separate line; here an error is one line.
-      writeErr: (text) =>
-        io.printError(
-          `${text
-            .trim()
-            .replace(/^error: /, '')
-            .replace(/\s*\n\s*/g, ' ')}\n`,
-        ),
+      writeErr: (text) => io.printError(`${usageError(text, words, program)}\n`),
       getOutHelpWidth: () => io.columns ?? HELP_COLUMNS,
       getErrHelpWidth: () => io.columns ?? HELP_COLUMNS,
     })
@@ -158,6 +151,17 @@ export async function runCommandLine(words: readonly string[], io: CommandLine):
     }
     throw error;
   }
+}
+
+/** What commander says of a wrong command line, in one line (it puts a suggestion on a separate one), and where to look. */
+function usageError(text: string, [first = '']: readonly string[], program: Command): string {
+  const line = text
+    .trim()
+    .replace(/^error: /, '')
+    .replace(/\s*\n\s*/g, ' ');
+  if (line.endsWith('?)')) return line;
+  const isKnown = first !== 'help' && program.commands.some((command) => command.name() === first);
+  return `${line.replace(/\.?$/, '.')} See "roost${isKnown ? ` ${first}` : ''} --help".`;
 }
 
 function jsonOption(): CommandOption {

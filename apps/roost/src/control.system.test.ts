@@ -156,7 +156,7 @@ describe('roost reload', () => {
       expect(await textOf(client)).toBe('version 2');
     }
     const { stdout: status } = await command('status');
-    expect(status).toContain('versioned 2');
+    expect(status).toMatch(/, apps: plain, .*versioned 2, /);
     for (const pid of before) expect(status).not.toContain(`pid ${pid},`);
   });
 

@@ -223,7 +223,7 @@ describe.skipIf(!isInstalled())('the dashboard', () => {
       await connect(farm, '/plain?channel=news'),
     ];
     const page = await open(await adminUrl(farm), { viewport: PHONE, isMobile: true, hasTouch: true });
-    await page.locator('#changes', { hasText: 'None since the farm is started' }).waitFor();
+    await page.locator('#changes', { hasText: 'None since the start of the farm' }).waitFor();
     farm.signal('SIGHUP');
     const row = page.locator('#changes tbody tr', { hasText: 'reload' });
     await row.locator('td', { hasText: 'done' }).waitFor();

@@ -132,7 +132,7 @@ export const CHANGES = {
   path: '/api/changes',
   tag: 'Watching',
   summary: 'Reloads and other changes of the farm: the one under way, and the one before',
-  answers: { 200: json('Empty where there was none since the farm is started.', SHOWN_CHANGES) },
+  answers: { 200: json('Empty where there was none since the start of the farm.', SHOWN_CHANGES) },
   errors: COMMON,
 } as const satisfies Operation;
 

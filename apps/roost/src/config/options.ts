@@ -37,7 +37,7 @@ const MAIN_OPTIONS = {
     allowed: 'the path of a module in JavaScript or TypeScript',
     placeholder: '<app.js>',
     whenLeftOut: 'to run no application',
-    doc: "Your application: a module, in JavaScript or TypeScript, whose default export is an app, an array of apps, or a function that makes them in each worker. It serves every path that the server does not serve itself. In the file, the path is relative to the file's folder.",
+    doc: "Your application: a module, in JavaScript or TypeScript, whose default export is an app, an array of apps, or a function that makes them in each worker. It serves every path that the server does not serve itself. In a configuration file, the path is relative to that file's folder.",
   }),
   host: text({
     schema: z.string().refine((value) => isIP(value) !== 0),

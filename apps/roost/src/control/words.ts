@@ -48,6 +48,6 @@ function lifeInWords({ worker, pid, state, role, connections, apps, counters }: 
   const counts = ['closed', 'closed_abnormally', 'app_errors'].map(
     (name) => `${name} ${counters[name] ?? 0}`,
   );
-  const names = apps.length === 0 ? '' : `, ${apps.join(', ')}`;
+  const names = apps.length === 0 ? '' : `, apps: ${apps.join(', ')}`;
   return `worker ${worker}: ${role}, ${state}, pid ${pid}, ${connections} connections, ${counts.join(', ')}${names}`;
 }

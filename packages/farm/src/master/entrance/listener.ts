@@ -31,6 +31,13 @@ export function openListener(config: FarmConfig): number {
         { option: 'port', cause },
       );
     }
+    if (code === 'EADDRNOTAVAIL') {
+      throw new FarmError(
+        'FARM_ERR_LISTEN',
+        `${host} is not an address of this machine; choose one that is, or 0.0.0.0 for all of them.`,
+        { option: 'host', cause },
+      );
+    }
     // Says by itself what is missing and what to do.
     if (code === 'POLLER_UNAVAILABLE') throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
