@@ -352,7 +352,7 @@ setTimeout(() => {
   },
   {
     document: 'apps/roost/README.md',
-    having: '// echo.js',
+    having: '// echo.mjs',
     run: async (program) => {
       const client = await connect(await startFarm([await program.runnable()]), '/');
       client.send('hello');
