@@ -13,7 +13,7 @@ export function bytes(value: number | null | undefined): string {
   if (value === null || value === undefined) return UNKNOWN;
   if (value >= 1e9) return `${(value / 1e9).toFixed(2)} GB`;
   if (value >= 1e6) return `${(value / 1e6).toFixed(1)} MB`;
-  return value >= 1000 ? `${(value / 1e3).toFixed(1)} KB` : `${Math.round(value)} B`;
+  return value >= 1000 ? `${(value / 1e3).toFixed(1)} KB` : `${fewDigits(value)} B`;
 }
 
 /** `value` in seconds. */
@@ -25,7 +25,12 @@ export function duration(value: number | null | undefined): string {
 
 /** `value` from 0 to 1. */
 export function percent(value: number | null | undefined): string {
-  return value === null || value === undefined ? UNKNOWN : `${(value * 100).toFixed(0)} %`;
+  return value === null || value === undefined ? UNKNOWN : `${fewDigits(value * 100)} %`;
+}
+
+/** One decimal where a rounded number would be the same as its neighbour on an axis. */
+function fewDigits(value: number): string {
+  return value < 10 ? String(Number(value.toFixed(1))) : value.toFixed(0);
 }
 
 /** As `2 d 3 h`, with the two largest units. */
