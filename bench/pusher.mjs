@@ -1,12 +1,16 @@
 // npm run bench:pusher -- [--only memory,ping,delivery,storm] [--runs 3]: what the Pusher protocol costs, see README.md.
-import { loadavg } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { parseCount, parseNames } from './lib/arguments.mjs';
 import { killProgramsAtExit } from './lib/child-program.mjs';
 import { askAll, startCrowd } from './lib/crowd-clients.mjs';
 import { describeDelay, LoopWatch } from './lib/loop-watch.mjs';
 import { introduceMachine, waitForConntrack } from './lib/machine.mjs';
-import { cpuMs, memoryOf, settle, waitUntilQuiet, waitUntilSettled } from './lib/processes.mjs';
+import { cpuMs, settle, waitUntilQuiet, waitUntilSettled } from './lib/processes.mjs';
 import { startRedis } from './lib/redis.mjs';
 import { startServer } from './lib/servers.mjs';
 import { summarise } from './lib/statistics.mjs';
@@ -39,6 +43,8 @@ const PER_PROCESS = 15_000;
 
 const MEMORY_CONNECTIONS = 24_000;
 const FEW = 2000;
+const WEIGH_MS = 60_000;
+const WEIGHS = fileURLToPath(new URL('servers/weigh-on-signal.mjs', import.meta.url));
 const ROOM = 20;
 
 const PING = '{"event":"pusher:ping","data":{}}';
@@ -82,7 +88,10 @@ for (const [name, measure] of Object.entries(MEASURES)) if (only.includes(name))
 console.log(`\nMedians of ${runs} (least–most); load average now ${loadavg()[0].toFixed(2)}.`);
 if (isMissed) process.exitCode = 1;
 
-/** User memory of a sleeping connection, all processes of the farm together, from 2,000 to 24,000 of them. */
+/**
+ * Live bytes of a sleeping connection, all processes of the farm together, from 2,000 to 24,000 of them. Pages that the processes have
+ * would count garbage, too, of which a wave leaves more than the connections themselves take.
+ */
 async function memory() {
   const plain = [];
   const inPublic = [];
@@ -92,7 +101,7 @@ async function memory() {
     inPublic.push(await slope({ dialect: 'pusher', channel: 'news' }));
     inPresence.push(await slope({ dialect: 'pusher', channel: 'presence-{r}', perRoom: ROOM }));
   }
-  const base = show('user memory per sleeping connection of /plain, one channel', 'B', plain);
+  const base = show('live bytes per sleeping connection of /plain, one channel', 'B', plain);
   limit('the same of a Pusher client in a public channel', 'B', inPublic, base + 60);
   limit(`the same in a presence channel of ${ROOM}`, 'B', inPresence, base + 200);
 }
@@ -100,24 +109,47 @@ async function memory() {
 /** @param {Clients} clients */
 async function slope(clients) {
   await waitForConntrack(2 * MEMORY_CONNECTIONS);
-  const server = await startServer('Roost', { connections: MEMORY_CONNECTIONS, args: APP });
+  const weights = mkdtempSync(join(tmpdir(), 'roost-weights-'));
+  const env = { NODE_OPTIONS: `--import=${WEIGHS}`, WEIGHTS: weights };
+  const server = await startServer('Roost', { connections: MEMORY_CONNECTIONS, args: APP, env });
   try {
     const first = await openClients(server, clients, 0, MEMORY_CONNECTIONS);
     await waitUntilSettled(server.pids);
     await stopAll(first);
     await waitUntilQuiet(server.pids);
     const few = await openClients(server, clients, 0, FEW);
-    await waitUntilSettled(server.pids);
-    const before = memoryOf(server.pids);
+    const before = await weigh(server, weights);
     const many = await openClients(server, clients, FEW, MEMORY_CONNECTIONS - FEW);
-    await waitUntilSettled(server.pids);
-    const after = memoryOf(server.pids);
+    const after = await weigh(server, weights);
     await insist([...few, ...many], MEMORY_CONNECTIONS);
     await stopAll([...few, ...many]);
-    return (after.own - before.own) / (MEMORY_CONNECTIONS - FEW);
+    return (after - before) / (MEMORY_CONNECTIONS - FEW);
   } finally {
     await server.stop();
+    rmSync(weights, { recursive: true });
   }
+}
+
+/**
+ * @param {Server} server
+ * @param {string} weights
+ */
+async function weigh({ pids }, weights) {
+  await waitUntilQuiet(pids);
+  let sum = 0;
+  // One after the other, for each takes all of a CPU.
+  for (const pid of pids) {
+    const file = join(weights, String(pid));
+    rmSync(file, { force: true });
+    process.kill(pid, 'SIGUSR2');
+    const deadline = performance.now() + WEIGH_MS;
+    while (!existsSync(file) || readFileSync(file, 'utf8') === '') {
+      if (performance.now() > deadline) throw new Error(`process ${pid} did not weigh itself`);
+      await delay(100);
+    }
+    sum += Number(readFileSync(file, 'utf8'));
+  }
+  return sum;
 }
 
 /** Server CPU of a `pusher:ping` and its pong, beside an echo of as many bytes, 1,000 clients in a closed loop. */
