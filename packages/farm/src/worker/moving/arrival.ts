@@ -14,6 +14,7 @@ import { readMoveRecord, type MoveRow } from './move-record.ts';
 import type { MovingParts } from './moving-parts.ts';
 import type { Plan, Taken } from './plan.ts';
 import { positionsOf } from './positions.ts';
+import { Room } from './room.ts';
 
 const NS_PER_MS = 1e6;
 const CUT_UNKNOWN = 'this part of the server has failed';
@@ -33,6 +34,8 @@ interface Arriver {
 /** What has come of a batch. */
 export interface Arrived {
   readonly rows: number;
+  /** Those that were to be taken, and found no room any more. */
+  readonly lost: number;
   readonly pauseMs: number;
   /** Addresses that count: see the message `moved`. */
   readonly addresses: Buffer;
@@ -89,17 +92,25 @@ export class Arrival {
     const read = record === undefined ? 'the record did not arrive' : readMoveRecord(record);
     if (typeof read === 'string') return read;
     this.#frozenAtNs = read.frozenAtNs;
-    const room = this.#room();
     let index = -1;
     for (const fd of sockets) {
       index++;
       const row = read.rows[index];
-      const canBeTaken = typeof row === 'object' && this.#arrivers.length < room;
-      const arriver = canBeTaken ? this.#look(index, fd, row) : undefined;
+      const arriver = typeof row === 'object' ? this.#look(index, fd, row) : undefined;
       if (arriver === undefined) this.#refused.push(index);
       else this.#arrivers.push(arriver);
     }
     return undefined;
+  }
+
+  /** Refuses those for which there is no room, now that it is to be said, or done: others may have come since the batch has. */
+  measure(): void {
+    const room = new Room(this.#parts);
+    this.#arrivers = this.#arrivers.filter(({ row, index }) => {
+      const isTaken = room.take(row);
+      if (!isTaken) this.#refused.push(index);
+      return isTaken;
+    });
   }
 
   /** Sockets that have come, taken or not. */
@@ -122,6 +133,10 @@ export class Arrival {
   /** They are ours: serves them, from the very byte and publication at which the source has stopped. All in one go. */
   adopt(fromOf: (app: number) => MovedFrom): Arrived {
     const { broadcaster, subscriptions, controlMessages, table, apps, countedRows } = this.#parts;
+    const refused = this.#refused.length;
+    // It may be long since it was said which are taken.
+    this.measure();
+    const lost = this.#refused.length - refused;
     this.#closeRefused();
     this.#verify();
     const addresses = new AddressRecords(NOTE_BYTES);
@@ -153,7 +168,7 @@ export class Arrival {
       if (row.state !== 'open' || !apps.hasMovedHook(app) || !table.isCurrent(slot, generation)) continue;
       apps.moved(slot, fromOf(app));
     }
-    return { rows: this.#arrivers.length, pauseMs, addresses: Buffer.from(addresses.bytes), taken };
+    return { rows: this.#arrivers.length, lost, pauseMs, addresses: Buffer.from(addresses.bytes), taken };
   }
 
   /** Nothing comes of it; the sockets, if they are here, are the source's. */
@@ -182,26 +197,14 @@ export class Arrival {
     return slots.length;
   }
 
-  #room(): number {
-    const { table, config } = this.#parts;
-    table.settle();
-    return table.capacity - config.reservedConnections - table.used;
-  }
-
-  /** Undefined when the row must stay where it is. */
+  /** Undefined when the row cannot be read, and must stay where it is. */
   #look(index: number, fd: number, row: MoveRow): Arriver | undefined {
-    const { apps, awake, outbound, inboundBuffer, counters } = this.#parts;
+    const { apps, counters } = this.#parts;
     const app = row.state === 'open' ? apps.indexOfKey(row.app) : 0;
     if (app === -1) {
       this.problem = 'app';
       return undefined;
     }
-    const waiting = row.inbound.length + row.openMessage.length;
-    let queued = 0;
-    for (const [bytes] of row.chunks) queued += bytes.length;
-    if (waiting > 0 && waiting > inboundBuffer.maxBytes - inboundBuffer.usedBytes) return undefined;
-    if (queued > 0 && !outbound.hasRoomFor(queued)) return undefined;
-    if (row.openMessage.length > 0 && !awake.hasRoom) return undefined;
     try {
       const attachment: unknown = row.attachment.length === 0 ? undefined : deserialize(row.attachment);
       return { index, fd, row, app, attachment, slot: -1, generation: 0 };

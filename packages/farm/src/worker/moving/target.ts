@@ -217,6 +217,7 @@ export class Target implements PairHandlers {
   #tellTaken(batch: number): void {
     const arrival = this.#arrival;
     if (arrival === undefined) return;
+    arrival.measure();
     // Between the mark and now something may have been missed, and a source that is alive can give it.
     const payload = pack(arrival.refused());
     this.#pair.send(PairMessage.taken, batch, arrival.arrivedCount, payload, undefined, (isSent) =>
@@ -231,11 +232,11 @@ export class Target implements PairHandlers {
     this.#arrival = undefined;
     this.#adopted = { batch, arrival };
     if (this.#reason === 'done') this.#reason = arrival.problem ?? 'done';
-    const { rows, pauseMs, addresses, taken } = arrival.adopt((app) => this.#fromOf(app));
+    const { rows, lost, pauseMs, addresses, taken } = arrival.adopt((app) => this.#fromOf(app));
     this.#takings.push(this.#tellCounted(batch, taken));
     this.#moved += rows;
     // The source is dead: nobody serves those that were not taken.
-    if (this.#state.at === 'ended') this.#countClosed(arrival.refused().length);
+    this.#countClosed(this.#state.at === 'ended' ? arrival.refused().length : lost);
     link.sendUrgent({
       type: 'moved',
       move: this.#options.move,

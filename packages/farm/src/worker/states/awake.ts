@@ -196,11 +196,6 @@ export class Awake extends State implements AwakeHandlers, RowOwner {
     if (awake !== undefined) this.#settle(slot, awake);
   }
 
-  /** Whether one more connection may be awake. */
-  get hasRoom(): boolean {
-    return this.#bySlot.size < this.#config.maxAwakeConnections;
-  }
-
   release(slot: number): void {
     const awake = this.#bySlot.get(slot);
     if (awake === undefined) return;

@@ -1,0 +1,106 @@
+import { eventually, type RawClient } from '@roost/testing';
+import { afterEach, describe, expect, it } from 'vitest';
+import { accept, type App } from '../../api/app.ts';
+import { clientFrame, poll, textFrame, type HarnessOptions } from '../fixtures/worker-harness.ts';
+import { textsOf } from './fixtures/crowd.ts';
+import { MoveRig } from './fixtures/move-rig.ts';
+
+const CLIENTS = 5;
+const ROOM_FOR = 2;
+
+let rig: MoveRig;
+afterEach(() => rig.stop());
+
+async function start(
+  target: HarnessOptions = {},
+  options: HarnessOptions = {},
+  more: Partial<App> = {},
+): Promise<void> {
+  const app = (name: string): App => ({
+    name: 'app',
+    upgrade: (request) => accept({ channels: request.query.getAll('channel') }),
+    message: (connection, data) => void connection.send(`${name} ${String(data)}`),
+    ...more,
+  });
+  rig = await MoveRig.start([app('source'), app('target')], options, target);
+}
+
+async function open(count: number, path = '/'): Promise<RawClient[]> {
+  const clients: RawClient[] = [];
+  while (clients.length < count) clients.push(await rig.source.open(path));
+  return clients;
+}
+
+/** So many of them have moved, and all go on where they stand. */
+async function goOn(clients: readonly RawClient[], rest: Buffer, text: string): Promise<void> {
+  expect(await rig.ended()).toMatchObject([
+    { reason: 'full', moved: ROOM_FOR, left: CLIENTS - ROOM_FOR },
+    { moved: ROOM_FOR },
+  ]);
+  for (const client of clients) client.write(rest);
+  const served = clients.map((_, index) => [`${index < ROOM_FOR ? 'target' : 'source'} ${text}`]);
+  await poll(() => clients.map(textsOf)).toEqual(served);
+}
+
+describe('a target with room for some rows of a batch', () => {
+  it('as it has for messages that are open: the others go on where they were', async () => {
+    await start({ maxAwakeConnections: ROOM_FOR });
+    const clients = await open(CLIENTS);
+    for (const client of clients) client.write(clientFrame(0x01, Buffer.from('be')));
+    await rig.source.counts('wakes', CLIENTS);
+    rig.begin();
+    await goOn(clients, clientFrame(0x80, Buffer.from('gun')), 'begun');
+  });
+
+  it('as it has for beginnings of frames: the others go on where they were', async () => {
+    // So many blocks.
+    await start({ beyondLimits: { maxInboundBytesPerWorker: ROOM_FOR * 256 } });
+    const clients = await open(CLIENTS);
+    const frame = textFrame('half a frame');
+    for (const client of clients) client.write(frame.subarray(0, 9));
+    const hasArrived = async (): Promise<boolean> =>
+      (await rig.source.measured()).gauges.inbound_buffer_bytes === CLIENTS * 256;
+    await eventually(hasArrived, { what: 'everything has arrived' });
+    rig.begin();
+    await goOn(clients, frame.subarray(9), 'half a frame');
+  });
+
+  it('since others came while it waited for the mark: the others go on where they were', async () => {
+    await start({ capacity: CLIENTS, reservedConnections: 1 });
+    const clients = await open(CLIENTS);
+    const letItCome = rig.delayMark('target');
+    rig.begin();
+    await rig.heard('source', 'batch');
+    const newcomers: RawClient[] = [];
+    while (newcomers.length < CLIENTS - ROOM_FOR) newcomers.push(await rig.target.open());
+    letItCome();
+    await goOn(clients, textFrame('?'), '?');
+    for (const client of newcomers) client.write(textFrame('!'));
+    await poll(() => newcomers.map(textsOf)).toEqual(newcomers.map(() => ['target !']));
+  });
+});
+
+describe('a target that has waited for the death of the source', () => {
+  it('goes on with as many as it has room for by then: the others end, and are counted', async () => {
+    await start({ capacity: CLIENTS, reservedConnections: 1 });
+    const clients = await open(CLIENTS);
+    const move = rig.begin();
+    rig.fromSource.holdAt('batch');
+    await rig.heard('source', 'batch');
+    await rig.kill('source', { hasSaid: true });
+    await eventually(() =>
+      expect(rig.target.said).toContainEqual({ type: 'moveNeedsDeath', move, side: 'source' }),
+    );
+    for (let count = ROOM_FOR; count < CLIENTS; count++) await rig.target.open();
+    rig.reaped('source');
+    expect(await rig.ended('target')).toMatchObject([
+      { moved: ROOM_FOR, left: CLIENTS, closed: CLIENTS - ROOM_FOR },
+    ]);
+    await poll(() => clients.map(({ isClosed }) => isClosed)).toEqual(
+      clients.map((_, index) => index >= ROOM_FOR),
+    );
+    for (const client of clients.slice(0, ROOM_FOR)) client.write(textFrame('?'));
+    await poll(() => clients.map(textsOf)).toEqual([['target ?'], ['target ?'], [], [], []]);
+    expect(await rig.target.count('moves_closed')).toBe(CLIENTS - ROOM_FOR);
+  });
+});
