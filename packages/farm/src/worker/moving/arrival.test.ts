@@ -1,6 +1,7 @@
-import { eventually, type RawClient } from '@roost/testing';
+import { eventually, readFrames, type RawClient } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../../api/app.ts';
+import type { Connection } from '../../api/connection.ts';
 import { clientFrame, poll, textFrame, type HarnessOptions } from '../fixtures/worker-harness.ts';
 import { textsOf } from './fixtures/crowd.ts';
 import { MoveRig } from './fixtures/move-rig.ts';
@@ -9,6 +10,8 @@ const CLIENTS = 5;
 const ROOM_FOR = 2;
 
 let rig: MoveRig;
+let opened: Connection[];
+let moved: Connection[];
 afterEach(() => rig.stop());
 
 async function start(
@@ -16,10 +19,14 @@ async function start(
   options: HarnessOptions = {},
   more: Partial<App> = {},
 ): Promise<void> {
+  opened = [];
+  moved = [];
   const app = (name: string): App => ({
     name: 'app',
     upgrade: (request) => accept({ channels: request.query.getAll('channel') }),
     message: (connection, data) => void connection.send(`${name} ${String(data)}`),
+    open: (connection) => void opened.push(connection),
+    moved: (connection) => void moved.push(connection),
     ...more,
   });
   rig = await MoveRig.start([app('source'), app('target')], options, target);
@@ -29,6 +36,13 @@ async function open(count: number, path = '/'): Promise<RawClient[]> {
   const clients: RawClient[] = [];
   while (clients.length < count) clients.push(await rig.source.open(path));
   return clients;
+}
+
+/** How much memory the bytes in its attachment keep. */
+function memoryOf(connection: Connection | undefined): number {
+  const attachment: unknown = connection?.attachment;
+  if (typeof attachment !== 'object' || attachment === null || !('key' in attachment)) return Number.NaN;
+  return attachment.key instanceof Uint8Array ? attachment.key.buffer.byteLength : Number.NaN;
 }
 
 /** So many of them have moved, and all go on where they stand. */
@@ -102,5 +116,35 @@ describe('a target that has waited for the death of the source', () => {
     for (const client of clients.slice(0, ROOM_FOR)) client.write(textFrame('?'));
     await poll(() => clients.map(textsOf)).toEqual([['target ?'], ['target ?'], [], [], []]);
     expect(await rig.target.count('moves_closed')).toBe(CLIENTS - ROOM_FOR);
+  });
+});
+
+describe('a row that arrives', () => {
+  it('keeps no memory of the others with bytes in its attachment', async () => {
+    await start({}, {}, { upgrade: () => accept({ attachment: { key: Buffer.from('some bytes') } }) });
+    await open(CLIENTS);
+    rig.begin();
+    await rig.ended();
+    expect(moved).toHaveLength(CLIENTS);
+    for (const connection of moved) {
+      expect(connection.attachment).toEqual({ key: Buffer.from('some bytes') });
+      expect(memoryOf(connection)).toBeLessThan(100);
+    }
+  });
+
+  it('keeps nothing else of what the application did while it was on its way', async () => {
+    await start();
+    await open(1);
+    rig.begin();
+    rig.fromTarget.holdAt('taken');
+    await rig.heard('target', 'taken');
+    const [connection] = opened;
+    if (connection === undefined) expect.unreachable();
+    connection.send('x'.repeat(10_000));
+    connection.attachment = { key: Buffer.from('some bytes') };
+    rig.fromTarget.go();
+    await rig.ended();
+    await poll(() => moved[0]?.attachment).toEqual({ key: Buffer.from('some bytes') });
+    expect(memoryOf(moved[0])).toBeLessThan(100);
   });
 });

@@ -206,7 +206,9 @@ export class Arrival {
       return undefined;
     }
     try {
-      const attachment: unknown = row.attachment.length === 0 ? undefined : deserialize(row.attachment);
+      // Bytes in it are views of what they were read from.
+      const attachment: unknown =
+        row.attachment.length === 0 ? undefined : deserialize(copyOf(row.attachment));
       return { index, fd, row, app, attachment, slot: -1, generation: 0 };
     } catch {
       // Written by a newer V8.
@@ -298,7 +300,10 @@ export class Arrival {
   }
 }
 
-/** In memory of its own: a view would keep the whole record. */
+/** In memory of its own: a view would keep the whole record, and one of Buffer's pool what others have there. */
 function copyOf(bytes: Uint8Array): Buffer {
-  return bytes.length === 0 ? EMPTY : Buffer.from(bytes);
+  if (bytes.length === 0) return EMPTY;
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
 }

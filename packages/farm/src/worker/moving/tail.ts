@@ -1,3 +1,4 @@
+import { deserialize, serialize } from 'node:v8';
 import type { TailStep } from '../states/leaving.ts';
 import type { MovingParts } from './moving-parts.ts';
 
@@ -22,7 +23,7 @@ export function doTail(
   if (slot === -1) return;
   const generation = table.generation(slot);
   if (state !== undefined) {
-    attachments.set(slot, state.attachment);
+    attachments.set(slot, inMemoryOfItsOwn(state.attachment));
     sessions.set(slot, state.session);
     if (users.userOf(slot) !== state.user) users.set(slot, state.user);
     if (state.ticksLeft === undefined) deadlines.set(slot, undefined);
@@ -35,4 +36,11 @@ export function doTail(
     else if (step.isOwn) connections.closeOwn(slot, step.code, step.reason);
     else connections.close(slot, step.code, step.reason);
   }
+}
+
+/** Bytes in an attachment are views of the message that it came with, and would keep all of that. */
+function inMemoryOfItsOwn(attachment: unknown): unknown {
+  return typeof attachment === 'object' && attachment !== null
+    ? deserialize(serialize(attachment))
+    : attachment;
 }
