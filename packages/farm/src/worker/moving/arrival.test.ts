@@ -147,4 +147,19 @@ describe('a row that arrives', () => {
     await poll(() => moved[0]?.attachment).toEqual({ key: Buffer.from('some bytes') });
     expect(memoryOf(moved[0])).toBeLessThan(100);
   });
+
+  it('lives as long as its token, however long the batch waited for its mark', async () => {
+    const expiresAt = Math.floor(Date.now() / 1000) + 3600;
+    await start({}, {}, { upgrade: () => accept({ expiresAt }) });
+    await open(1);
+    const letItCome = rig.delayMark('source');
+    rig.begin();
+    await rig.heard('target', 'held');
+    const heardAt = performance.now();
+    await eventually(() => performance.now() - heardAt > 700, { what: 'some ticks have passed' });
+    letItCome();
+    await rig.ended();
+    // A tick of each clock.
+    expect(moved[0]?.expiresAt).toBeGreaterThan(expiresAt - 0.3);
+  });
 });

@@ -54,6 +54,7 @@ export class Arrival {
   #refused: number[] = [];
   #sockets: Int32Array = new Int32Array(0);
   #frozenAtNs = 0n;
+  #capturedAtNs = 0n;
   /** Why rows cannot be taken, other than for want of room. */
   problem: 'attachment' | 'app' | undefined;
 
@@ -92,6 +93,7 @@ export class Arrival {
     const read = record === undefined ? 'the record did not arrive' : readMoveRecord(record);
     if (typeof read === 'string') return read;
     this.#frozenAtNs = read.frozenAtNs;
+    this.#capturedAtNs = read.capturedAtNs;
     let index = -1;
     for (const fd of sockets) {
       index++;
@@ -268,8 +270,9 @@ export class Arrival {
     this.#parts.outbound.adopt(slot, chunks);
   }
 
+  /** Since the rows were written down. */
   #transitTicks(): number {
-    return Math.floor((Number(process.hrtime.bigint() - this.#frozenAtNs) / 1e9) * TICKS_PER_SECOND);
+    return Math.floor((Number(process.hrtime.bigint() - this.#capturedAtNs) / 1e9) * TICKS_PER_SECOND);
   }
 
   /** The row is read from here on. */
