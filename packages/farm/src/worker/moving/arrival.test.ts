@@ -162,4 +162,18 @@ describe('a row that arrives', () => {
     // A tick of each clock.
     expect(moved[0]?.expiresAt).toBeGreaterThan(expiresAt - 0.3);
   });
+
+  it('is disconnected with the others, whatever was published meanwhile', async () => {
+    await start({}, { beyondLimits: { maxMoveHeldBytes: 1200 } });
+    const [client] = await open(1, '/?channel=news');
+    rig.begin();
+    rig.fromSource.holdAt('batch');
+    await rig.heard('source', 'batch');
+    for (let count = 0; count < 3; count++) rig.source.publish('news', 'flood');
+    rig.source.control({ type: 'disconnect', channel: 'news', code: 4500 });
+    await rig.target.counts('control_messages', 1);
+    rig.fromSource.go();
+    await rig.ended();
+    await poll(() => readFrames(client?.unread ?? Buffer.alloc(0)).at(-1)?.first).toBe(0x88);
+  });
 });
