@@ -108,6 +108,8 @@ export class Connections implements ConnectionPort, RowHandlers {
   send(slot: number, opcode: Opcode, data: string | Uint8Array): boolean {
     // It counts where it is sent in the end.
     if (this.#isLeaving(slot)) return this.#leaving.send(slot, opcode, data);
+    // What was said on its way may come behind the close frame.
+    if (!this.#table.isOpen(slot)) return false;
     const isTaken = this.#outbound.send(slot, opcode, data);
     if (isTaken) this.#counters.messagesSent++;
     return isTaken;

@@ -176,4 +176,21 @@ describe('a row that arrives', () => {
     await rig.ended();
     await poll(() => readFrames(client?.unread ?? Buffer.alloc(0)).at(-1)?.first).toBe(0x88);
   });
+
+  it('is sent nothing behind the close frame that was sent it meanwhile', async () => {
+    await start();
+    const [client] = await open(1, '/?channel=news');
+    rig.begin();
+    rig.fromTarget.holdAt('taken');
+    await rig.heard('target', 'taken');
+    expect(opened[0]?.send('late')).toBe(true);
+    opened[0]?.close(4001);
+    rig.source.control({ type: 'disconnect', channel: 'news', code: 4500 });
+    await rig.target.counts('control_messages', 1);
+    rig.fromTarget.go();
+    await rig.ended();
+    client?.write(clientFrame(0x88, Buffer.from([0x11, 0x94])));
+    await poll(() => client?.isClosed).toBe(true);
+    expect(readFrames(client?.unread ?? Buffer.alloc(0)).map(({ first }) => first)).toEqual([0x88]);
+  });
 });
