@@ -41,6 +41,8 @@ export class ChannelHold {
       }
       this.#isCountHeld = true;
       await store.holdCounts(this.#names);
+      // What nobody will give back must not be had.
+      if (this.#isReleased) return false;
       const joined = members.map(async ([channel, user, info]) => {
         memberships.hold(channel, user);
         this.#members.push([channel, user]);
