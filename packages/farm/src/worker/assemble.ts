@@ -265,6 +265,7 @@ export function assemble(options: AssembleOptions): Assembled {
     broker,
     occupancy,
     broadcaster,
+    resyncs,
     partialFrames,
     awake,
     leaving,

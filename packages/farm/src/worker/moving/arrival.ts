@@ -134,7 +134,7 @@ export class Arrival {
 
   /** They are ours: serves them, from the very byte and publication at which the source has stopped. All in one go. */
   adopt(fromOf: (app: number) => MovedFrom): Arrived {
-    const { broadcaster, subscriptions, controlMessages, table, apps, countedRows } = this.#parts;
+    const { broadcaster, subscriptions, controlMessages, table, apps, countedRows, resyncs } = this.#parts;
     const refused = this.#refused.length;
     // It may be long since it was said which are taken.
     this.measure();
@@ -161,7 +161,10 @@ export class Arrival {
         if (members.length > 0) broadcaster.rows.deliver(publication, members);
       }
     }
-    if (this.#kept?.hasGap === true) for (const slot of this.#open()) subscriptions.markGap(slot);
+    if (this.#kept?.hasGap === true) {
+      for (const slot of this.#open()) subscriptions.markGap(slot);
+      resyncs.missed(this.#plan.channels);
+    }
     this.#kept = undefined;
     this.#hold.release();
     for (const arriver of this.#arrivers) this.#serve(arriver);

@@ -55,3 +55,18 @@ describe('a member of a batch that was dropped', () => {
     await eventually(() => expect([...(observer.members.get(ROOM) ?? [])]).toEqual(['bob']));
   });
 });
+
+describe('a member that moves', () => {
+  it('is told who is in the room after changes that had no room', async () => {
+    await start({ beyondLimits: { maxMoveHeldBytes: 1 } });
+    rig.begin();
+    rig.fromSource.holdAt('batch');
+    await rig.heard('source', 'batch');
+    const visitor = new RoomClient(await rig.target.client());
+    visitor.join(ROOM, 'eve');
+    await eventually(() => expect(observer.members.get(ROOM)).toContain('eve'));
+    rig.fromSource.go();
+    await rig.ended();
+    await both('ada', 'bob', 'eve');
+  });
+});

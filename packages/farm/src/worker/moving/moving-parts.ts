@@ -9,6 +9,7 @@ import type { Connections } from '../connections.ts';
 import type { Broadcaster } from '../fan-out/broadcaster.ts';
 import type { Memberships } from '../fan-out/memberships.ts';
 import type { Occupancy } from '../fan-out/occupancy.ts';
+import type { Resyncs } from '../fan-out/resyncs.ts';
 import type { Subscriptions } from '../fan-out/subscriptions.ts';
 import type { Users } from '../fan-out/users.ts';
 import type { CountedRows } from '../master-link/counted-rows.ts';
@@ -58,6 +59,7 @@ export interface MovingParts {
   readonly occupancy: Occupancy;
   readonly users: Users;
   readonly broadcaster: Broadcaster;
+  readonly resyncs: Pick<Resyncs, 'missed'>;
   readonly partialFrames: PartialFrames;
   readonly awake: Awake;
   readonly leaving: Leaving;
