@@ -65,6 +65,16 @@ async function closeAll(
   const returns = new Returns(parts.apps, workers, () => performance.now());
   let closed = 0;
   let slot = 0;
+  const close = (open: number): void => {
+    const atOnce = returns.take(open);
+    const isClosed =
+      atOnce === undefined
+        ? connections.closeOwn(open, code, reason)
+        : connections.close(open, atOnce.code, atOnce.reason ?? reason);
+    if (!isClosed) return;
+    closed++;
+    if (atOnce !== undefined) counters.add('closed_to_return_at_once');
+  };
   const all = countOpen(table, slot);
   for (let left = all, step = 0; left > 0 && step < steps;) {
     if (step > 0) {
@@ -78,20 +88,20 @@ async function closeAll(
     for (; left > staying && slot < table.highWater; slot++) {
       if (!isOpen(table, slot)) continue;
       left--;
-      const atOnce = returns.take(slot);
-      const isClosed =
-        atOnce === undefined
-          ? connections.closeOwn(slot, code, reason)
-          : connections.close(slot, atOnce.code, atOnce.reason ?? reason);
-      if (!isClosed) continue;
-      closed++;
-      if (atOnce !== undefined) counters.add('closed_to_return_at_once');
+      close(slot);
     }
   }
   endSilent(parts);
   http.endIdle();
   const deadline = performance.now() + waitMs;
-  while (table.used > 0 && performance.now() < deadline) await delay(STEP_MS);
+  while (table.used > 0 && performance.now() < deadline) {
+    await delay(STEP_MS);
+    // Who was on the way to another worker has come there, or is back here, behind the sweep.
+    for (let late = 0; late < table.highWater; late++) {
+      if (isOpen(table, late) && table.isOpen(late)) close(late);
+    }
+    endSilent(parts);
+  }
   return closed;
 }
 
