@@ -26,7 +26,7 @@ export const MOVE_LIMITS = {
     min: 65_536,
     max: 64 * 1024 * 1024 * 1024,
     unit: 'bytes',
-    doc: 'Publications that a worker keeps for connections that move at this moment. Beyond it they are dropped for these, which have `hasGap`.',
+    doc: 'Publications that a worker keeps for connections that move at this moment. Beyond it they are dropped for these, which have `hasGap`. Control messages have as much room again.',
   },
   verifyMoves: {
     default: 0,
