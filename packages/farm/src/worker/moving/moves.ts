@@ -19,6 +19,8 @@ export class Moves implements RowOwner {
   readonly #parts: MovingParts;
   readonly #pairs = new Map<number, number>();
   #message: MoveMessage | undefined;
+  /** The move is to stop, also if it has not begun for want of the pair. */
+  #isStopping = false;
   #source: Source | undefined;
   #target: Target | undefined;
 
@@ -29,6 +31,7 @@ export class Moves implements RowOwner {
   /** The master wants rows moved. */
   begin(message: MoveMessage): void {
     this.#message = message;
+    this.#isStopping = false;
     const fd = this.#pairs.get(message.move);
     if (fd !== undefined) this.#start(message, fd);
   }
@@ -40,7 +43,9 @@ export class Moves implements RowOwner {
   }
 
   stop(move: number): void {
-    if (this.#message?.move === move) this.#source?.stop();
+    if (this.#message?.move !== move) return;
+    this.#isStopping = true;
+    this.#source?.stop();
   }
 
   /** The other side of the move is dead, and reaped. */
@@ -104,6 +109,7 @@ export class Moves implements RowOwner {
     optimiseMuchLater();
     if (message.role === 'source') this.#source = new Source(this.#parts, message, pair, onEnd);
     else this.#target = new Target(this.#parts, message, pair, onEnd);
+    if (this.#isStopping) this.#source?.stop();
   }
 
   #ended({ move, role }: MoveMessage, { reason, moved, closed }: MoveOutcome): void {
