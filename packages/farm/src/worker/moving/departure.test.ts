@@ -1,7 +1,11 @@
+import { eventually, readFrames } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../../api/app.ts';
 import type { Connection } from '../../api/connection.ts';
+import { poll, textFrame, upgradeHead } from '../fixtures/worker-harness.ts';
 import { MoveRig } from './fixtures/move-rig.ts';
+
+const MEGABYTE = 1024 * 1024;
 
 let rig: MoveRig;
 afterEach(() => rig.stop());
@@ -16,6 +20,42 @@ function appOf(name: string, connections: Connection[], more: Partial<App> = {})
     ...more,
   };
 }
+
+describe('a queue that is on its way to another worker', () => {
+  it('is not what makes room for the queues of others: it may be sent there already', async () => {
+    const connections: Connection[] = [];
+    const one = appOf('one', connections, {
+      open: (connection) => {
+        connections.push(connection);
+        connection.send(Buffer.alloc(connections.length === 1 ? 5 * MEGABYTE : 4.5 * MEGABYTE));
+      },
+    });
+    const limits = { maxOutboundBytes: 10 * MEGABYTE, maxOutboundBytesPerWorker: 10 * MEGABYTE };
+    rig = await MoveRig.start([one, appOf('two', [])], { beyondLimits: limits });
+    const clients = [await rig.source.connect(), await rig.source.connect()];
+    for (const [index, client] of clients.entries()) {
+      client.writeText(upgradeHead('/'));
+      client.pause();
+      await eventually(() => (connections[index]?.bufferedBytes ?? 0) > 0);
+    }
+    rig.begin(1);
+    rig.fromTarget.holdAt('taken');
+    await rig.heard('target', 'taken');
+    connections[1]?.send(Buffer.alloc(MEGABYTE));
+    rig.fromTarget.go();
+    expect(await rig.ended()).toMatchObject([{ moved: 1 }, { moved: 1 }]);
+    const [moved] = clients;
+    for (const client of clients) client.resume();
+    await moved?.readHead();
+    await poll(() => readFrames(moved?.unread ?? Buffer.alloc(0)).length).toBe(1);
+    moved?.write(textFrame('?'));
+    await poll(() =>
+      readFrames(moved?.unread ?? Buffer.alloc(0))
+        .at(-1)
+        ?.payload.toString(),
+    ).toBe('two ?');
+  });
+});
 
 describe('a move that is stopped before its pair has come', () => {
   it('does not begin', async () => {

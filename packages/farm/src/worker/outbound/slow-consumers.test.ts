@@ -2,7 +2,7 @@ import { MessageDeflater } from '@roost/websocket';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Counters } from '../../api/counters.ts';
 import { Clock } from '../rows/clock.ts';
-import { ConnectionTable, RowFlag } from '../rows/connection-table.ts';
+import { ConnectionTable, RowFlag, RowState } from '../rows/connection-table.ts';
 import { OutboundMemory } from './outbound-memory.ts';
 import { OutboundQueue } from './outbound-queue.ts';
 import { Outbound } from './outbound.ts';
@@ -178,6 +178,15 @@ describe('all queues together at maxOutboundBytesPerWorker', () => {
     expect(verdicts().map(([slot]) => slot)).toEqual([slots.second, slots.third]);
   });
 
+  it('leave a row alone that is on its way to another worker: its queue may be sent there already', () => {
+    fill('close');
+    table.states[slots.longest] = RowState.leaving;
+    expect(admits(slots.late, 130 * KB)).toBe(true);
+    expect(waiting(slots.longest)).toEqual([200 * KB, 30 * KB, 30 * KB]);
+    expect(table.isOpen(slots.longest)).toBe(true);
+    expect(verdicts().map(([slot]) => slot)).toEqual([slots.second, slots.third]);
+  });
+
   it('count the frame of a broadcast once, in however many of them it stands', () => {
     setUp({ maxOutboundBytesPerWorker: 300 * KB });
     const bytes = Buffer.alloc(100 * KB);
@@ -214,6 +223,16 @@ describe.each(['close', 'drop'] as const)('frames that have begun, with %s,', (s
     expect(admits(openRow(), 200 * KB)).toBe(true);
     expect(verdicts()).toEqual([[closing, undefined]]);
     expect(table.isOpen(open)).toBe(true);
+  });
+
+  it('end their own connection, where what is on its way to another worker leaves no room', () => {
+    const leaving = openRow(700 * KB);
+    table.states[leaving] = RowState.leaving;
+    const slot = openRow();
+    expect(admits(slot, 250 * KB)).toBe(false);
+    expect(verdicts()).toEqual([[slot, undefined]]);
+    expect(waiting(leaving)).toEqual([700 * KB]);
+    expect(memory.bytes).toBeLessThan(900 * KB);
   });
 
   it('of more than half of the bound end their own connection, and nobody else', () => {

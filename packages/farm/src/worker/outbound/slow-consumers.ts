@@ -1,6 +1,6 @@
 import type { Counters } from '../../api/counters.ts';
 import type { FarmConfig } from '../../options/options.ts';
-import { RowFlag, type ConnectionTable } from '../rows/connection-table.ts';
+import { RowFlag, RowState, type ConnectionTable } from '../rows/connection-table.ts';
 import type { OutboundMemory } from './outbound-memory.ts';
 import type { OutboundQueue } from './outbound-queue.ts';
 
@@ -80,7 +80,11 @@ export class SlowConsumers {
     }
     this.#makeRoom(cost);
     // It may have been one of the longest itself.
-    return this.#table.isOpen(slot);
+    if (!this.#table.isOpen(slot)) return false;
+    if (this.#memory.bytes + cost <= max) return true;
+    // What is left is on its way to another worker.
+    this.#end(slot);
+    return false;
   }
 
   get hasVerdicts(): boolean {
@@ -109,6 +113,8 @@ export class SlowConsumers {
     if (this.#memory.bytes <= targetBytes) return;
     const longestFirst = [...this.#queues].toSorted(([, a], [, b]) => b.bytes - a.bytes);
     for (const [slot] of longestFirst) {
+      // Another worker has been given its queue, and may serve it by now: to end it here would end it there.
+      if (this.#table.state(slot) === RowState.leaving) continue;
       pay(slot);
       if (this.#memory.bytes <= targetBytes) return;
     }
