@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../../api/app.ts';
 import type { Connection } from '../../api/connection.ts';
 import { poll, textFrame, upgradeHead } from '../fixtures/worker-harness.ts';
+import { textsOf } from './fixtures/crowd.ts';
 import { MoveRig } from './fixtures/move-rig.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -54,6 +55,33 @@ describe('a queue that is on its way to another worker', () => {
         .at(-1)
         ?.payload.toString(),
     ).toBe('two ?');
+  });
+});
+
+describe('a control message of which a part is done when a batch comes back', () => {
+  it('reaches each connection of the user once', async () => {
+    const connections: Connection[] = [];
+    const one = appOf('one', connections);
+    rig = await MoveRig.start([one, appOf('two', [])], { capacity: 400 });
+    const mover = await rig.source.open();
+    const others = await Promise.all(Array.from({ length: 256 }, () => rig.source.open()));
+    for (const connection of connections.slice(1)) connection.user = 'ada';
+    // The last of the user's connections, of which 256 are served before other events.
+    if (connections[0] !== undefined) connections[0].user = 'ada';
+    const move = rig.begin(1);
+    rig.fromSource.holdAt('batch');
+    await rig.heard('source', 'batch');
+    await rig.kill('target');
+    await eventually(() =>
+      expect(rig.source.said).toContainEqual({ type: 'moveNeedsDeath', move, side: 'target' }),
+    );
+    rig.source.control({ type: 'send', user: 'ada', data: 'once' });
+    rig.reaped('target');
+    expect(await rig.ended('source')).toMatchObject([{ reason: 'dead', moved: 0 }]);
+    mover.write(textFrame('?'));
+    await poll(() => textsOf(mover).at(-1)).toBe('one ?');
+    expect(textsOf(mover)).toEqual(['once', 'one ?']);
+    for (const other of others) await poll(() => textsOf(other)).toEqual(['once']);
   });
 });
 

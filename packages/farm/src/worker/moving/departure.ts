@@ -234,6 +234,8 @@ export class Departure {
     const { broadcaster, subscriptions, rows, table, controlMessages, connections, leaving } = this.#parts;
     const kept = this.#kept;
     this.#kept = undefined;
+    // What is under way passes them by, as long as they are leaving: it was kept.
+    if (leavers.length > 0) controlMessages.finish();
     if (leavers.length > 0) for (const channel of this.#channels) broadcaster.rows.seal(channel);
     for (const { slot, channels } of leavers) {
       subscriptions.resume(slot, channels);
