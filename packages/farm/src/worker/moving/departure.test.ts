@@ -1,3 +1,4 @@
+import type { ExchangeToWorkerMessage } from '@roost/broker';
 import { eventually, readFrames } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../../api/app.ts';
@@ -21,6 +22,48 @@ function appOf(name: string, connections: Connection[], more: Partial<App> = {})
     ...more,
   };
 }
+
+/** The source gets what is published from here on together with the mark, right before it. */
+function publishRightBeforeTheMark(channel: string, text: string): void {
+  const { source } = rig;
+  const late: ExchangeToWorkerMessage[] = [];
+  source.isLost = (message) => {
+    if (message.type === 'publication') {
+      // Payloads are lent.
+      late.push({ ...message, payload: Buffer.from(message.payload) });
+      return true;
+    }
+    if (message.type === 'mark')
+      for (const each of late.splice(0)) source.send({ type: 'broker', message: each });
+    return false;
+  };
+  source.publish(channel, text);
+}
+
+describe('a publication that is pending when the batch is cut', () => {
+  it('reaches also those once that cannot be written down, and stay', async () => {
+    const one = appOf('one', [], {
+      handover: ({ attachment }) => {
+        if (typeof attachment !== 'object' || attachment === null || !('path' in attachment)) return;
+        if (attachment.path === '/bad') Object.assign(attachment, { reply: () => undefined });
+      },
+    });
+    rig = await MoveRig.start([one, appOf('two', [])]);
+    const clients = [await rig.source.open('/bad?channel=news'), await rig.source.open('/good?channel=news')];
+    rig.begin();
+    rig.fromTarget.holdAt('held');
+    await rig.heard('target', 'held');
+    publishRightBeforeTheMark('news', 'pending');
+    rig.fromTarget.go();
+    expect(await rig.ended('source')).toMatchObject([{ reason: 'attachment', moved: 1, left: 1 }]);
+    for (const client of clients) client.write(textFrame('?'));
+    await poll(() => clients.map((client) => textsOf(client).at(-1))).toEqual(['one ?', 'two ?']);
+    expect(clients.map(textsOf)).toEqual([
+      ['pending', 'one ?'],
+      ['pending', 'two ?'],
+    ]);
+  });
+});
 
 describe('a queue that is on its way to another worker', () => {
   it('is not what makes room for the queues of others: it may be sent there already', async () => {

@@ -1,5 +1,5 @@
 import { serialize } from 'node:v8';
-import { ADDRESS_BYTES, Interest } from '@roost/poller';
+import { Interest } from '@roost/poller';
 import { hiddenChannel, type Publication } from '@roost/broker';
 import { CloseCode } from '../../api/close-codes.ts';
 import { RowFlag, RowState, Transport } from '../rows/connection-table.ts';
@@ -7,17 +7,13 @@ import { EMPTY } from '../rows/empty.ts';
 import { TimeoutKind } from '../rows/timeouts.ts';
 import type { Tail } from '../states/leaving.ts';
 import { Kept } from './kept.ts';
-import { MoveRecordWriter, type MoveRow } from './move-record.ts';
+import type { MoveRecordWriter } from './move-record.ts';
 import type { MovingParts } from './moving-parts.ts';
 import type { Plan } from './plan.ts';
-import { positionsOf } from './positions.ts';
+import { rowRecordOf } from './row-record.ts';
 
-/** Flags that say what a connection is, and not how this worker serves it. */
-const TRAVELLING = RowFlag.pinged | RowFlag.gap | RowFlag.proxied | RowFlag.counted | RowFlag.deflate;
 /** A batch with more bytes than these takes no further row. */
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
-const NO_MEMBERS: readonly (readonly [string, string])[] = [];
-const NO_CHUNKS: readonly (readonly [Uint8Array, number])[] = [];
 
 /** A row of a batch. */
 interface Leaver {
@@ -141,8 +137,10 @@ export class Departure {
       }
     }
     this.#keepOnly((leaver) => this.#isReady(leaver));
+    subscriptions.keep(this.#channels);
     broadcaster.settleDrops();
-    if (broadcaster.rows.isPending) {
+    const sent = broadcaster.rows.isPending ? this.#leavers : [];
+    if (sent.length > 0) {
       broadcaster.rows.deliverNow(this.#leavers.map(({ slot }) => slot));
       // A queue that was full may have cost one its place.
       this.#keepOnly((leaver) => this.#isReady(leaver));
@@ -150,7 +148,7 @@ export class Departure {
     const writer = this.#writer;
     writer.begin();
     this.#keepOnly((leaver) => writer.bytes <= MAX_BATCH_BYTES && this.#write(leaver));
-    subscriptions.keep(this.#channels);
+    this.#subscribeAnew(sent);
     this.#kept = new Kept(this.#channels, this.#parts.config.maxMoveHeldBytes);
     for (const { slot } of this.#leavers) {
       subscriptions.suspend(slot);
@@ -294,6 +292,19 @@ export class Departure {
     this.#leavers = leaving;
   }
 
+  /** Those who stay of rows that were sent what is pending, which must not come to them again. */
+  #subscribeAnew(sent: readonly Leaver[]): void {
+    const { broadcaster, subscriptions, table } = this.#parts;
+    const leaving = new Set(this.#leavers);
+    const staying = sent
+      .filter((leaver) => !leaving.has(leaver) && table.isCurrent(leaver.slot, leaver.generation))
+      .map(({ slot }) => ({ slot, channels: subscriptions.channelsOf(slot) }));
+    if (staying.length === 0) return;
+    for (const { slot } of staying) subscriptions.suspend(slot);
+    for (const channel of this.#channels) broadcaster.rows.seal(channel);
+    for (const { slot, channels } of staying) subscriptions.resume(slot, channels);
+  }
+
   #isReady({ slot, generation }: Leaver): boolean {
     const { table, subscriptions } = this.#parts;
     if (!table.isCurrent(slot, generation) || !isMovable(this.#parts, slot)) return false;
@@ -330,44 +341,9 @@ export class Departure {
       leaver.openMessage = openMessage;
     }
     leaver.channels = this.#parts.subscriptions.channelsOf(slot);
-    this.#writer.add(this.#recordOf(leaver, attachment));
+    const { channels, openMessage } = leaver;
+    this.#writer.add(rowRecordOf(this.#parts, slot, { channels, openMessage, attachment }));
     return true;
-  }
-
-  #recordOf({ slot, channels, openMessage }: Leaver, attachment: Buffer): MoveRow {
-    const { table, apps, clock, deadlines, messageRate, inboundBuffer, memberships, sessions, users } =
-      this.#parts;
-    const offset = table.addressOffset(slot);
-    return {
-      state: table.isOpen(slot) ? 'open' : 'handshake',
-      app: table.isOpen(slot) ? apps.keyOf(table.apps[slot] ?? 0) : '',
-      number: table.numbers[slot] ?? 0,
-      address: table.addresses.subarray(offset, offset + ADDRESS_BYTES),
-      flags: (table.flags[slot] ?? 0) & TRAVELLING,
-      silentTicks: Math.max(0, clock.now - (table.lastSeen[slot] ?? 0)),
-      ticksLeft: deadlines.ticksLeft(slot),
-      rateAheadMs: Math.ceil(messageRate?.aheadMs(slot) ?? 0),
-      channels,
-      chunks: this.#chunksOf(slot),
-      inbound: inboundBuffer.length(slot) === 0 ? EMPTY : inboundBuffer.copyOf(slot),
-      requiredBytes: inboundBuffer.required(slot),
-      openMessage,
-      attachment,
-      user: users.userOf(slot),
-      session: sessions.get(slot),
-      members: table.firstSubscriptions[slot] === 0 ? NO_MEMBERS : memberships.of(slot),
-      positions: this.#parts.config.verifyMoves === 0 ? undefined : positionsOf(table.fds[slot] ?? -1),
-    };
-  }
-
-  #chunksOf(slot: number): readonly (readonly [Uint8Array, number])[] {
-    const first = this.#parts.outbound.firstChunkOf(slot);
-    if (first === undefined) return NO_CHUNKS;
-    const chunks: [Uint8Array, number][] = [];
-    for (let chunk: typeof first | undefined = first; chunk !== undefined; chunk = chunk.next) {
-      chunks.push([chunk.buffer.subarray(chunk.start, chunk.end), chunk.frames]);
-    }
-    return chunks;
   }
 
   /** What the application may have replaced since the row was written down. */
