@@ -1,4 +1,3 @@
-import { deserialize } from 'node:v8';
 import { closeDescriptors, Interest } from '@roost/poller';
 import type { Publication } from '@roost/broker';
 import { CloseCode } from '../../api/close-codes.ts';
@@ -8,6 +7,7 @@ import { RowFlag, RowState } from '../rows/connection-table.ts';
 import { EMPTY } from '../rows/empty.ts';
 import { TICKS_PER_SECOND } from '../rows/clock.ts';
 import { TimeoutKind } from '../rows/timeouts.ts';
+import { attachmentFromBytes } from './attachment-bytes.ts';
 import { ChannelHold } from './channel-hold.ts';
 import { Kept } from './kept.ts';
 import { readMoveRecord, type MoveRow } from './move-record.ts';
@@ -211,9 +211,7 @@ export class Arrival {
       return undefined;
     }
     try {
-      // Bytes in it are views of what they were read from.
-      const attachment: unknown =
-        row.attachment.length === 0 ? undefined : deserialize(copyOf(row.attachment));
+      const attachment = attachmentFromBytes(row.attachment);
       return { index, fd, row, app, attachment, slot: -1, generation: 0 };
     } catch {
       // Written by a newer V8.

@@ -65,6 +65,32 @@ describe('a publication that is pending when the batch is cut', () => {
   });
 });
 
+describe('an attachment that is replaced on the way, by one that cannot be serialised', () => {
+  it('is left behind: the connection has the one with which it left, and everything else goes on', async () => {
+    const [one, two]: Connection[][] = [[], []];
+    rig = await MoveRig.start([appOf('one', one ?? []), appOf('two', two ?? [])]);
+    const client = await rig.source.open('/chat');
+    rig.begin();
+    rig.fromTarget.holdAt('taken');
+    await rig.heard('target', 'taken');
+    const [connection] = one ?? [];
+    if (connection === undefined) expect.unreachable();
+    const attachment = { timer: undefined as unknown };
+    connection.attachment = attachment;
+    connection.user = 'ada';
+    // Not checked, because it is not set anew.
+    attachment.timer = () => undefined;
+    connection.send('late');
+    rig.fromTarget.go();
+    expect(await rig.ended()).toMatchObject([{ reason: 'done', moved: 1, left: 0 }, { moved: 1 }]);
+    await poll(() => textsOf(client)).toEqual(['late']);
+    expect(two?.[0]).toMatchObject({ attachment: { path: '/chat' }, user: 'ada' });
+    expect(rig.source.logs.map(({ message }) => message)).toContain(
+      'attachment cannot move: it cannot be serialised',
+    );
+  });
+});
+
 describe('a queue that is on its way to another worker', () => {
   it('is not what makes room for the queues of others: it may be sent there already', async () => {
     const connections: Connection[] = [];

@@ -1,4 +1,3 @@
-import { serialize } from 'node:v8';
 import { Interest } from '@roost/poller';
 import { hiddenChannel, type Publication } from '@roost/broker';
 import { CloseCode } from '../../api/close-codes.ts';
@@ -7,10 +6,12 @@ import { EMPTY } from '../rows/empty.ts';
 import { TimeoutKind } from '../rows/timeouts.ts';
 import type { Tail } from '../states/leaving.ts';
 import { Kept } from './kept.ts';
+import { attachmentToBytes } from './attachment-bytes.ts';
 import type { MoveRecordWriter } from './move-record.ts';
 import type { MovingParts } from './moving-parts.ts';
 import type { Plan } from './plan.ts';
 import { rowRecordOf } from './row-record.ts';
+import type { TailState } from './tail.ts';
 
 /** A batch with more bytes than these takes no further row. */
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
@@ -37,7 +38,7 @@ export interface Captured {
 export interface Departed {
   readonly count: number;
   /** By their places in the batch. */
-  readonly tails: readonly (readonly [index: number, tail: Tail, state: unknown])[];
+  readonly tails: readonly (readonly [index: number, tail: Tail, state: TailState | undefined])[];
 }
 
 /** The rows of one batch, as they leave: frozen, captured, and then gone or back. What to do when is `source.ts`'s. */
@@ -176,7 +177,7 @@ export class Departure {
   /** The target has the first `arrived`, but those that it could not take; the others are still here. */
   depart(arrived: number, refused: ReadonlySet<number>): Departed {
     const { rows, subscriptions, leaving, table, counters } = this.#parts;
-    const tails: [number, Tail, unknown][] = [];
+    const tails: [number, Tail, TailState | undefined][] = [];
     const staying: Leaver[] = [];
     let count = 0;
     let opened = 0;
@@ -317,8 +318,7 @@ export class Departure {
     const { slot } = leaver;
     let attachment: Buffer;
     try {
-      const value = this.#parts.attachments.get(slot);
-      attachment = value === undefined ? EMPTY : serialize(value);
+      attachment = attachmentToBytes(this.#parts.attachments.get(slot));
     } catch (error) {
       counters.add('moves_left_attachment');
       // One says what is wrong with all of them.
@@ -347,15 +347,22 @@ export class Departure {
   }
 
   /** What the application may have replaced since the row was written down. */
-  #stateOf(slot: number): unknown {
-    const { attachments, sessions, users, deadlines } = this.#parts;
+  #stateOf(slot: number): TailState {
+    const { attachments, sessions, users, deadlines, log } = this.#parts;
     const session = sessions.get(slot);
-    return {
-      attachment: attachments.get(slot),
+    const state = {
       session: session === undefined ? undefined : Uint8Array.from(session),
       user: users.userOf(slot),
       ticksLeft: deadlines.ticksLeft(slot),
     };
+    try {
+      return { ...state, attachment: attachmentToBytes(attachments.get(slot)) };
+    } catch (error) {
+      // The connection is the target's already, with the one that it had.
+      const reason = error instanceof Error ? error.message : String(error);
+      log.warn({ reason }, 'attachment cannot move: it cannot be serialised');
+      return { ...state, attachment: undefined };
+    }
   }
 }
 

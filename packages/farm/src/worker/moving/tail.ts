@@ -1,10 +1,11 @@
-import { deserialize, serialize } from 'node:v8';
 import type { TailStep } from '../states/leaving.ts';
+import { attachmentFromBytes } from './attachment-bytes.ts';
 import type { MovingParts } from './moving-parts.ts';
 
 /** What the application may have replaced of a connection that was on its way. */
 export interface TailState {
-  readonly attachment: unknown;
+  /** Serialised. Undefined when it cannot be: the connection keeps the one with which it left. */
+  readonly attachment: Uint8Array | undefined;
   readonly session: Uint8Array | undefined;
   readonly user: string | undefined;
   readonly ticksLeft: number | undefined;
@@ -15,15 +16,16 @@ export type TailOfRow = readonly [index: number, steps: readonly TailStep[], sta
 
 /** Does with a connection what the application wanted done while it was on its way. */
 export function doTail(
-  { table, attachments, sessions, users, deadlines, connections }: MovingParts,
+  parts: MovingParts,
   slot: number,
   steps: readonly TailStep[],
   state: TailState | undefined,
 ): void {
   if (slot === -1) return;
+  const { table, sessions, users, deadlines, connections } = parts;
   const generation = table.generation(slot);
   if (state !== undefined) {
-    attachments.set(slot, inMemoryOfItsOwn(state.attachment));
+    if (state.attachment !== undefined) replaceAttachment(parts, slot, state.attachment);
     sessions.set(slot, state.session);
     if (users.userOf(slot) !== state.user) users.set(slot, state.user);
     if (state.ticksLeft === undefined) deadlines.set(slot, undefined);
@@ -38,9 +40,11 @@ export function doTail(
   }
 }
 
-/** Bytes in an attachment are views of the message that it came with, and would keep all of that. */
-function inMemoryOfItsOwn(attachment: unknown): unknown {
-  return typeof attachment === 'object' && attachment !== null
-    ? deserialize(serialize(attachment))
-    : attachment;
+function replaceAttachment({ attachments, counters }: MovingParts, slot: number, bytes: Uint8Array): void {
+  try {
+    attachments.set(slot, attachmentFromBytes(bytes));
+  } catch {
+    // Written by a newer V8: the connection is here already, with the one that it had.
+    counters.add('moves_left_attachment');
+  }
 }
