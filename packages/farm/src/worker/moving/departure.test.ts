@@ -162,3 +162,33 @@ describe('a move that is stopped before its pair has come', () => {
     expect(await rig.ended()).toMatchObject([{ reason: 'stopped', moved: 0, left: 1 }, { moved: 0 }]);
   });
 });
+
+describe('what a connection has that is more than most messages between workers', () => {
+  it('moves with it, and so does what it was sent on the way', async () => {
+    const large = Buffer.alloc(65 * MEGABYTE);
+    const connections: Connection[] = [];
+    const one = appOf('one', connections, {
+      open: (connection) => {
+        connections.push(connection);
+        connection.send(large);
+      },
+    });
+    const limits = { maxOutboundBytes: 2 * large.length, maxOutboundBytesPerWorker: 3 * large.length };
+    rig = await MoveRig.start([one, appOf('two', [])], { beyondLimits: limits });
+    const client = await rig.source.connect();
+    client.writeText(upgradeHead('/'));
+    client.pause();
+    await eventually(() => (connections[0]?.bufferedBytes ?? 0) > 0);
+    rig.begin();
+    rig.fromTarget.holdAt('taken');
+    await rig.heard('target', 'taken');
+    connections[0]?.send(large);
+    rig.fromTarget.go();
+    expect(await rig.ended()).toMatchObject([{ reason: 'done', moved: 1, left: 0 }, { moved: 1 }]);
+    client.resume();
+    await client.readHead();
+    await client.read(2 * (large.length + 10));
+    client.write(textFrame('?'));
+    await poll(() => textsOf(client)).toEqual(['two ?']);
+  });
+});

@@ -36,7 +36,6 @@ export const PairMessage = {
 } as const;
 
 const MESSAGE_BYTES = 16;
-const MAX_PAYLOAD_BYTES = 64 * 1024 * 1024;
 const RETRY_MS = 2;
 const { EAGAIN, ENOBUFS, ENOMEM, ECONNRESET, EMFILE, ENFILE } = constants.errno;
 /** Too many sockets are on their way; os.constants has no name for it. */
@@ -202,9 +201,10 @@ export class Pair {
   }
 }
 
+/** A payload is as large as what one connection may have, and a batch beside it; of more than 2 GiB no length is told. */
 function readPayload(file: number): Buffer | undefined {
   const length = sealedFileBytes(file);
-  if (length < 0 || length > MAX_PAYLOAD_BYTES) return undefined;
+  if (length < 0) return undefined;
   const payload = Buffer.allocUnsafeSlow(length);
   return readSealedFile(file, payload) === length ? payload : undefined;
 }
