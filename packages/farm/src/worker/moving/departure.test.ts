@@ -192,3 +192,34 @@ describe('what a connection has that is more than most messages between workers'
     await poll(() => textsOf(client)).toEqual(['two ?']);
   });
 });
+
+describe('a connection that has joined a channel of its batch since that was planned', () => {
+  it.each(['bob', 'ada'])('is the member that it was, %s beside ada', async (user) => {
+    const more: Partial<App> = {
+      occupancy: true,
+      encode: ({ kind, payload }) => `${kind} ${String(payload)}`,
+    };
+    const [one, two]: [Connection[], Connection[]] = [[], []];
+    rig = await MoveRig.start([appOf('one', one, more), appOf('two', two, more)]);
+    const clients = [await rig.source.open(), await rig.source.open()];
+    const join = async (connection: Connection | undefined, name: string): Promise<void> => {
+      if (connection === undefined) expect.unreachable();
+      const member = { user: name, info: '{}', maxMembers: 10 };
+      const request = { channel: 'presence-room', member, welcome: () => 'welcome' };
+      expect(await rig.source.context?.join(connection, request)).toBe('joined');
+    };
+    await join(one[0], 'ada');
+    rig.begin();
+    rig.fromTarget.holdAt('held');
+    await rig.heard('target', 'held');
+    await join(one[1], user);
+    rig.fromTarget.go();
+    expect(await rig.ended()).toMatchObject([{ moved: 2, left: 0 }, { moved: 2 }]);
+    for (const client of clients) client.write(textFrame('?'));
+    for (const client of clients) await poll(() => textsOf(client).at(-1)).toBe('two ?');
+    expect(two.map((connection) => connection.memberOf('presence-room'))).toEqual(['ada', user]);
+    const members = await rig.target.context?.channelMembers('presence-room', 10);
+    expect(members?.map((member) => member.user).toSorted()).toEqual([...new Set(['ada', user])]);
+    expect(textsOf(clients[0] ?? expect.unreachable()).filter((text) => text.startsWith('left'))).toEqual([]);
+  });
+});

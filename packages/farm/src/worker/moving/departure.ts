@@ -20,6 +20,8 @@ const MAX_BATCH_BYTES = 16 * 1024 * 1024;
 interface Leaver {
   readonly slot: number;
   readonly generation: number;
+  /** As planned. */
+  members: readonly (readonly [channel: string, user: string])[];
   /** From capture on. */
   channels: readonly string[];
   openMessage: Buffer;
@@ -58,6 +60,7 @@ export class Departure {
     this.#leavers = slots.map((slot) => ({
       slot,
       generation: parts.table.generation(slot),
+      members: [],
       channels: [],
       openMessage: EMPTY,
       hasDeparted: false,
@@ -73,10 +76,12 @@ export class Departure {
     const { subscriptions, memberships, occupancy, users, apps, table, broker } = this.#parts;
     const counted = new Map<string, boolean>();
     const members: [string, string, string][] = [];
-    for (const { slot } of this.#leavers) {
+    for (const leaver of this.#leavers) {
+      const { slot } = leaver;
       const channels = subscriptions.channelsOf(slot);
       for (const channel of channels) this.#channels.add(channel);
-      for (const [channel, user] of memberships.of(slot)) {
+      leaver.members = memberships.of(slot);
+      for (const [channel, user] of leaver.members) {
         members.push([channel, user, broker.store.infoOf(channel, user) ?? '']);
       }
       if (!occupancy.counts(slot)) continue;
@@ -306,10 +311,15 @@ export class Departure {
     for (const { slot, channels } of staying) subscriptions.resume(slot, channels);
   }
 
-  #isReady({ slot, generation }: Leaver): boolean {
-    const { table, subscriptions } = this.#parts;
+  #isReady({ slot, generation, members }: Leaver): boolean {
+    const { table, subscriptions, memberships } = this.#parts;
     if (!table.isCurrent(slot, generation) || !isMovable(this.#parts, slot)) return false;
-    return subscriptions.hasOnly(slot, this.#channels);
+    if (!subscriptions.hasOnly(slot, this.#channels)) return false;
+    // As what the target is no member already, it would leave.
+    for (const [channel, user] of memberships.of(slot)) {
+      if (!members.some(([name, planned]) => name === channel && planned === user)) return false;
+    }
+    return true;
   }
 
   /** False when the row cannot be written down, and stays. */
