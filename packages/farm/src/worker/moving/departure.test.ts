@@ -223,3 +223,30 @@ describe('a connection that has joined a channel of its batch since that was pla
     expect(textsOf(clients[0] ?? expect.unreachable()).filter((text) => text.startsWith('left'))).toEqual([]);
   });
 });
+
+describe('a connection that has got its user since its batch was planned', () => {
+  it('is counted for the user all the time', async () => {
+    const one: Connection[] = [];
+    rig = await MoveRig.start([
+      appOf('one', one, { occupancy: true }),
+      appOf('two', [], { occupancy: true }),
+    ]);
+    await rig.source.open();
+    rig.begin();
+    rig.fromTarget.holdAt('held');
+    await rig.heard('target', 'held');
+    if (one[0] !== undefined) one[0].user = 'ada';
+    const count = (): Promise<number> | undefined => rig.source.context?.countUser('ada');
+    await eventually(async () => expect(await count()).toBe(1));
+    // What the target has to tell is late.
+    rig.target.silenceExchange();
+    rig.fromTarget.go();
+    await eventually(() =>
+      expect(rig.source.said).toContainEqual(expect.objectContaining({ type: 'moved', total: 1 })),
+    );
+    expect(await count()).toBe(1);
+    rig.target.resumeExchange();
+    await rig.ended();
+    await eventually(async () => expect(await count()).toBe(1));
+  });
+});

@@ -15,6 +15,7 @@ import type { TailState } from './tail.ts';
 
 /** A batch with more bytes than these takes no further row. */
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
+const NONE: ReadonlySet<string> = new Set();
 
 /** A row of a batch. */
 interface Leaver {
@@ -51,7 +52,7 @@ export class Departure {
   #leavers: Leaver[];
   #kept: Kept | undefined;
   #frozenAtNs = 0n;
-  #counted: string[] = [];
+  #counted: ReadonlySet<string> = NONE;
   readonly #unwritable: number[] = [];
 
   constructor(parts: MovingParts, writer: MoveRecordWriter, slots: readonly number[]) {
@@ -90,8 +91,8 @@ export class Departure {
       const user = users.userOf(slot);
       if (user !== undefined) counted.set(hiddenChannel(user), false);
     }
-    this.#counted = [...counted.keys()];
-    await broker.store.holdCounts(this.#counted);
+    this.#counted = new Set(counted.keys());
+    await broker.store.holdCounts([...this.#counted]);
     // Known, now that what was told first has been told.
     const { owner } = broker.store;
     return { rows: this.count, channels: [...this.#channels], counted: [...counted], owner, members };
@@ -99,7 +100,9 @@ export class Departure {
 
   /** Channels, and users as channels, whose counts are held: who takes them must release them. */
   takeCounted(): readonly string[] {
-    return this.#counted.splice(0);
+    const counted = [...this.#counted];
+    this.#counted = NONE;
+    return counted;
   }
 
   /** It has come to nothing: what is counted here stays. */
@@ -312,12 +315,15 @@ export class Departure {
   }
 
   #isReady({ slot, generation, members }: Leaver): boolean {
-    const { table, subscriptions, memberships } = this.#parts;
+    const { table, subscriptions, memberships, occupancy, users } = this.#parts;
     if (!table.isCurrent(slot, generation) || !isMovable(this.#parts, slot)) return false;
-    if (!subscriptions.hasOnly(slot, this.#channels)) return false;
+    const isCounted = occupancy.counts(slot);
+    if (!subscriptions.hasOnly(slot, isCounted ? this.#counted : this.#channels)) return false;
+    const user = isCounted ? users.userOf(slot) : undefined;
+    if (user !== undefined && !this.#counted.has(hiddenChannel(user))) return false;
     // As what the target is no member already, it would leave.
-    for (const [channel, user] of memberships.of(slot)) {
-      if (!members.some(([name, planned]) => name === channel && planned === user)) return false;
+    for (const [channel, member] of memberships.of(slot)) {
+      if (!members.some(([name, planned]) => name === channel && planned === member)) return false;
     }
     return true;
   }
