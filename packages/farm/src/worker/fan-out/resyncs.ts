@@ -16,7 +16,7 @@ export interface ResyncsParts {
   readonly log: Log;
   readonly lanes: Pick<Lanes, 'canResync'>;
   readonly knowledge: Pick<ChannelKnowledge, 'act' | 'missed' | 'missedAll'>;
-  readonly memberships: Pick<Memberships, 'channels' | 'has'>;
+  readonly memberships: Pick<Memberships, 'channels' | 'has' | 'of'>;
   readonly store: Pick<ChannelStore, 'read'>;
 }
 
@@ -27,7 +27,8 @@ export interface ResyncsParts {
 export class Resyncs {
   readonly #parts: ResyncsParts;
   readonly #waiting = new Set<string>();
-  #underWay = 0;
+  /** A channel may be there more than once: something was missed again. */
+  readonly #underWay: string[] = [];
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
   #tell: (channel: string, now: ChannelSnapshot) => void = () => undefined;
@@ -57,6 +58,15 @@ export class Resyncs {
     }, DELAY_MS).unref();
   }
 
+  /** Whether the connection is still to be told something: elsewhere nobody would tell it. */
+  owes(slot: number): boolean {
+    if (this.#waiting.size === 0 && this.#underWay.length === 0) return false;
+    for (const [channel] of this.#parts.memberships.of(slot)) {
+      if (this.#waiting.has(channel) || this.#underWay.includes(channel)) return true;
+    }
+    return false;
+  }
+
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);
@@ -65,12 +75,12 @@ export class Resyncs {
 
   #next(): void {
     for (const channel of this.#waiting) {
-      if (this.#underWay === MAX_UNDER_WAY) return;
+      if (this.#underWay.length === MAX_UNDER_WAY) return;
       this.#waiting.delete(channel);
       if (!this.#parts.memberships.has(channel)) continue;
-      this.#underWay++;
+      this.#underWay.push(channel);
       void this.#resync(channel).finally(() => {
-        this.#underWay--;
+        this.#underWay.splice(this.#underWay.indexOf(channel), 1);
         // What was missed meanwhile has its own delay.
         if (this.#timer === undefined) this.#next();
       });

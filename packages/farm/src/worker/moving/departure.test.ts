@@ -3,9 +3,11 @@ import { eventually, readFrames } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../../api/app.ts';
 import type { Connection } from '../../api/connection.ts';
+import { RoomClient } from '../fixtures/rooms.ts';
 import { poll, textFrame, upgradeHead } from '../fixtures/worker-harness.ts';
 import { textsOf } from './fixtures/crowd.ts';
 import { MoveRig } from './fixtures/move-rig.ts';
+import { RoomsRig } from './fixtures/rooms-rig.ts';
 
 const MEGABYTE = 1024 * 1024;
 
@@ -248,5 +250,21 @@ describe('a connection that has got its user since its batch was planned', () =>
     rig.target.resumeExchange();
     await rig.ended();
     await eventually(async () => expect(await count()).toBe(1));
+  });
+});
+
+describe('a member that is still to be told what it may have missed', () => {
+  it('is told before it moves', async () => {
+    const rooms = await RoomsRig.start({}, {});
+    ({ rig } = rooms);
+    rig.source.isLost = ({ type }) => type === 'publication';
+    const visitor = new RoomClient(await rig.target.client());
+    visitor.join('room', 'eve');
+    await eventually(() => expect(rooms.observer.members.get('room')).toContain('eve'));
+    rig.source.isLost = () => false;
+    rig.source.loseSomething();
+    rig.begin();
+    expect(await rig.ended('source')).toMatchObject([{ reason: 'done', moved: 1, left: 0 }]);
+    await rooms.has('ada', 'bob', 'eve');
   });
 });

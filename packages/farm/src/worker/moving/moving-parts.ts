@@ -59,7 +59,7 @@ export interface MovingParts {
   readonly occupancy: Occupancy;
   readonly users: Users;
   readonly broadcaster: Broadcaster;
-  readonly resyncs: Pick<Resyncs, 'missed'>;
+  readonly resyncs: Pick<Resyncs, 'missed' | 'owes'>;
   readonly partialFrames: PartialFrames;
   readonly awake: Awake;
   readonly leaving: Leaving;

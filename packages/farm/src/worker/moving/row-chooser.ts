@@ -5,7 +5,10 @@ import type { MovingParts } from './moving-parts.ts';
 /** What a row becomes from these can move. */
 const WILL_BE_MOVABLE: ReadonlySet<number> = new Set([RowState.upgrading, RowState.preface, RowState.http]);
 
-export type RowChooserParts = Pick<MovingParts, 'table' | 'pendingWork' | 'counters' | 'config' | 'http'>;
+export type RowChooserParts = Pick<
+  MovingParts,
+  'table' | 'pendingWork' | 'resyncs' | 'counters' | 'config' | 'http'
+>;
 
 export interface Chosen {
   readonly slots: readonly number[];
@@ -43,7 +46,7 @@ export class RowChooser {
   }
 
   choose(count: number): Chosen {
-    const { table, pendingWork, counters, config, http } = this.#parts;
+    const { table, pendingWork, resyncs, counters, config, http } = this.#parts;
     const isPatient = performance.now() - this.#startedAt < config.handoverGraceMs;
     const slots: number[] = [];
     let postponed = 0;
@@ -57,6 +60,8 @@ export class RowChooser {
       if (this.#isLeft(slot)) continue;
       if (!isMovable(this.#parts, slot)) {
         if (isPatient && http.canLift && WILL_BE_MOVABLE.has(state)) postponed++;
+      } else if (isPatient && resyncs.owes(slot)) {
+        postponed++;
       } else if (!pendingWork.has(slot)) {
         slots.push(slot);
       } else if (isPatient) {
