@@ -268,3 +268,26 @@ describe('a member that is still to be told what it may have missed', () => {
     await rooms.has('ada', 'bob', 'eve');
   });
 });
+
+describe('a member that comes back and has missed something', () => {
+  it('is told who is in its channels', async () => {
+    // No publication has room.
+    const rooms = await RoomsRig.start({ beyondLimits: { maxMoveHeldBytes: 1 } }, {});
+    ({ rig } = rooms);
+    rig.begin();
+    rig.fromSource.holdAt('batch');
+    await rig.heard('source', 'batch');
+    const visitor = new RoomClient(await rig.source.client());
+    visitor.join('room', 'eve');
+    await eventually(() => expect(visitor.outcomes.get(1)).toBe('joined'));
+    await eventually(() => expect(rooms.observer.members.get('room')).toContain('eve'));
+    await rig.kill('target');
+    await eventually(() => expect(visitor.members.get('room')).not.toContain('bob'));
+    rig.reaped('target');
+    expect(await rig.ended('source')).toMatchObject([{ reason: 'dead', moved: 0 }]);
+    await eventually(() =>
+      expect([...(rooms.guest.members.get('room') ?? [])].toSorted()).toEqual(['ada', 'eve']),
+    );
+    expect(rooms.guest.mistakes).toEqual([]);
+  });
+});

@@ -238,7 +238,8 @@ export class Departure {
 
   /** As arrival.ts has it, but that the sockets are here. */
   #back(leavers: readonly Leaver[]): void {
-    const { broadcaster, subscriptions, rows, table, controlMessages, connections, leaving } = this.#parts;
+    const { broadcaster, subscriptions, resyncs, rows, table, controlMessages, connections, leaving } =
+      this.#parts;
     const kept = this.#kept;
     this.#kept = undefined;
     // What is under way passes them by, as long as they are leaving: it was kept.
@@ -258,6 +259,7 @@ export class Departure {
         broadcaster.rows.deliver(publication, members);
       }
     }
+    if (kept?.hasGap === true && leavers.length > 0) resyncs.missed([...this.#channels]);
     subscriptions.unreserve(this.#channels);
     for (const leaver of leavers) {
       const { slot, generation } = leaver;
