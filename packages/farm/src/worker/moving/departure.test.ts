@@ -1,5 +1,5 @@
 import type { ExchangeToWorkerMessage } from '@roost/broker';
-import { eventually, readFrames } from '@roost/testing';
+import { eventually, patient, readFrames } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../../api/app.ts';
 import type { Connection } from '../../api/connection.ts';
@@ -289,5 +289,38 @@ describe('a member that comes back and has missed something', () => {
       expect([...(rooms.guest.members.get('room') ?? [])].toSorted()).toEqual(['ada', 'eve']),
     );
     expect(rooms.guest.mistakes).toEqual([]);
+  });
+});
+
+describe('a hook that begins when the move has lasted for longer than handoverGraceMs', () => {
+  it('is waited for all the same, as long as others move, and so long behind them', async () => {
+    const graceMs = patient(300);
+    const done: (() => void)[] = [];
+    const one = appOf('one', [], {
+      message: async (connection, data) => {
+        await new Promise<void>((resolve) => done.push(resolve));
+        connection.send(`one ${String(data)}`);
+      },
+    });
+    rig = await MoveRig.start([one, appOf('two', [])], { handoverGraceMs: graceMs });
+    const startedAt = performance.now();
+    const [, slow] = [await rig.source.open(), await rig.source.open()];
+    rig.begin('all', 1);
+    rig.fromTarget.holdAt('taken');
+    await rig.heard('target', 'taken');
+    await eventually(() => performance.now() - startedAt > graceMs);
+    slow.write(textFrame('?'));
+    await poll(() => done.length).toBe(1);
+    rig.fromTarget.go();
+    await eventually(async () =>
+      expect([
+        await rig.source.count('move_rows_postponed'),
+        await rig.source.count('moves_hooks_pending'),
+      ]).not.toEqual([0, 0]),
+    );
+    done[0]?.();
+    expect(await rig.ended('source')).toMatchObject([{ reason: 'done', moved: 2, left: 0 }]);
+    await poll(() => textsOf(slow)).toEqual(['one ?']);
+    expect(await rig.source.count('moves_hooks_pending')).toBe(0);
   });
 });

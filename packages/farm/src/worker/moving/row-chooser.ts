@@ -17,13 +17,14 @@ export interface Chosen {
 }
 
 /**
- * Chooses rows for batches, from where it ended before, all around. Those for which something is under way are left for later, as long as
- * `handoverGraceMs` since the move began.
+ * Chooses rows for batches, from where it ended before, all around. Those for which something is under way are left for later; when
+ * the others do not fill a batch any more they are waited for, as long as `handoverGraceMs`.
  */
 export class RowChooser {
   readonly #parts: RowChooserParts;
   readonly #isForAll: boolean;
-  readonly #startedAt = performance.now();
+  /** Since when there are not enough of the others. */
+  #waitingSince: number | undefined;
   /** Rows that cannot be written down, and their generations. */
   readonly #unwritable = new Map<number, number>();
   #cursor = 0;
@@ -46,8 +47,18 @@ export class RowChooser {
   }
 
   choose(count: number): Chosen {
-    const { table, pendingWork, resyncs, counters, config, http } = this.#parts;
-    const isPatient = performance.now() - this.#startedAt < config.handoverGraceMs;
+    const chosen = this.#look(count, true);
+    if (chosen.slots.length === count || chosen.postponed === 0) {
+      this.#waitingSince = undefined;
+      return chosen;
+    }
+    const now = performance.now();
+    this.#waitingSince ??= now;
+    return now - this.#waitingSince < this.#parts.config.handoverGraceMs ? chosen : this.#look(count, false);
+  }
+
+  #look(count: number, isPatient: boolean): Chosen {
+    const { table, pendingWork, resyncs, counters, http } = this.#parts;
     const slots: number[] = [];
     let postponed = 0;
     const { highWater } = table;
