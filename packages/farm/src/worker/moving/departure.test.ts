@@ -1,5 +1,5 @@
 import type { ExchangeToWorkerMessage } from '@roost/broker';
-import { eventually, patient, readFrames } from '@roost/testing';
+import { eventually, patient, readFrames, type RawClient } from '@roost/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { accept, type App } from '../../api/app.ts';
 import type { Connection } from '../../api/connection.ts';
@@ -23,6 +23,26 @@ function appOf(name: string, connections: Connection[], more: Partial<App> = {})
     moved: (connection) => void connections.push(connection),
     ...more,
   };
+}
+
+/** A hook begins between choice and cut; call what it answers to end it. */
+async function begun(handoverGraceMs: number): Promise<{ client: RawClient; done: (() => void)[] }> {
+  const done: (() => void)[] = [];
+  const one = appOf('one', [], {
+    message: async (connection, data) => {
+      await new Promise<void>((resolve) => done.push(resolve));
+      connection.send(`one ${String(data)}`);
+    },
+  });
+  rig = await MoveRig.start([one, appOf('two', [])], { handoverGraceMs });
+  const client = await rig.source.open();
+  rig.begin();
+  rig.fromTarget.holdAt('held');
+  await rig.heard('target', 'held');
+  client.write(textFrame('?'));
+  await poll(() => done.length).toBe(1);
+  rig.fromTarget.go();
+  return { client, done };
 }
 
 /** The source gets what is published from here on together with the mark, right before it. */
@@ -322,5 +342,25 @@ describe('a hook that begins when the move has lasted for longer than handoverGr
     expect(await rig.ended('source')).toMatchObject([{ reason: 'done', moved: 2, left: 0 }]);
     await poll(() => textsOf(slow)).toEqual(['one ?']);
     expect(await rig.source.count('moves_hooks_pending')).toBe(0);
+  });
+});
+
+describe('a hook that begins when its connection was chosen already', () => {
+  it('is waited for: what it sends arrives', async () => {
+    const { client, done } = await begun(patient(10_000));
+    await eventually(async () => (await rig.source.count('move_rows_postponed')) > 0);
+    done[0]?.();
+    expect(await rig.ended()).toMatchObject([{ reason: 'done', moved: 1, left: 0 }, { moved: 1 }]);
+    await poll(() => textsOf(client)).toEqual(['one ?']);
+    expect(await rig.source.count('moves_hooks_pending')).toBe(0);
+  });
+
+  it('is waited for no longer than handoverGraceMs', async () => {
+    const { client, done } = await begun(patient(200));
+    expect(await rig.ended()).toMatchObject([{ reason: 'done', moved: 1, left: 0 }, { moved: 1 }]);
+    expect(await rig.source.count('moves_hooks_pending')).toBe(1);
+    done[0]?.();
+    client.write(textFrame('!'));
+    await poll(() => textsOf(client)).toEqual(['two !']);
   });
 });

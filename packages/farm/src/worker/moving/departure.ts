@@ -1,15 +1,17 @@
 import { Interest } from '@roost/poller';
 import { hiddenChannel, type Publication } from '@roost/broker';
 import { CloseCode } from '../../api/close-codes.ts';
-import { RowFlag, RowState, Transport } from '../rows/connection-table.ts';
+import { RowFlag, RowState } from '../rows/connection-table.ts';
 import { EMPTY } from '../rows/empty.ts';
 import { TimeoutKind } from '../rows/timeouts.ts';
 import type { Tail } from '../states/leaving.ts';
 import { Kept } from './kept.ts';
 import { attachmentToBytes } from './attachment-bytes.ts';
+import { isMovable } from './is-movable.ts';
 import type { MoveRecordWriter } from './move-record.ts';
 import type { MovingParts } from './moving-parts.ts';
 import type { Plan } from './plan.ts';
+import type { Chosen } from './row-chooser.ts';
 import { rowRecordOf } from './row-record.ts';
 import type { TailState } from './tail.ts';
 
@@ -48,16 +50,20 @@ export interface Departed {
 export class Departure {
   readonly #parts: MovingParts;
   readonly #writer: MoveRecordWriter;
+  readonly #isPatient: boolean;
   readonly #channels = new Set<string>();
+  /** A row stays because something has begun for it since it was chosen, and is waited for. */
+  hasLate = false;
   #leavers: Leaver[];
   #kept: Kept | undefined;
   #frozenAtNs = 0n;
   #counted: ReadonlySet<string> = NONE;
   readonly #unwritable: number[] = [];
 
-  constructor(parts: MovingParts, writer: MoveRecordWriter, slots: readonly number[]) {
+  constructor(parts: MovingParts, writer: MoveRecordWriter, { slots, isPatient }: Chosen) {
     this.#parts = parts;
     this.#writer = writer;
+    this.#isPatient = isPatient;
     this.#leavers = slots.map((slot) => ({
       slot,
       generation: parts.table.generation(slot),
@@ -117,10 +123,14 @@ export class Departure {
 
   /** Nothing is read from here on. Rows that have changed too much since they were planned leave the batch. */
   freeze(): void {
-    const { table, timeouts, events } = this.#parts;
+    const { table, timeouts, events, pendingWork } = this.#parts;
     this.#frozenAtNs = process.hrtime.bigint();
     this.#leavers = this.#leavers.filter(({ slot, generation }) => {
       if (!table.isCurrent(slot, generation) || !isMovable(this.#parts, slot)) return false;
+      if (this.#isPatient && pendingWork.has(slot)) {
+        this.hasLate = true;
+        return false;
+      }
       table.setFlag(slot, RowFlag.frozen);
       timeouts.clear(slot);
       events.poller.unwatch(slot);
@@ -382,13 +392,4 @@ export class Departure {
       return { ...state, attachment: undefined };
     }
   }
-}
-
-/** Whether a row is in a state in which it can move. */
-export function isMovable({ table }: Pick<MovingParts, 'table'>, slot: number): boolean {
-  if (table.transports[slot] !== Transport.native) return false;
-  if (table.hasFlag(slot, RowFlag.finishing | RowFlag.limited | RowFlag.reserved)) return false;
-  const state = table.state(slot);
-  if (state === RowState.handshake) return !table.hasFlag(slot, RowFlag.opened);
-  return (state === RowState.open || state === RowState.awake) && table.isOpen(slot);
 }

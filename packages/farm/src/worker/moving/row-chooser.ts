@@ -1,5 +1,5 @@
 import { RowState } from '../rows/connection-table.ts';
-import { isMovable } from './departure.ts';
+import { isMovable } from './is-movable.ts';
 import type { MovingParts } from './moving-parts.ts';
 
 /** What a row becomes from these can move. */
@@ -14,6 +14,8 @@ export interface Chosen {
   readonly slots: readonly number[];
   /** Rows that may be chosen later. */
   readonly postponed: number;
+  /** Those for which something is under way, or begins, are to wait for it. */
+  readonly isPatient: boolean;
 }
 
 /**
@@ -27,6 +29,7 @@ export class RowChooser {
   #waitingSince: number | undefined;
   /** Rows that cannot be written down, and their generations. */
   readonly #unwritable = new Map<number, number>();
+  #hasLate = false;
   #cursor = 0;
 
   /** `isForAll`: also sockets that are no connections (yet). */
@@ -46,9 +49,16 @@ export class RowChooser {
     return false;
   }
 
+  /** For some that were chosen something has begun since: they are chosen again. */
+  late(): void {
+    this.#hasLate = true;
+  }
+
   choose(count: number): Chosen {
     const chosen = this.#look(count, true);
-    if (chosen.slots.length === count || chosen.postponed === 0) {
+    const isWaitedFor = chosen.postponed > 0 || this.#hasLate;
+    this.#hasLate = false;
+    if (chosen.slots.length === count || !isWaitedFor) {
       this.#waitingSince = undefined;
       return chosen;
     }
@@ -82,7 +92,7 @@ export class RowChooser {
         slots.push(slot);
       }
     }
-    return { slots, postponed };
+    return { slots, postponed, isPatient };
   }
 
   #isLeft(slot: number): boolean {

@@ -275,9 +275,10 @@ export class Source implements PairHandlers {
     // HTTP clients that wait for nothing are bare sockets again, and move as such.
     if (rows === 'all') this.#parts.http.liftIdle();
     const wanted = rows === 'all' ? Number.POSITIVE_INFINITY : rows - this.#moved;
-    const { slots, postponed } = this.#chooser.choose(Math.min(wanted, batchRows));
-    if (slots.length > 0) {
-      this.#departure = new Departure(this.#parts, this.#writer, slots);
+    const chosen = this.#chooser.choose(Math.min(wanted, batchRows));
+    const { postponed } = chosen;
+    if (chosen.slots.length > 0) {
+      this.#departure = new Departure(this.#parts, this.#writer, chosen);
       this.#tell({ type: 'chosen', batch: ++this.#lastBatch });
     } else if (postponed > 0 && wanted > 0) {
       this.#parts.counters.add('move_rows_postponed', postponed);
@@ -349,12 +350,13 @@ export class Source implements PairHandlers {
       );
     }
     this.#reportTotal(count);
-    if (count > 0) this.#vain = 0;
+    if (departure.hasLate) this.#chooser.late();
+    if (count > 0 || departure.hasLate) this.#vain = 0;
     // Nothing more of it would find room, or be understood, there.
     if (hasNoRoom || (count === 0 && this.#refused.size > 0)) {
       this.#parts.counters.add('move_refused_full');
       this.#stopFor('full');
-    } else if (count === 0 && ++this.#vain === MAX_VAIN) {
+    } else if (count === 0 && !departure.hasLate && ++this.#vain === MAX_VAIN) {
       // All have ended on their way; or they are such as cannot leave, which would be chosen for ever.
       this.#stopFor('busy');
     }
