@@ -452,6 +452,30 @@ describe('what cannot be written down or read', () => {
     await poll(() => clients.flatMap(texts)).toEqual(['one ?', 'two ?', 'two ?']);
   });
 
+  it('is not the attachment of a newer V8 that was set on the way: the connection has the one with which it left', async () => {
+    const [one, two] = [echo('one'), echo('two')];
+    rig = await MoveRig.start([one.app, two.app]);
+    const client = await rig.source.open('/chat');
+    rig.begin();
+    rig.fromTarget.holdAt('taken');
+    await rig.heard('target', 'taken');
+    const [connection] = one.connections;
+    if (connection === undefined) expect.unreachable();
+    connection.attachment = { path: '/late' };
+    connection.send('late');
+    rig.fromSource.holdAt('tail');
+    rig.fromTarget.go();
+    await eventually(() => rig.fromSource.heldCount > 0, { what: 'the source says tail' });
+    rig.fromSource.change((payload) => {
+      payload[payload.indexOf(serialize({ path: '/late' })) + 1] = 0xfe;
+    });
+    rig.fromSource.go();
+    expect(await rig.ended()).toMatchObject([{ moved: 1, left: 0 }, { moved: 1 }]);
+    await poll(() => texts(client)).toEqual(['late']);
+    expect(two.connections[0]?.attachment).toEqual({ path: '/chat' });
+    expect(await rig.target.count('moves_left_attachment')).toBe(1);
+  });
+
   it('is not tried for ever where channels change whenever the connection is to go', async () => {
     let handovers = 0;
     const one = echo('one', {
