@@ -60,6 +60,44 @@ describe('another number of workers', () => {
     expect(await done(farm, change)).toMatch(/^Worker 1 did not start: it exited/);
     expect(counts(farm)).toEqual([600]);
   });
+
+  it('moves back what others have got by the time that one does not start', async () => {
+    const farm = new ChangedFarm(600);
+    const change = resize(farm.parts(), tally(), 3);
+    await eventually(() => farm.started.length === 3);
+    farm.serves(farm.started[2]);
+    farm.started.at(2)!.connections = 50;
+    farm.dies(farm.started[1]);
+    expect(await done(farm, change)).toMatch(/^Worker 1 did not start: it exited/);
+    expect(counts(farm)).toEqual([650]);
+  });
+
+  it('moves nothing to a worker that was started again in a place that is to go', async () => {
+    const farm = new ChangedFarm(100, 100, 100);
+    farm.outcome = () => {
+      if (farm.moves.length > 1) return {};
+      farm.dies(farm.started[1]);
+      farm.serves(farm.places.at(1)!.startAgain());
+      return { reason: 'timeout' };
+    };
+    expect(await done(farm, resize(farm.parts(), tally(), 1))).toBeUndefined();
+    expect(farm.moves.map(({ to }) => to)).not.toContain(3);
+    expect(counts(farm)).toEqual([200]);
+  });
+
+  it('leaves it to workers that drain how they end', async () => {
+    const farm = new ChangedFarm(100, 100);
+    farm.outcome = () => {
+      for (const life of farm.started) life.state = 'draining';
+      return { reason: 'stopped' };
+    };
+    const change = resize(farm.parts(), tally(), 1);
+    await eventually(() => farm.moves.length === 1);
+    await new Promise(setImmediate);
+    expect(farm.started.map(({ state }) => state)).toEqual(['draining', 'draining']);
+    farm.dies(farm.started[1]);
+    await change;
+  });
 });
 
 describe('a rebalance', () => {

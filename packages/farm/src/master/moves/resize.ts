@@ -25,23 +25,19 @@ export async function resize(
   tally.of = leaving.length;
   tally.leaving = leaving.flatMap(({ lives }) => lives);
   // None of them is a refuge for another.
-  for (const { lives } of leaving) for (const life of lives) life.admits = () => false;
+  for (const place of leaving) place.close();
   for (const place of leaving.toReversed()) {
     tally.worker++;
     const reason = await empty(place, parts, tally);
     if (reason !== undefined) {
-      reopen(leaving, parts);
+      for (const { index } of leaving) places.all[index]?.open();
+      parts.hasRoom();
       return `Worker ${place.index}: ${reason}`;
     }
+    await giveUp(place, parts);
     places.removeLast();
   }
   return undefined;
-}
-
-/** Places that stay get sockets again. */
-function reopen(leaving: readonly WorkerPlace[], parts: ChangeParts): void {
-  for (const place of leaving) for (const life of place.lives) life.admits = () => life === place.current;
-  parts.hasRoom();
 }
 
 async function grow(parts: ChangeParts, tally: ChangeTally, count: number): Promise<string | undefined> {
@@ -56,8 +52,11 @@ async function grow(parts: ChangeParts, tally: ChangeTally, count: number): Prom
   const failed = beginnings.findIndex(({ isServing }) => !isServing);
   if (failed === -1) return undefined;
   const beginning = beginnings[failed];
-  // Places have the indexes from 0 on, without a gap.
-  for (const place of added.slice(failed).toReversed()) {
+  // Places have the indexes from 0 on, without a gap: those behind it go, too, and may have been given sockets.
+  const going = added.slice(failed);
+  for (const place of going) place.close();
+  for (const place of going.toReversed()) {
+    await empty(place, parts, tally);
     await giveUp(place, parts);
     places.removeLast();
   }
@@ -65,7 +64,7 @@ async function grow(parts: ChangeParts, tally: ChangeTally, count: number): Prom
   return `Worker ${before + failed} did not start: ${why}.`;
 }
 
-/** Moves all that a place has to those that stay, and gives it up. Resolves to the reason when that is not possible. */
+/** Moves all that a place has to those that stay. Resolves to the reason when that is not possible. */
 async function empty(
   place: WorkerPlace,
   parts: ChangeParts,
@@ -75,10 +74,10 @@ async function empty(
     const reason = await moveAway(life, parts, tally);
     if (reason !== undefined) return reason;
   }
-  await giveUp(place, parts);
   return undefined;
 }
 
+/** Ends the lives of a place; none is started there any more. */
 async function giveUp(place: WorkerPlace, parts: ChangeParts): Promise<void> {
   place.giveUp();
   const living = place.lives.filter(({ hasProcess }) => hasProcess);
@@ -86,7 +85,8 @@ async function giveUp(place: WorkerPlace, parts: ChangeParts): Promise<void> {
     living.map((life) => {
       if (life.state === 'ready') return retireLife(life, parts);
       const end = parts.events.end(life);
-      life.stop();
+      // One that drains, as the farm does, still has connections to close.
+      if (life.state !== 'draining') life.stop();
       return end;
     }),
   );

@@ -59,6 +59,24 @@ afterEach(() => {
   process.execPath = NODE;
 });
 
+describe('a place that is closed', () => {
+  it('gives no life sockets, not even one that is started then, until it is open again', () => {
+    const { place } = make();
+    place.start();
+    expect(place.current?.admits()).toBe(true);
+    place.close();
+    expect(place.current?.admits()).toBe(false);
+    // As after a death.
+    place.start();
+    expect(place.current?.admits()).toBe(false);
+    place.open();
+    expect(place.current?.admits()).toBe(true);
+    place.start();
+    expect(place.current?.admits()).toBe(true);
+    place.giveUp();
+  });
+});
+
 describe('a place whose worker cannot be forked', () => {
   it('tries again', async () => {
     const { place, guard, failed } = make();

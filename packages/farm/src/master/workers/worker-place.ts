@@ -35,6 +35,8 @@ export class WorkerPlace implements LifeOwner<WorkerLife> {
   #restarts = 0;
   #restartTimer: NodeJS.Timeout | undefined;
   #isStopping = false;
+  /** Whether its current life gets sockets. */
+  #isOpen = true;
 
   /** `all`: those of all places. */
   constructor(
@@ -96,6 +98,7 @@ export class WorkerPlace implements LifeOwner<WorkerLife> {
     this.#use(undefined, this.#others);
     last?.figures.end();
     const life = this.#newLife(last?.fullCapacity ?? 0);
+    life.admits = this.#isOpen ? always : never;
     this.#use(life, this.#others);
     life.start();
   }
@@ -115,7 +118,7 @@ export class WorkerPlace implements LifeOwner<WorkerLife> {
     if (life === this.#current) return;
     const former = this.#current;
     const others = this.#others.filter((other) => other !== life);
-    life.admits = always;
+    life.admits = this.#isOpen ? always : never;
     if (former?.hasProcess === true) {
       former.admits = never;
       others.push(former);
@@ -125,6 +128,18 @@ export class WorkerPlace implements LifeOwner<WorkerLife> {
       this.#restartTimer = undefined;
     }
     this.#use(life, others);
+  }
+
+  /** None of its lives gets sockets any more, nor one that takes their place. */
+  close(): void {
+    this.#isOpen = false;
+    for (const life of this.lives) life.admits = never;
+  }
+
+  /** The current one gets sockets again. */
+  open(): void {
+    this.#isOpen = true;
+    if (this.#current !== undefined) this.#current.admits = always;
   }
 
   /** Kills a life that is stuck, and starts one when nothing else does. The master was not running for `pauseMs` before. */
