@@ -1,3 +1,4 @@
+import { within } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import type { WorkerInfo } from '../../api/info.ts';
 import { LifeEvents } from './life-events.ts';
@@ -55,5 +56,15 @@ describe('a life that is waited for', () => {
     const both = Promise.all([events.end(life), events.end(life)]);
     events.ended(life);
     expect(await both).toEqual([undefined, undefined]);
+  });
+
+  it('that is over already has ended, and does not serve', async () => {
+    const events = new LifeEvents();
+    const life = new Life();
+    events.failed(life, 'Cannot find package');
+    life.state = 'failed';
+    events.ended(life);
+    await within(events.end(life));
+    expect(await within(events.beginning(life))).toEqual({ isServing: false, reason: 'Cannot find package' });
   });
 });

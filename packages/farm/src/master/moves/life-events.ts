@@ -14,16 +14,19 @@ export class LifeEvents {
   readonly #ends = new Map<WatchedLife, (() => void)[]>();
   readonly #failures = new WeakMap<WatchedLife, string>();
 
-  /** Resolves when it is ready and its broker is, too, or when it is over. Asked while it lives. */
+  /** Resolves when it is ready and its broker is, too, or when it is over. */
   beginning(life: WatchedLife): Promise<Beginning> {
+    if (isOver(life)) return Promise.resolve({ isServing: false, reason: this.#reasonOf(life) });
     return new Promise((resolve) => {
       this.#beginnings.set(life, [...(this.#beginnings.get(life) ?? []), resolve]);
       this.reported(life);
     });
   }
 
-  /** Resolves when its process is no more. Asked while it lives. */
+  /** Resolves when its process is no more. */
   end(life: WatchedLife): Promise<void> {
+    // Nobody would say so again.
+    if (isOver(life)) return Promise.resolve();
     return new Promise((resolve) => {
       this.#ends.set(life, [...(this.#ends.get(life) ?? []), resolve]);
     });
@@ -43,10 +46,13 @@ export class LifeEvents {
 
   /** Its process is no more, or there was none. */
   ended(life: WatchedLife): void {
-    const reason = this.#failures.get(life) ?? 'it exited before it was ready; see its output';
-    this.#begun(life, { isServing: false, reason });
+    this.#begun(life, { isServing: false, reason: this.#reasonOf(life) });
     for (const resolve of this.#ends.get(life) ?? []) resolve();
     this.#ends.delete(life);
+  }
+
+  #reasonOf(life: WatchedLife): string {
+    return this.#failures.get(life) ?? 'it exited before it was ready; see its output';
   }
 
   #begun(life: WatchedLife, beginning: Beginning): void {
@@ -54,4 +60,8 @@ export class LifeEvents {
     this.#beginnings.delete(life);
     for (const resolve of waiting) resolve(beginning);
   }
+}
+
+function isOver({ state }: WatchedLife): boolean {
+  return state === 'failed' || state === 'stopped';
 }

@@ -109,8 +109,10 @@ export class PlaceReload {
     }
     this.#use(life);
     this.#parts.guard.wait(this.#parts.events.beginning(life), 'the start of a worker', async (beginning) => {
-      if (!beginning.isServing) this.#happened({ type: 'newDied', reason: beginning.reason });
-      else this.#happened({ type: 'serving', missing: await missingApps(this.#old, life) });
+      const missing = beginning.isServing ? await missingApps(this.#old, life) : [];
+      // It may have died while the old one was asked.
+      if (life.hasProcess && beginning.isServing) this.#happened({ type: 'serving', missing });
+      else this.#happened({ type: 'newDied', reason: beginning.isServing ? 'it died' : beginning.reason });
     });
   }
 

@@ -1,4 +1,4 @@
-import { eventually } from '@roost/testing';
+import { eventually, within } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { ChangedFarm } from '../fixtures/changed-farm.ts';
 import { ChangeTally } from './change-tally.ts';
@@ -111,6 +111,50 @@ describe('a reload', () => {
     farm.serves(farm.started[1]);
     expect(await change).toContain('has no chat');
     expect(farm.started[1]?.retirement).toEqual([0, 60_000]);
+  });
+});
+
+describe('a new worker that dies', () => {
+  it('while the old one is asked what the new one lacks is started again', async () => {
+    const farm = new ChangedFarm(100);
+    const old = farm.started.at(0)!;
+    let answer: (() => void) | undefined;
+    old.apps = [...old.apps, { name: 'gone', version: null }];
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it has what is looked at.
+    const none = { kind: 'metrics', measured: { connections: {} } } as unknown as undefined;
+    old.ask = () => new Promise((resolve) => (answer = () => resolve(none)));
+    let isDone = false;
+    const change = reloadAll(farm.parts(), new ChangeTally('reload')).finally(() => {
+      isDone = true;
+    });
+    await eventually(() => farm.started[1] !== undefined);
+    farm.serves(farm.started[1]);
+    await eventually(() => answer !== undefined);
+    farm.dies(farm.started[1]);
+    answer?.();
+    await eventually(() => farm.started[2] !== undefined);
+    await obliging(farm, () => {
+      answer?.();
+      return isDone;
+    });
+    expect(await change).toBeUndefined();
+    expect(farm.places[0]?.current).toMatchObject({ id: 2, connections: 100 });
+  });
+
+  it('before a reload goes on with it as a canary stops it, and the old one serves on', async () => {
+    const farm = new ChangedFarm(100);
+    const place = farm.place(0);
+    const life = farm.places.at(0)!.startOther();
+    farm.serves(life);
+    farm.started.at(0)!.state = 'starting';
+    const canary = { place, life: place.others.at(0)! };
+    const change = reloadAll(farm.parts(), new ChangeTally('continue'), canary);
+    await new Promise(setImmediate);
+    farm.dies(life);
+    farm.serves(farm.started[0]);
+    expect(await within(change)).toMatch(/^Worker 0: The new worker died/);
+    expect(farm.started[0]?.admits()).toBe(true);
+    expect(farm.places[0]?.current).toMatchObject({ id: 0, connections: 100 });
   });
 });
 

@@ -42,6 +42,8 @@ async function reloadPlace(
     if (old === place.current && !(await isServing(place, parts))) continue;
     const living = old.hasProcess ? old : place.current;
     if (living === undefined || living === successor || living.state !== 'ready') continue;
+    // Nothing can move to it any more; and what has died with the new code once may do so again.
+    if (successor?.hasProcess === false) return 'The new worker died.';
     const outcome = await new PlaceReload(place, living, parts, tally).run(successor);
     if (typeof outcome === 'string') return outcome;
     successor = outcome;

@@ -8,6 +8,8 @@ const STOP_FACTOR = 4;
 export function retireLife(life: WorkerLife, { config, events, guard }: ChangeParts): Promise<void> {
   const { drainMs, retireMs, stopTimeoutMs } = config;
   const end = events.end(life);
+  // It has died, which nobody waited for.
+  if (!life.hasProcess) return end;
   life.retire(drainMs, retireMs);
   const timer = guard.after(retireMs + STOP_FACTOR * stopTimeoutMs, 'the end of a retirement', () =>
     life.kill('it did not end after its connections had moved'),
