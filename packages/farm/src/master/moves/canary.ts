@@ -32,6 +32,7 @@ export async function startCanary(
   for (const old of olds) {
     const missing = await missingApps(old, life);
     if (missing.length === 0) continue;
+    if (!life.hasProcess) break;
     await retireLife(life, parts);
     return `The new application has no ${missing.join(', ')}, which has connections: they would have nobody to serve them.`;
   }
@@ -47,9 +48,12 @@ export async function startCanary(
       onMoved: tally.moved,
     });
     tally.ended(result);
-    if (!life.hasProcess) return 'The canary died while connections moved to it.';
+    if (!life.hasProcess) break;
   }
+  if (!life.hasProcess) return 'The canary died while connections moved to it.';
   life.admits = () => {
+    // It has taken the place of a worker that died, and nobody else gets sockets there.
+    if (life === place.current) return true;
     const all = parts.places.lives.all.reduce((sum, { connections }) => sum + connections, 0);
     return life.connections < share * all;
   };
@@ -65,9 +69,14 @@ export async function rollBack(
   tally.of = 1;
   tally.worker = 1;
   tally.leaving = [life];
+  const { admits } = life;
   life.admits = () => false;
   const reason = await moveAway(life, parts, tally);
-  if (reason !== undefined) return `The canary has connections left: ${reason}`;
+  if (reason !== undefined) {
+    life.admits = admits;
+    parts.hasRoom();
+    return `The canary has connections left: ${reason}`;
+  }
   if (life.state === 'ready') await retireLife(life, parts);
   return undefined;
 }

@@ -1,4 +1,4 @@
-import { eventually } from '@roost/testing';
+import { eventually, within } from '@roost/testing';
 import { describe, expect, it } from 'vitest';
 import { ChangedFarm } from '../fixtures/changed-farm.ts';
 import { rollBack, startCanary } from './canary.ts';
@@ -145,5 +145,42 @@ describe('a canary', () => {
     farm.dies(farm.started[1]);
     expect(await change).toMatch(/^The canary did not start: /);
     expect(counts(farm)).toEqual([1000]);
+  });
+
+  it('that takes the place of a worker that dies meanwhile gets all new connections there', async () => {
+    const farm = new ChangedFarm(1000);
+    farm.outcome = () => {
+      const [old, life] = [farm.started.at(0)!, farm.started.at(1)!];
+      farm.dies(old);
+      farm.places[0]?.succeed(life);
+      return { reason: 'dead' };
+    };
+    await done(farm, startCanary(farm.parts(), tally(), 0.05));
+    expect(farm.started[1]?.admits()).toBe(true);
+  });
+
+  it('that cannot give back what it has serves on, and gets new connections', async () => {
+    const farm = new ChangedFarm(1000);
+    const parts = farm.parts();
+    const canary = await done(farm, startCanary(parts, tally(), 0.05));
+    if (typeof canary === 'string') throw new Error(canary);
+    farm.dies(farm.started[0]);
+    farm.places[0]?.succeed(farm.started.at(1)!);
+    expect(await rollBack(canary, parts, tally())).toContain('The canary has connections left');
+    expect(farm.started[1]?.admits()).toBe(true);
+  });
+
+  it('that dies while it is asked what it lacks is none', async () => {
+    const farm = new ChangedFarm(5);
+    let answer: (() => void) | undefined;
+    farm.started.at(0)!.apps = [{ name: 'gone', version: null }];
+    farm.started.at(0)!.ask = () => new Promise((resolve) => (answer = () => resolve(undefined)));
+    const change = startCanary(farm.parts(), tally(), 0.05);
+    await eventually(() => farm.started.length === 2);
+    farm.serves(farm.started[1]);
+    await eventually(() => answer !== undefined);
+    farm.dies(farm.started[1]);
+    answer?.();
+    expect(await within(change)).toContain('died');
   });
 });
