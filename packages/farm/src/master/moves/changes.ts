@@ -100,6 +100,8 @@ export class Changes implements FarmChanges {
     this.#current?.died(life.index, lost);
     if (this.#canary?.life !== life) return;
     this.#canary = undefined;
+    // It was asked to go: by its rollback, or with the farm.
+    if (life.state === 'stopped') return;
     this.#parts.log.error({ worker: life.index }, 'canary died: its connections are lost, the others stay');
   }
 
