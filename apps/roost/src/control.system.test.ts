@@ -1,10 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect as connectSocket, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { eventually, type FarmProcess, type TestClient } from '@roost/testing';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { eventually, within, type FarmProcess, type TestClient } from '@roost/testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { call, closeAfterEach, connect, run, start, type Ended } from './fixtures/system-test.ts';
 
 closeAfterEach();
@@ -94,6 +95,23 @@ describe('the control socket', () => {
     }
     expect((await command('rebalance')).exitCode).toBe(0);
   });
+
+  it('hangs up on whom it has answered, so that nobody keeps others out', async () => {
+    await commandable();
+    for (const line of ['nonsense', '{"command":"status"}', '{"command":"rebalance"}']) {
+      const client = connectSocket(socket, () => client.write(`${line}\n`));
+      client.resume();
+      onTestFinished(() => void client.destroy());
+      await within(once(client, 'end'));
+    }
+  });
+
+  it('does not take the place of a file', async () => {
+    writeFileSync(socket, 'port: 8080');
+    const { exitCode, stderr } = await run(['start', '--port', '0', '--control-socket', socket]);
+    expect([exitCode, readFileSync(socket, 'utf8')]).toEqual([78, 'port: 8080']);
+    expect(stderr).toContain(`The control socket ${socket} cannot be opened`);
+  });
 });
 
 describe('a command for a farm', () => {
@@ -124,6 +142,19 @@ describe('a command for a farm', () => {
     server.close();
     expect([exitCode, stderr]).toEqual([69, 'The farm has ended.\n']);
     expect(stdout).toBe('{"progress":{}}\n{"refused":"The farm has ended.","code":"FARM_ERR_STOPPED"}\n');
+  });
+
+  it('that is another program says so', async () => {
+    for (const said of ['-ERR unknown command', '5', '{"ok":true}']) {
+      const server = createServer((client) => void client.once('data', () => client.end(`${said}\r\n`)));
+      await new Promise<void>((resolve) => server.listen(socket, resolve));
+      const { exitCode, stderr } = await command('status');
+      server.close();
+      expect([exitCode, stderr]).toEqual([
+        69,
+        `No farm answers at ${socket} (it is no farm of this version). Is it running, as this user? Say which it is with --port or --control-socket.\n`,
+      ]);
+    }
   });
 
   it('status lists its workers, for people and for programs', async () => {
@@ -293,6 +324,8 @@ describe('roost reload', () => {
     expect((await command('status')).stdout).toContain('worker 0: canary, ready');
     expect((await command('reload', '--rollback')).exitCode).toBe(0);
     expect(await versions()).toEqual({ 'version 1': 40 });
+    // It was asked to go.
+    expect(farm.logs.filter(({ level }) => level === 'error')).toEqual([]);
     expect((await command('reload', '--canary', '25%')).exitCode).toBe(0);
     expect((await command('reload', '--continue')).exitCode).toBe(0);
     expect(await versions()).toEqual({ 'version 2': 40 });

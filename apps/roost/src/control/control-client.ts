@@ -9,6 +9,7 @@ import { outcomeInWords, progressInWords, statusInWords } from './words.ts';
 const PRINT_MS = 1000;
 /** Ctrl-C: the command ends, and what it has begun goes on. */
 const INTERRUPTED = Symbol('interrupted');
+const ANSWERS = ['progress', 'done', 'stopped', 'lost', 'refused', 'status'];
 const MAX_ANSWER_CHARACTERS = 16 * 1024 * 1024;
 
 export interface ControlClient {
@@ -79,13 +80,19 @@ function asked(
     // Without a change there is nothing to go on with.
     if (command.command !== 'status') process.once('SIGINT', onInterrupt);
     let last: ControlAnswer | undefined;
+    let problem = 'it hung up';
     let printedAt = Number.NEGATIVE_INFINITY;
     const lines = new Lines(
       MAX_ANSWER_CHARACTERS,
       (line) => {
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the other side is a farm of this server, and ours.
-        const answer = JSON.parse(line) as ControlAnswer;
+        if (socket.destroyed) return;
+        const answer = answerOf(line);
         last = answer;
+        if (answer === undefined) {
+          problem = 'it is no farm of this version';
+          socket.destroy();
+          return;
+        }
         if (isJson) print(`${line}\n`);
         if (!('progress' in answer)) {
           socket.destroy();
@@ -101,7 +108,6 @@ function asked(
     socket.setEncoding('utf8');
     socket.on('connect', () => socket.write(`${JSON.stringify(command)}\n`));
     socket.on('data', lines.write);
-    let problem = 'it hung up';
     socket.on('error', (error) => {
       problem = 'code' in error ? String(error.code) : error.message;
     });
@@ -113,6 +119,18 @@ function asked(
       else resolve(last ?? problem);
     });
   });
+}
+
+/** Undefined when it is none: somebody else listens there. */
+function answerOf(line: string): ControlAnswer | undefined {
+  try {
+    const said: unknown = JSON.parse(line);
+    if (typeof said !== 'object' || said === null || !ANSWERS.some((name) => name in said)) return undefined;
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the other side is a farm of this server, and ours.
+    return said as ControlAnswer;
+  } catch {
+    return undefined;
+  }
 }
 
 function ended(answer: ControlAnswer, { isJson, print, printError }: ControlClient): ExitCode {

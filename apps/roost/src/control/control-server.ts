@@ -1,4 +1,4 @@
-import { chmodSync, unlinkSync } from 'node:fs';
+import { chmodSync, statSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { FarmError } from '@roost/farm';
 import type { ChangeOutcome, Farm, Log } from '@roost/farm';
@@ -62,6 +62,8 @@ export class ControlServer {
       if (codeOf(error) !== 'EADDRINUSE' || (await isAnswered(path))) {
         throw new ControlListenError(path, codeOf(error));
       }
+      // Nobody answers at a file either.
+      if (!isSocket(path)) throw new ControlListenError(path, 'EEXIST');
       try {
         unlinkSync(path);
         await control.#listen();
@@ -134,7 +136,14 @@ export class ControlServer {
       if (!socket.writable) return;
       // A client that does not read gets the last word only.
       if ('progress' in given && socket.writableLength > 0) return;
-      socket.write(`${JSON.stringify(given)}\n`);
+      const text = `${JSON.stringify(given)}\n`;
+      if ('progress' in given) {
+        socket.write(text);
+        return;
+      }
+      // It has its answer, or never reads it: either way it is not to keep others out.
+      socket.setTimeout(IDLE_MS);
+      socket.end(text);
     };
     const command = commandOf(line);
     const farm = this.#farm;
@@ -210,6 +219,10 @@ function isAnswered(path: string): Promise<boolean> {
     socket.on('connect', () => settle(true));
     socket.on('error', (error) => settle(codeOf(error) !== 'ECONNREFUSED'));
   });
+}
+
+function isSocket(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isSocket() === true;
 }
 
 function codeOf(error: unknown): string {
