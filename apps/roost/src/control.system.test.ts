@@ -330,6 +330,26 @@ describe('roost reload', () => {
     expect((await command('reload', '--continue')).exitCode).toBe(0);
     expect(await versions()).toEqual({ 'version 2': 40 });
   });
+
+  it('has the connections of a canary closed with 1001 when its farm drains, also behind the others', async () => {
+    const path = app(versioned(1));
+    const farm = await commandable(['--workers', '1', '--drain-ms', '1000', path]);
+    const clients = await Promise.all(Array.from({ length: 10 }, () => connect(farm, '/app')));
+    writeFileSync(path, versioned(2));
+    expect((await command('reload', '--canary', '50%')).exitCode).toBe(0);
+    const tried: TestClient[] = [];
+    for (const client of clients) {
+      client.send('which?');
+      if ((await textOf(client)) === 'version 2') tried.push(client);
+      else client.terminate();
+    }
+    expect(tried).toHaveLength(5);
+    await eventually(async () => / 0 connections/.test((await command('status')).stdout));
+    farm.signal('SIGTERM');
+    const codes = await Promise.all(tried.map(async ({ closed }) => (await closed).code));
+    expect(codes).toEqual(tried.map(() => 1001));
+    await farm.exited;
+  });
 });
 
 describe('roost workers', () => {

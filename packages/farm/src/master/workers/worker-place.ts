@@ -73,8 +73,11 @@ export class WorkerPlace implements LifeOwner<WorkerLife> {
   }
 
   get state(): WorkerInfo['state'] {
-    if (this.#isStopping && !this.lives.some(({ hasProcess }) => hasProcess)) return 'stopped';
-    return this.#current?.state ?? 'starting';
+    const current = this.#current?.state ?? 'starting';
+    if (!this.#isStopping) return current;
+    if (!this.lives.some(({ hasProcess }) => hasProcess)) return 'stopped';
+    // The current one may have ended before another.
+    return this.#current?.hasProcess === true ? current : 'draining';
   }
 
   get info(): WorkerInfo {
