@@ -169,6 +169,27 @@ describe('a reload under way', () => {
     });
   });
 
+  it('moves nobody any more once the farm drains: each client is closed with 1001', async () => {
+    const { socket, farm } = await commandable([
+      '--workers',
+      '1',
+      '--drain-ms',
+      '3000',
+      '--probation-ms',
+      '1500',
+    ]);
+    const clients = await connectMany(farm, '/echo', 200);
+    const closed = Promise.all(clients.map((client) => client.closed));
+    const reload = command(socket, RELOAD).catch((error: unknown) => error);
+    await farm.log(({ msg, rows }) => msg === 'move done' && rows === 16);
+    farm.signal('SIGTERM');
+    const codes = (await closed).map(({ code }) => code);
+    expect(codes.filter((code) => code !== 1001)).toEqual([]);
+    await farm.exited;
+    expect(farm.logs.filter(({ msg }) => msg === 'move done')).toHaveLength(1);
+    await reload;
+  });
+
   it('waits while Redis is away, however long, and goes on when it is back', async () => {
     const redis = await startRedis();
     endAfterTest(() => redis.stop());

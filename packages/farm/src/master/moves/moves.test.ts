@@ -17,6 +17,7 @@ class SeenLife implements MovingLife {
   readonly apps = [{ name: 'chat', version: '1' }];
   readonly pid = 1;
   hasProcess = true;
+  state: MovingLife['state'] = 'ready';
   connections = 100;
   report: MovingLife['report'];
   readonly told: MasterMessage[] = [];
@@ -228,6 +229,16 @@ describe('a move', () => {
     const result = await moves.begin({ source, target: dead, rows: 16, reason: 'rebalance' });
     expect(result).toMatchObject({ reason: 'dead', moved: 0, left: 100 });
     expect(dead.told).toEqual([]);
+  });
+
+  it('is not begun with a life that drains', async () => {
+    const { moves, source } = rig();
+    const other = new SeenLife(3);
+    other.state = 'draining';
+    const stopped = { reason: 'stopped', moved: 0, left: 100, closed: 0, unsaid: 0 };
+    expect(await moves.begin({ source, target: other, rows: 16, reason: 'reload' })).toEqual(stopped);
+    expect(await moves.begin({ source: other, target: source, rows: 16, reason: 'reload' })).toEqual(stopped);
+    expect(other.told).toEqual([]);
   });
 
   it('is told to stop when the farm drains', () => {

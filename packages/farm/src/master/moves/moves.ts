@@ -18,7 +18,7 @@ import {
 /** What a move needs of a life. */
 export type MovingLife = Pick<
   WorkerLife,
-  'apps' | 'connections' | 'givePair' | 'hasProcess' | 'id' | 'index' | 'kill' | 'pid' | 'send'
+  'apps' | 'connections' | 'givePair' | 'hasProcess' | 'id' | 'index' | 'kill' | 'pid' | 'send' | 'state'
 > & {
   readonly report: { readonly broker: { readonly state: string } } | undefined;
 };
@@ -110,6 +110,10 @@ export class Moves {
     const { source, target, rows, reason } = wish;
     if (!source.hasProcess || !target.hasProcess) {
       return Promise.resolve({ reason: 'dead', moved: 0, left: source.connections, closed: 0, unsaid: 0 });
+    }
+    // It closes its connections, each at its time: whoever came to it, or from it, meanwhile might be left out.
+    if (source.state === 'draining' || target.state === 'draining') {
+      return Promise.resolve({ reason: 'stopped', moved: 0, left: source.connections, closed: 0, unsaid: 0 });
     }
     const pair = this.#pair();
     if (pair === undefined) {
