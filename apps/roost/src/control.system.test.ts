@@ -203,6 +203,15 @@ describe('roost reload', () => {
     expect(await textOf(client)).toBe('version 1');
   });
 
+  it('stops at an application that never ends loading, and says so', async () => {
+    const path = app(versioned(1));
+    await commandable(['--workers', '1', '--app-start-timeout-ms', '2000', path]);
+    writeFileSync(path, 'setInterval(() => undefined, 1000); await new Promise(() => undefined);');
+    const { exitCode, stderr } = await command('reload');
+    expect(exitCode).toBe(75);
+    expect(stderr).toContain('2 times: its app was not loaded within 2000 ms (appStartTimeoutMs).');
+  });
+
   it('stops at an application that dies with its first connections: it costs 16 at most', async () => {
     const path = app(versioned(1));
     const farm = await start(['--control-socket', socket, '--workers', '1', '--probation-ms', '60000', path]);
@@ -341,7 +350,7 @@ describe('roost reload', () => {
     for (const client of clients) {
       client.send('which?');
       if ((await textOf(client)) === 'version 2') tried.push(client);
-      else client.terminate();
+      else await client.terminate();
     }
     expect(tried).toHaveLength(5);
     await eventually(async () => / 0 connections/.test((await command('status')).stdout));

@@ -261,11 +261,11 @@ export class Master implements Farm, SupervisionHooks<WorkerLife> {
 
   workerTimedOut(worker: WorkerLife): void {
     const { app, appStartTimeoutMs } = this.#config;
-    const error = new FarmError(
-      'FARM_ERR_APP_START_TIMEOUT',
-      `Worker ${worker.index} did not load ${app} within ${appStartTimeoutMs} ms (appStartTimeoutMs).`,
+    const limit = `within ${appStartTimeoutMs} ms (appStartTimeoutMs)`;
+    this.#moving.workerFailed(worker, `its app was not loaded ${limit}`);
+    this.#onStarted?.(
+      new FarmError('FARM_ERR_APP_START_TIMEOUT', `Worker ${worker.index} did not load ${app} ${limit}.`),
     );
-    this.#onStarted?.(error);
   }
 
   workerHasRoom(): void {
