@@ -79,23 +79,33 @@ export class Arena {
 
   /** The bytes of a record, lent: they are another's once it is freed. */
   get(id: number): Buffer {
-    const { bytes } = this.#page(pageOf(id));
+    const { bytes } = this.#page(pageNumberOf(id));
     const at = offsetOf(id);
     const start = at + LENGTH_BYTES;
     return bytes.subarray(start, start + bytes.readUInt16LE(at));
   }
 
+  /** The bytes of all the page of a record, lent: its own begin at {@link firstByte}. No object is made for this, as for {@link get}. */
+  pageOf(id: number): Buffer {
+    return this.#page(pageNumberOf(id)).bytes;
+  }
+
+  /** How many bytes a record has. */
+  lengthOf(id: number): number {
+    return this.#page(pageNumberOf(id)).bytes.readUInt16LE(offsetOf(id));
+  }
+
   /**
    * For records that are integers: the integers of all its page, lent. Those of the record begin at {@link firstInteger}; it was
-   * allocated with {@link bytesForIntegers}. No object is made for this, as for {@link get}.
+   * allocated with {@link bytesForIntegers}.
    */
   integers(id: number): Int32Array {
-    return this.#page(pageOf(id)).integers;
+    return this.#page(pageNumberOf(id)).integers;
   }
 
   /** A copy of the bytes in a record in place of this one, which is free then. The same record if they fit into it. */
   replace(id: number, bytes: Uint8Array): number {
-    const page = this.#page(pageOf(id));
+    const page = this.#page(pageNumberOf(id));
     if (this.#classOf(bytes.length + LENGTH_BYTES) !== page.sizeClass) {
       // What is copied may be a view of what is freed.
       const replacement = this.add(bytes);
@@ -109,7 +119,7 @@ export class Arena {
   }
 
   free(id: number): void {
-    const index = pageOf(id);
+    const index = pageNumberOf(id);
     const page = this.#page(index);
     const { sizeClass } = page;
     const { recordBytes, perPage, withRoom } = sizeClass;
@@ -159,6 +169,11 @@ export class Arena {
   }
 }
 
+/** Where the bytes of a record begin in {@link Arena.pageOf}. */
+export function firstByte(id: number): number {
+  return offsetOf(id) + LENGTH_BYTES;
+}
+
 /** The length of a record for so many integers. */
 export function bytesForIntegers(count: number): number {
   return INTEGER_BYTES - LENGTH_BYTES + count * INTEGER_BYTES;
@@ -169,7 +184,7 @@ export function firstInteger(id: number): number {
   return offsetOf(id) / INTEGER_BYTES + 1;
 }
 
-function pageOf(id: number): number {
+function pageNumberOf(id: number): number {
   return Math.floor((id - 1) / PAGE_UNITS);
 }
 

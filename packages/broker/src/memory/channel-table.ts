@@ -249,13 +249,9 @@ export class ChannelTable {
   }
 
   #snapshot(entry: Entry, memberLimit: number, withLast: boolean): ChannelSnapshot {
-    const members: Member[] = [];
-    for (const member of memberLimit > 0 ? this.#rosters.members(entry.members) : []) {
-      if (members.push(member) >= memberLimit) break;
-    }
     return {
       version: entry.version,
-      members,
+      members: this.#rosters.members(entry.members, memberLimit),
       memberCount: entry.members.size,
       lastEvent: withLast ? lastOf(entry) : undefined,
     };
