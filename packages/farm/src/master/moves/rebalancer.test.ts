@@ -48,6 +48,28 @@ describe('the rebalancer', () => {
     expect(farm.places.map(({ current }) => current.connections)).toEqual([2000, 2000]);
   });
 
+  it('tries less and less often where nothing can move, down to once a minute, until something has', async () => {
+    const farm = new ChangedFarm(4000, 0);
+    const { rebalancer, run } = rig(farm, { rebalanceSkew: 0 });
+    rebalancer.refill(farm.place(1));
+    let canMove = false;
+    const moved = farm.outcome;
+    farm.outcome = (wish) => (canMove ? moved(wish) : Promise.resolve({ reason: 'empty', moved: 0 }));
+    const triedAt: number[] = [];
+    const lookUntil = async (fromSecond: number, toSecond: number): Promise<void> => {
+      for (let second = fromSecond; second < toSecond; second++) {
+        const before = farm.moves.length;
+        await run(second, second + 1);
+        if (farm.moves.length > before) triedAt.push(second);
+      }
+    };
+    await lookUntil(1, 250);
+    expect(triedAt).toEqual([6, 8, 12, 20, 36, 68, 128, 188, 248]);
+    canMove = true;
+    await lookUntil(250, 312);
+    expect(triedAt.slice(9)).toEqual([308, 309, 310, 311]);
+  });
+
   it('does nothing while the farm is not ready, or is being changed', async () => {
     const farm = new ChangedFarm(4000, 0);
     const { rebalancer, run, state } = rig(farm);

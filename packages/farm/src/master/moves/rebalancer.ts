@@ -2,7 +2,7 @@ import type { FarmConfig } from '../../options/options.ts';
 import type { Guard } from '../guard.ts';
 import type { WorkerLife } from '../workers/worker-life.ts';
 import type { WorkerPlace } from '../workers/worker-place.ts';
-import { evenLives, loadOf } from './even.ts';
+import { evenLives, isVain, loadOf } from './even.ts';
 import type { Moves } from './moves.ts';
 import type { Places } from '../workers/places.ts';
 import {
@@ -21,6 +21,8 @@ const REFILL_AFTER_MS = 5000;
 /** It is filled that much faster than connections are evened out. */
 const REFILL_FACTOR = 10;
 const MINUTE_MS = 60_000;
+/** Where a move has brought nothing, as with connections over TLS, it rests twice as long before each further one, up to so long. */
+const MAX_REST_MS = MINUTE_MS;
 
 export interface RebalancerParts {
   readonly config: Pick<FarmConfig, 'rebalanceSkew' | 'rebalanceRate' | 'maxMovesPerMinute'>;
@@ -47,6 +49,9 @@ export class Rebalancer {
   #lastLook = 0;
   #minuteBegan = 0;
   #movedInMinute = 0;
+  /** Moves that brought nothing, one after the other. */
+  #vainMoves = 0;
+  #restsUntil = 0;
   #isPaused = false;
   #move: Promise<void> | undefined;
 
@@ -78,7 +83,7 @@ export class Rebalancer {
     if (transfer === undefined || source === undefined || target === undefined) return;
     const rate = transfer.isRefill ? rebalanceRate * REFILL_FACTOR : rebalanceRate;
     const rows = Math.min(transfer.rows, rate, maxMovesPerMinute - this.#movedInMinute);
-    if (rows > 0) this.#begin(source, target, rows);
+    if (rows > 0 && now >= this.#restsUntil) this.#begin(source, target, rows);
   }
 
   /** Resolves when nothing moves any more. */
@@ -97,9 +102,11 @@ export class Rebalancer {
   #begin(source: WorkerLife, target: WorkerLife, rows: number): void {
     const move = async (): Promise<void> => {
       try {
-        const { moved } = await this.#parts.moves.begin({ source, target, rows, reason: 'rebalance' });
-        this.#movedInMinute += moved;
-        this.#state = afterRelief(this.#state, moved);
+        const result = await this.#parts.moves.begin({ source, target, rows, reason: 'rebalance' });
+        this.#movedInMinute += result.moved;
+        this.#vainMoves = isVain(result) ? this.#vainMoves + 1 : 0;
+        this.#restsUntil = this.#lastLook + Math.min(MAX_REST_MS, LOOK_MS * 2 ** this.#vainMoves);
+        this.#state = afterRelief(this.#state, result.moved);
       } catch (error) {
         this.#parts.guard.failed('a rebalance', error);
       } finally {
