@@ -43,6 +43,14 @@ describe('another number of workers', () => {
     expect(farm.moves.every(({ to }) => to < 2)).toBe(true);
   });
 
+  it.each([2, 3])('closes what cannot move, as a reload does, also with %i workers left', async (count) => {
+    const farm = new ChangedFarm(...Array.from({ length: count }, () => 100), 100);
+    farm.outcome = () => ({ reason: 'empty' });
+    expect(await done(farm, resize(farm.parts(), tally(), count))).toBeUndefined();
+    expect(farm.moves.map(({ rows }) => rows)).toEqual([expect.any(Number), 'all']);
+    expect(counts(farm)).toEqual(Array.from({ length: count }, () => 100));
+  });
+
   it('gives up, and keeps the worker, when the others have no room', async () => {
     const farm = new ChangedFarm(9990, 100);
     expect(await done(farm, resize(farm.parts(), tally(), 1))).toBe(

@@ -98,13 +98,14 @@ export async function moveAway(
   parts: ChangeParts,
   tally: ChangeTally,
 ): Promise<string | undefined> {
+  let hasMovable = true;
   for (let vain = 0; life.connections > 0 && life.state === 'ready';) {
     const lives = evenLives(parts).filter((other) => other !== life);
     const refuge = nextRefuge(lives.map(loadOf), life.connections);
     const target = refuge === undefined ? undefined : lives[refuge.to];
     if (refuge === undefined || target === undefined) return 'the others have no room for its connections.';
     const { connections } = life;
-    const rows = refuge.rows >= connections ? 'all' : refuge.rows;
+    const rows = refuge.rows >= connections || !hasMovable ? 'all' : refuge.rows;
     const result = await parts.moves.begin({
       source: life,
       target,
@@ -113,7 +114,8 @@ export async function moveAway(
       onMoved: tally.moved,
     });
     tally.ended(result);
-    // All that can move has moved.
+    // What is left, as connections over TLS, goes when the worker does; sockets that are no connections yet move with "all".
+    hasMovable = result.reason !== 'empty';
     if (rows === 'all' && (result.reason === 'done' || result.reason === 'empty')) return undefined;
     vain = isVain(result) ? vain + 1 : 0;
     if (vain === MAX_VAIN) return 'its connections cannot move now.';
