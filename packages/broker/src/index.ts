@@ -51,4 +51,5 @@ export { MemoryBroker } from './memory/memory-broker.ts';
 export type { MemoryBrokerOptions } from './memory/memory-broker.ts';
 export { NameIndex } from './name-index.ts';
 export { ownString } from './own-string.ts';
+export { ownedCopy } from './owned-copy.ts';
 export { REDIS_URL_ALLOWED, redisUrlProblem } from './redis/redis-url.ts';

@@ -1,5 +1,5 @@
 import { closeDescriptors, Interest } from '@roost/poller';
-import type { Publication } from '@roost/broker';
+import { ownedCopy, type Publication } from '@roost/broker';
 import { CloseCode } from '../../api/close-codes.ts';
 import type { MovedFrom } from '../../api/app.ts';
 import { AddressRecords, NOTE_BYTES } from '../../link/address-records.ts';
@@ -249,7 +249,7 @@ export class Arrival {
     arriver.generation = table.generation(slot);
     table.setFlag(slot, row.flags);
     table.lastSeen[slot] = Math.max(0, clock.now - row.silentTicks);
-    const inbound = copyOf(row.inbound);
+    const inbound = row.inbound.length === 0 ? EMPTY : ownedCopy(row.inbound);
     if (row.state !== 'open') {
       this.#parts.inboundBuffer.append(slot, inbound, 0, inbound.length);
       return;
@@ -267,7 +267,7 @@ export class Arrival {
     if (row.rateAheadMs > 0) messageRate?.adopt(slot, row.rateAheadMs);
     this.#parts.partialFrames.adopt(slot, inbound, row.requiredBytes);
     if (row.chunks.length === 0) return;
-    const chunks = row.chunks.map(([bytes, frames]) => [copyOf(bytes), frames] as const);
+    const chunks = row.chunks.map(([bytes, frames]) => [ownedCopy(bytes), frames] as const);
     this.#parts.outbound.adopt(slot, chunks);
   }
 
@@ -302,12 +302,4 @@ export class Arrival {
       .filter(({ slot, generation }) => table.isCurrent(slot, generation) && table.isOpen(slot))
       .map(({ slot }) => slot);
   }
-}
-
-/** In memory of its own: a view would keep the whole record, and one of Buffer's pool what others have there. */
-function copyOf(bytes: Uint8Array): Buffer {
-  if (bytes.length === 0) return EMPTY;
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  copy.set(bytes);
-  return copy;
 }

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { ownedCopy } from '@roost/broker';
 import { ADDRESS_BYTES } from '@roost/poller';
 import { EMPTY } from '../rows/empty.ts';
 import { align, Memory, Names } from './record-parts.ts';
@@ -201,7 +202,8 @@ export function readMoveRecord(record: Buffer): MoveRecord | string {
   if (record.readUInt32LE(24) !== record.length) return 'it is not complete';
   if (record.readUInt32LE(28) !== crc32(record.subarray(HEADER_BYTES))) return 'its checksum is wrong';
   const isAligned = record.byteOffset % 8 === 0;
-  const memory = new Memory(isAligned ? record : copyOf(record));
+  // A copy begins at a multiple of 8.
+  const memory = new Memory(isAligned ? record : ownedCopy(record));
   const cursor = { at: HEADER_BYTES };
   try {
     const channels = readNames(record, cursor, record.readUInt32LE(16), 2);
@@ -352,13 +354,6 @@ function option(tag: number, value: Uint8Array): Buffer {
 function put(target: Buffer, at: number, bytes: Uint8Array): number {
   if (bytes.length > 0) target.set(bytes, at);
   return at + bytes.length;
-}
-
-/** At a multiple of 8. */
-function copyOf(record: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(record.length);
-  record.copy(copy);
-  return copy;
 }
 
 const NOTHING = new Uint8Array(0);
