@@ -26,9 +26,12 @@ export class OwnerCounts<Owner> {
   }
 
   set(owner: Owner, count: number): void {
+    if (count === 0) {
+      this.#remove(owner);
+      return;
+    }
     const share = this.#find(owner);
-    if (count === 0) this.#remove(owner);
-    else if (share === undefined) this.#first = { owner, count, next: this.#first };
+    if (share === undefined) this.#first = { owner, count, next: this.#first };
     else share.count = count;
   }
 

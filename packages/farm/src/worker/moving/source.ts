@@ -351,12 +351,13 @@ export class Source implements PairHandlers {
     }
     this.#reportTotal(count);
     if (departure.hasLate) this.#chooser.late();
-    if (count > 0 || departure.hasLate) this.#vain = 0;
+    const isVain = count === 0 && !departure.hasLate;
+    if (!isVain) this.#vain = 0;
     // Nothing more of it would find room, or be understood, there.
     if (hasNoRoom || (count === 0 && this.#refused.size > 0)) {
       this.#parts.counters.add('move_refused_full');
       this.#stopFor('full');
-    } else if (count === 0 && !departure.hasLate && ++this.#vain === MAX_VAIN) {
+    } else if (isVain && ++this.#vain === MAX_VAIN) {
       // All have ended on their way; or they are such as cannot leave, which would be chosen for ever.
       this.#stopFor('busy');
     }
